@@ -1,0 +1,1 @@
+//! Runs guests on the WebAssembly runtimes found on PATH.

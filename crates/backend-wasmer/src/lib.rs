@@ -1,0 +1,1 @@
+//! Runs guests in-process on wasmer.

@@ -1,0 +1,274 @@
+//! The one place where what a guest needs and a caller asks meets what an engine can do.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::guest::{GuestKind, WasiVersion};
+use crate::{
+    Access, Capability, Clock, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
+};
+
+/// A reason why an engine cannot run a guest as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The field of [`Capability`] that stands in the way; `imports` or `entry` where no engine
+    /// could help.
+    pub what: &'static str,
+    /// The reason, ready to be read after an engine's name and a colon.
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::new(ErrorKind::Unsupported, refusal.reason).with_context("request", refusal.what)
+    }
+}
+
+/// Every reason why an engine of this `capability` cannot run `guest` as `config` asks. Empty if it
+/// can.
+pub fn refusals(capability: &Capability, guest: &Guest, config: &RunConfig) -> Vec<Refusal> {
+    let mut refusals = unmet_needs(capability, guest);
+    refusals.extend(unmet_requests(capability, guest, config));
+    refusals
+}
+
+/// What the guest needs and the engine lacks.
+pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal> {
+    let mut found = Refusals::default();
+    let (kind, name) = match guest.kind() {
+        GuestKind::Module => (capability.modules, "modules"),
+        GuestKind::Component => (capability.components, "components"),
+        GuestKind::Package => (capability.packages, "packages"),
+    };
+    found.unless(kind, name, || format!("cannot run {name}"));
+    match guest.wasi() {
+        WasiVersion::None => {}
+        WasiVersion::Unstable => found.unless(capability.unstable, "unstable", || {
+            "has no wasi_unstable, which the guest imports".into()
+        }),
+        WasiVersion::Preview1 => found.unless(capability.preview1, "preview1", || {
+            "has no WASI preview1, which the guest imports".into()
+        }),
+        WasiVersion::Preview2 => found.unless(capability.preview2, "preview2", || {
+            "has no WASI preview2, which the guest imports".into()
+        }),
+        WasiVersion::Preview3 => found.never(
+            "preview3",
+            "the guest imports WASI preview3, which no engine here has yet".into(),
+        ),
+        WasiVersion::Wasix => found.unless(capability.wasix, "wasix", || {
+            "has no WASIX, which the guest imports".into()
+        }),
+    }
+    if guest.needs_threads() && guest.wasi() != WasiVersion::Wasix {
+        found.unless(capability.wasi_threads, "wasi_threads", || {
+            "cannot start threads for a guest, which this one needs (it imports a shared memory)"
+                .into()
+        });
+    }
+    let lacking = guest.proposals().difference(capability.proposals);
+    if !lacking.is_empty() {
+        found.never(
+            "proposals",
+            format!("lacks WebAssembly proposals that the guest uses: {lacking}"),
+        );
+    }
+    let unknown = guest.unknown_imports();
+    if let Some(first) = unknown.first() {
+        let more = match unknown.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        found.never(
+            "imports",
+            format!("the guest imports {first}{more}, which is not part of WASI"),
+        );
+    }
+    found.0
+}
+
+/// What the caller asks and the engine, or any engine, lacks.
+pub(crate) fn unmet_requests(
+    capability: &Capability,
+    guest: &Guest,
+    config: &RunConfig,
+) -> Vec<Refusal> {
+    let mut found = Refusals::default();
+    let component = guest.kind() == GuestKind::Component;
+
+    match &config.entry {
+        Some(entry) if !guest.has_entry(entry) => {
+            found.never("entry", no_such_entry(guest, entry));
+        }
+        Some(_) => found.unless(capability.entry, "entry", || {
+            "cannot call an export of the caller's choice".into()
+        }),
+        None if guest.kind() != GuestKind::Package && !guest.is_command() => {
+            found.never("entry", no_default_entry(guest));
+        }
+        None => {}
+    }
+
+    let special_arg = |arg: &String| arg.is_empty() || arg.starts_with('-');
+    if config.args.iter().any(special_arg) {
+        found.unless(capability.args, "args", || {
+            "cannot pass arguments that are empty or start with a dash".into()
+        });
+    }
+    if config.argv0.is_some() {
+        found.unless(capability.argv0, "argv0", || "cannot set argv[0]".into());
+    }
+    if !config.env.is_empty() || config.inherit_env != crate::InheritEnv::None {
+        found.unless(capability.env, "env", || {
+            "cannot set environment variables".into()
+        });
+    }
+    if !config.preopens.is_empty() {
+        found.unless(capability.preopens, "preopens", || {
+            "cannot show directories to a guest".into()
+        });
+    }
+    for preopen in &config.preopens {
+        if preopen.host.as_os_str() != preopen.guest.as_str() {
+            found.unless(capability.mapped_preopens, "mapped_preopens", || {
+                format!(
+                    "cannot show {} as {}: directories keep their host path",
+                    preopen.host.display(),
+                    preopen.guest
+                )
+            });
+        }
+        if preopen.access == Access::ReadOnly {
+            found.unless(capability.read_only_preopens, "read_only_preopens", || {
+                format!("cannot make {} read-only", preopen.guest)
+            });
+        }
+    }
+    if config.working_directory.is_some() {
+        if component {
+            found.unless(capability.working_directory, "working_directory", || {
+                "cannot tell a guest its working directory".into()
+            });
+        } else {
+            found.never(
+                "working_directory",
+                "a working directory is for components; WASI preview1 has none (map a directory \
+                 at `.` instead)"
+                    .into(),
+            );
+        }
+    }
+    if config.network != Network::Denied {
+        if component {
+            found.unless(capability.network, "network", || {
+                "cannot grant network access".into()
+            });
+        } else {
+            found.never(
+                "network",
+                "network access is for components; WASI preview1 cannot open connections".into(),
+            );
+        }
+    }
+    if config.clock != Clock::Host {
+        found.unless(capability.fixed_clock, "fixed_clock", || {
+            "cannot stop the wall clock".into()
+        });
+    }
+    if config.random != Random::Host {
+        found.unless(capability.seeded_random, "seeded_random", || {
+            "cannot seed random numbers".into()
+        });
+    }
+    if config.killable {
+        found.unless(capability.kill, "kill", || {
+            "cannot end a running guest".into()
+        });
+    }
+
+    let limits = &config.limits;
+    for (asked, support, what, label) in [
+        (limits.memory, capability.memory, "memory", "memory"),
+        (limits.fuel, capability.fuel, "fuel", "fuel"),
+        (limits.stack, capability.stack, "stack", "stack"),
+        (
+            limits.table_elements,
+            capability.table_elements,
+            "table_elements",
+            "table elements",
+        ),
+        (
+            limits.instances,
+            capability.instances,
+            "instances",
+            "instances",
+        ),
+    ] {
+        if asked.is_some() {
+            found.unless(support, what, || format!("cannot limit {label}"));
+        }
+    }
+    if limits.timeout.is_some() {
+        found.unless(capability.timeout, "timeout", || {
+            "cannot limit a guest's time".into()
+        });
+    }
+    found.0
+}
+
+fn no_default_entry(guest: &Guest) -> String {
+    let wanted = match guest.kind() {
+        GuestKind::Component => "it exports no wasi:cli/run",
+        _ => "it exports no _start function",
+    };
+    match guest.entries().as_slice() {
+        [] => format!("the guest is not a command: {wanted}"),
+        entries => format!(
+            "the guest is not a command: {wanted}; functions that could be called instead: {}",
+            shorten(entries)
+        ),
+    }
+}
+
+fn no_such_entry(guest: &Guest, entry: &str) -> String {
+    match guest.entries().as_slice() {
+        [] => format!("the guest exports no function {entry:?} without parameters and results"),
+        entries => format!(
+            "the guest exports no function {entry:?} without parameters and results; it has {}",
+            shorten(entries)
+        ),
+    }
+}
+
+fn shorten(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+#[derive(Default)]
+struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    fn unless(&mut self, support: Support, what: &'static str, reason: impl FnOnce() -> String) {
+        let told = self.0.iter().any(|refusal| refusal.what == what);
+        if !support.is_supported() && !told {
+            self.never(what, reason());
+        }
+    }
+
+    fn never(&mut self, what: &'static str, reason: String) {
+        self.0.push(Refusal { what, reason });
+    }
+}

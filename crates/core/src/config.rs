@@ -1,0 +1,343 @@
+//! What the caller asks for: one plain struct, with a builder in the manner of
+//! [`std::process::Command`].
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Limits;
+
+/// What a caller asks of a run: what the guest sees, and what it may use.
+///
+/// The default is an empty world: no arguments, no environment, no directories, no input, no
+/// network; output goes where ours goes.
+///
+/// ```
+/// use wasmrun_core::{Access, RunConfig, Stdout};
+///
+/// let config = RunConfig::new()
+///     .arg("--verbose")
+///     .env("LANG", "C.UTF-8")
+///     .map_dir("/srv/data", "/data", Access::ReadOnly)
+///     .stdout(Stdout::Capture);
+/// assert_eq!(config.preopens[0].guest, "/data");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RunConfig {
+    /// Arguments after `argv[0]`.
+    pub args: Vec<String>,
+    /// `argv[0]`; the guest's file name where `None`.
+    pub argv0: Option<String>,
+    /// Environment variables. Of several values for one name the last stands.
+    pub env: Vec<(String, String)>,
+    /// Which of the host's environment variables the guest gets; `env` goes over them.
+    pub inherit_env: InheritEnv,
+    /// Host directories the guest may see.
+    pub preopens: Vec<Preopen>,
+    /// Whether a later preopen may take the guest path of an earlier one. Otherwise that is an
+    /// error.
+    pub replace_preopens: bool,
+    /// The working directory told to the guest. Preview1 has none, so only components may ask.
+    pub working_directory: Option<String>,
+    /// Where the guest's standard input comes from.
+    pub stdin: Stdin,
+    /// Where its standard output goes.
+    pub stdout: Stdout,
+    /// Where its standard error goes.
+    pub stderr: Stdout,
+    /// What it may use.
+    pub limits: Limits,
+    /// Whether [`Run::kill`](crate::Run::kill) is to end the guest. Some engines run loops more
+    /// slowly when they must be ready for it.
+    pub killable: bool,
+    /// What of the network it may reach. Preview1 cannot connect, so only components may ask.
+    pub network: Network,
+    /// The wall clock it reads.
+    pub clock: Clock,
+    /// The random numbers it draws.
+    pub random: Random,
+    /// The exported function to call; `_start`, or a component's `wasi:cli/run`, where `None`. A
+    /// module's `_initialize`, if it has one, is called before it.
+    pub entry: Option<String>,
+}
+
+/// Which of the host's environment variables a guest gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InheritEnv {
+    /// None of them.
+    #[default]
+    None,
+    /// Those named. One that the host does not have is an error.
+    Named(Vec<String>),
+    /// All of them.
+    All,
+}
+
+/// A host directory shown to the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preopen {
+    /// The directory on the host.
+    pub host: PathBuf,
+    /// Its path in the guest, normalised before use; `..` above the root is an error.
+    pub guest: String,
+    /// What the guest may do in it.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// What a guest may do in a preopened directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read, and nothing else: no creating, writing, truncating, renaming, removing, linking or
+    /// setting of times.
+    #[default]
+    ReadOnly,
+    /// Everything the host lets us do.
+    ReadWrite,
+}
+
+/// Where a guest's standard input comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdin {
+    /// Nowhere: the guest reads the end of the file at once.
+    #[default]
+    Null,
+    /// Our own standard input.
+    Inherit,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// This file.
+    File(PathBuf),
+    /// A pipe that the caller writes to: [`Run::stdin`](crate::Run::stdin).
+    Pipe,
+}
+
+/// Where a guest's standard output or standard error goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdout {
+    /// To our own.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// Into the [`Report`](crate::Report), up to [`Limits::output`] bytes.
+    Capture,
+    /// To this file, created or truncated.
+    File(PathBuf),
+    /// A pipe that the caller reads from: [`Run::stdout`](crate::Run::stdout).
+    Pipe,
+}
+
+/// What of the network a guest may reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// Nothing.
+    #[default]
+    Denied,
+    /// Whatever the host reaches.
+    Host,
+}
+
+/// The wall clock a guest reads. Its monotonic clock always runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The host's.
+    #[default]
+    Host,
+    /// One that stands still, at this many nanoseconds after 1970-01-01 00:00 UTC.
+    Fixed(u64),
+}
+
+/// The random numbers a guest draws.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Random {
+    /// The host's, fit for cryptography.
+    #[default]
+    Host,
+    /// A sequence that follows from this seed, the same on every engine that supports it.
+    Seeded(u64),
+}
+
+impl RunConfig {
+    /// An empty world.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets `argv[0]`.
+    #[must_use]
+    pub fn argv0(mut self, argv0: impl Into<String>) -> Self {
+        self.argv0 = Some(argv0.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives the guest some or all of the host's environment variables.
+    #[must_use]
+    pub fn inherit_env(mut self, which: InheritEnv) -> Self {
+        self.inherit_env = which;
+        self
+    }
+
+    /// Shows the host directory `host` to the guest as `guest`.
+    #[must_use]
+    pub fn map_dir(
+        mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Self {
+        self.preopens.push(Preopen {
+            host: host.into(),
+            guest: guest.into(),
+            access,
+        });
+        self
+    }
+
+    /// Lets a later preopen take the guest path of an earlier one.
+    #[must_use]
+    pub fn replace_preopens(mut self, replace: bool) -> Self {
+        self.replace_preopens = replace;
+        self
+    }
+
+    /// Tells the guest its working directory.
+    #[must_use]
+    pub fn working_directory(mut self, guest_path: impl Into<String>) -> Self {
+        self.working_directory = Some(guest_path.into());
+        self
+    }
+
+    /// Sets where standard input comes from.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Sets where standard output goes.
+    #[must_use]
+    pub fn stdout(mut self, stdout: Stdout) -> Self {
+        self.stdout = stdout;
+        self
+    }
+
+    /// Sets where standard error goes.
+    #[must_use]
+    pub fn stderr(mut self, stderr: Stdout) -> Self {
+        self.stderr = stderr;
+        self
+    }
+
+    /// Changes the limits.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wasmrun_core::RunConfig;
+    /// let config = RunConfig::new().limit(|limits| {
+    ///     limits.memory = Some(64 << 20);
+    ///     limits.timeout = Some(Duration::from_secs(2));
+    /// });
+    /// assert_eq!(config.limits.memory, Some(67_108_864));
+    /// ```
+    #[must_use]
+    pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Makes [`Run::kill`](crate::Run::kill) able to end the guest.
+    #[must_use]
+    pub fn killable(mut self, killable: bool) -> Self {
+        self.killable = killable;
+        self
+    }
+
+    /// Grants network access.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Sets the wall clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the source of random numbers.
+    #[must_use]
+    pub fn random(mut self, random: Random) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Calls this exported function instead of the default one.
+    #[must_use]
+    pub fn entry(mut self, entry: impl Into<String>) -> Self {
+        self.entry = Some(entry.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let error = serde_json::from_str::<RunConfig>(r#"{"limits":{"memroy":1}}"#)
+            .expect_err("a misspelt limit must not be ignored");
+        assert!(error.to_string().contains("memroy"), "{error}");
+    }
+
+    #[test]
+    fn a_config_survives_its_json() {
+        let config = RunConfig::new()
+            .arg("a")
+            .env("K", "V")
+            .map_dir("/h", "/g", Access::ReadWrite)
+            .stdin(Stdin::Bytes(vec![1, 2]))
+            .random(Random::Seeded(7))
+            .limit(|limits| limits.timeout = Some(std::time::Duration::from_millis(1500)));
+        let json = serde_json::to_string(&config).expect("serialises");
+        assert!(json.contains(r#""timeout_ms":1500"#), "{json}");
+        assert_eq!(
+            serde_json::from_str::<RunConfig>(&json).expect("parses"),
+            config
+        );
+    }
+}

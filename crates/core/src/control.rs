@@ -1,0 +1,234 @@
+//! Ending a running guest: the one place where deadlines and kills meet the engines.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// Why a guest is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Its time ran out.
+    Timeout,
+    /// The caller wants it gone.
+    Kill,
+}
+
+impl Interrupt {
+    /// The outcome of a guest that was ended for this reason.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Interrupt::Timeout => Outcome::TimedOut,
+            Interrupt::Kill => Outcome::Killed,
+        }
+    }
+}
+
+/// The line between whoever may end a guest and the engine that runs it.
+///
+/// A backend registers what ends *its* guest with [`Control::on_interrupt`] (bump an epoch, signal
+/// a process group), and looks at [`Control::interrupted`] where it is about to block. It need not
+/// know why: core turns the reason into the outcome.
+#[derive(Clone, Debug, Default)]
+pub struct Control(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// 0 while nothing happened, then the [`Interrupt`] plus 1.
+    reason: AtomicU8,
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next_hook: u64,
+    hooks: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
+    wakers: Vec<Waker>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control")
+            .field("reason", &self.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn reason(&self) -> Option<Interrupt> {
+        match self.reason.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Interrupt::Timeout),
+            _ => Some(Interrupt::Kill),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that can panic runs under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Control {
+    /// A line on which nothing has happened.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the guest to end. The first reason stands; later ones change nothing.
+    pub fn interrupt(&self, reason: Interrupt) {
+        let value = match reason {
+            Interrupt::Timeout => 1,
+            Interrupt::Kill => 2,
+        };
+        let (hooks, wakers) = {
+            let mut waiting = self.0.waiting();
+            if self
+                .0
+                .reason
+                .compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst)
+                .is_err()
+            {
+                return;
+            }
+            let hooks: Vec<_> = waiting.hooks.values().cloned().collect();
+            (hooks, std::mem::take(&mut waiting.wakers))
+        };
+        self.0.changed.notify_all();
+        for hook in hooks {
+            hook();
+        }
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Why the guest is to end, once it is.
+    pub fn interrupted(&self) -> Option<Interrupt> {
+        self.0.reason()
+    }
+
+    /// Registers what ends the guest, until the returned [`Hook`] is dropped. Called at once if
+    /// the guest is to end already, and from another thread otherwise; it must not block. A hook
+    /// may still be running for a moment after its [`Hook`] is dropped.
+    #[must_use]
+    pub fn on_interrupt(&self, hook: impl Fn() + Send + Sync + 'static) -> Hook {
+        let hook: Arc<dyn Fn() + Send + Sync> = Arc::new(hook);
+        let mut waiting = self.0.waiting();
+        let key = waiting.next_hook;
+        waiting.next_hook += 1;
+        waiting.hooks.insert(key, hook.clone());
+        drop(waiting);
+        if self.interrupted().is_some() {
+            hook();
+        }
+        Hook {
+            control: self.clone(),
+            key,
+        }
+    }
+
+    /// Resolves once the guest is to end; for host calls that wait as futures.
+    pub fn poll_interrupted(&self, cx: &mut Context<'_>) -> Poll<Interrupt> {
+        let mut waiting = self.0.waiting();
+        if let Some(reason) = self.interrupted() {
+            return Poll::Ready(reason);
+        }
+        if !waiting
+            .wakers
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
+            waiting.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Sleeps for `time`, or until the guest is to end.
+    pub fn sleep(&self, time: Duration) -> Option<Interrupt> {
+        // A deadline beyond what the clock can tell is "for ever".
+        let until = Instant::now().checked_add(time);
+        let mut waiting = self.0.waiting();
+        loop {
+            if let Some(reason) = self.interrupted() {
+                return Some(reason);
+            }
+            waiting = match until {
+                None => self
+                    .0
+                    .changed
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    self.0
+                        .changed
+                        .wait_timeout(waiting, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+}
+
+/// Keeps a hook of [`Control::on_interrupt`] registered.
+#[derive(Debug)]
+pub struct Hook {
+    control: Control,
+    key: u64,
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.control.0.waiting().hooks.remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn the_first_reason_stands() {
+        let control = Control::new();
+        control.interrupt(Interrupt::Kill);
+        control.interrupt(Interrupt::Timeout);
+        assert_eq!(control.interrupted(), Some(Interrupt::Kill));
+    }
+
+    #[test]
+    fn a_hook_runs_once_whenever_it_is_registered() {
+        let (control, calls) = (Control::new(), Arc::new(AtomicUsize::new(0)));
+        let count = |calls: &Arc<AtomicUsize>| {
+            let calls = calls.clone();
+            move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let _before = control.on_interrupt(count(&calls));
+        drop(control.on_interrupt(count(&calls)));
+        control.interrupt(Interrupt::Kill);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        let _after = control.on_interrupt(count(&calls));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_sleep_is_cut_short() {
+        let control = Control::new();
+        let sleeper = control.clone();
+        let slept = std::thread::spawn(move || sleeper.sleep(Duration::MAX));
+        control.interrupt(Interrupt::Timeout);
+        assert_eq!(slept.join().ok().flatten(), Some(Interrupt::Timeout));
+    }
+}

@@ -1,0 +1,160 @@
+//! What a backend implements: an [`Engine`] that compiles, and [`Code`] that runs.
+//!
+//! Everything else is written once, above the backends, in [`Program`](crate::Program) and
+//! [`Run`](crate::Run): checks, streams, deadlines, threads. Neither trait can be called with
+//! anything unchecked, because only core makes a [`Compile`] or a [`Task`].
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::stdio::{Input, Output};
+use crate::{
+    Capability, Clock, Control, Guest, Limits, Network, Outcome, Preopen, Random, Result,
+    RunConfig, Stats,
+};
+
+/// An engine that is present and ready.
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// Its name, version and place.
+    fn info(&self) -> &EngineInfo;
+
+    /// What it can do. Constant for the life of the engine.
+    fn capability(&self) -> Capability;
+
+    /// Compiles a guest, or does as much of that as can be done before a run.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a guest that does not validate,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for one that this engine turns out not to take,
+    /// [`Engine`](crate::ErrorKind::Engine) for a failure of the engine's own.
+    fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>>;
+}
+
+/// A guest made ready by an engine; runs any number of times, at the same time too.
+pub trait Code: Send + Sync {
+    /// Runs the guest on the calling thread until it ends.
+    ///
+    /// When `control` is interrupted the guest must end soon, and leave nothing behind that runs;
+    /// which [`Outcome`] is returned then does not matter.
+    ///
+    /// # Errors
+    ///
+    /// What kept the guest from starting or from being observed. How it ended, however badly, is an
+    /// [`Outcome`].
+    fn run(&self, task: Task, control: &Control) -> Result<Ran>;
+}
+
+/// Which engine this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineInfo {
+    /// Its name, as `--engine` takes it.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where an engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Linked into this process.
+    InProcess,
+    /// An executable, started for each run.
+    Executable(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::InProcess => f.write_str("in-process"),
+            Place::Executable(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A checked request to compile: the engine can run this guest.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Compile<'a> {
+    /// What to compile.
+    pub guest: &'a Guest,
+    /// What the code must be able to do.
+    pub options: CompileOptions,
+}
+
+/// What compiled code must be able to do. It costs speed on some engines, so it is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CompileOptions {
+    /// Count fuel.
+    pub fuel: bool,
+    /// End when [`Control`] is interrupted, in loops too.
+    pub interruptible: bool,
+    /// Run with this many bytes of stack.
+    pub stack: Option<u64>,
+}
+
+impl CompileOptions {
+    /// What runs with `config` need.
+    pub fn of(config: &RunConfig) -> Self {
+        CompileOptions {
+            fuel: config.limits.fuel.is_some(),
+            interruptible: config.limits.timeout.is_some() || config.killable,
+            stack: config.limits.stack,
+        }
+    }
+
+    /// Whether code compiled with these options serves runs that need `other`.
+    pub(crate) fn serve(&self, other: &CompileOptions) -> bool {
+        self.fuel == other.fuel
+            && (self.interruptible || !other.interruptible)
+            && self.stack == other.stack
+    }
+}
+
+/// A checked and resolved request to run: everything in it is to be honoured.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Task {
+    /// Arguments, `argv[0]` included. None contains NUL.
+    pub args: Vec<String>,
+    /// The whole environment: names are unique and sound.
+    pub env: Vec<(String, String)>,
+    /// Directories: hosts absolute and seen to be directories, guest paths normalised and unique.
+    pub preopens: Vec<Preopen>,
+    /// The working directory, for components.
+    pub working_directory: Option<String>,
+    /// Standard input.
+    pub stdin: Input,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    /// Limits. The guest's declared memory and tables are within them. The timeout is kept by core
+    /// through [`Control`]; a backend may keep it as well.
+    pub limits: Limits,
+    /// What of the network may be reached.
+    pub network: Network,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Random numbers.
+    pub random: Random,
+    /// The export to call: a function of no parameters and no results, which the guest has. `None`
+    /// for the default entry.
+    pub entry: Option<String>,
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// How the guest ended.
+    pub outcome: Outcome,
+    /// What the engine tells of the cost.
+    pub stats: Stats,
+}

@@ -1,0 +1,469 @@
+//! One pass over a guest's sections: what it declares, and whether its structure holds.
+//!
+//! Every section is read to its end, except the operators of functions; those are left to the
+//! engine, which has to validate them anyway. Nothing is allocated on the word of a count: lists
+//! grow as entries are really read, and a count that cannot fit into its section is an error of
+//! its own.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use wasmparser::{
+    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind,
+    FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType, TypeRef,
+    TypeSectionReader, ValType, WasmFeatures,
+};
+
+use super::component_types;
+use super::decl::{
+    Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
+};
+
+/// How deep components may nest. Real ones stay below ten.
+pub(super) const MAX_NESTING: usize = 100;
+
+/// The most imports, exports, memories or tables that are kept: the bound engines agreed on for
+/// the first two (WebAssembly JavaScript interface, "implementation-defined limits").
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// The most locals of one function, from the same agreement. A few bytes can claim four billion.
+const MAX_LOCALS: u64 = 50_000;
+
+/// What a guest declares.
+///
+/// Imports and exports are those of the outermost module or component. Memories and tables of a
+/// component are those its modules define.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) imports: Vec<Import>,
+    pub(super) exports: Vec<Export>,
+    pub(super) memories: Vec<MemoryDecl>,
+    pub(super) tables: Vec<TableDecl>,
+    pub(super) start_section: bool,
+}
+
+/// Why bytes are no well-formed WebAssembly; says where.
+#[derive(Debug)]
+pub(super) struct Malformed(String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Malformed {}
+
+impl From<BinaryReaderError> for Malformed {
+    fn from(error: BinaryReaderError) -> Self {
+        Malformed(error.to_string())
+    }
+}
+
+impl Malformed {
+    pub(super) fn at(offset: usize, what: impl fmt::Display) -> Self {
+        Malformed(format!("{what} (at offset {offset:#x})"))
+    }
+}
+
+type Result<T, E = Malformed> = std::result::Result<T, E>;
+
+/// The parser every reading of a guest uses.
+///
+/// Compact imports stay off: no engine here takes them, and they let a few bytes stand for very
+/// long names many times over.
+pub(super) fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(WasmFeatures::all().difference(WasmFeatures::COMPACT_IMPORTS));
+    parser
+}
+
+/// Reads a module or component.
+pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
+    let mut facts = Facts::default();
+    // The modules and components around the current section, itself included. A module holds no
+    // other, so one `Module` is enough.
+    let mut open = Vec::new();
+    let mut module = Module::default();
+
+    for payload in parser().parse_all(bytes) {
+        let outermost = open.len() == 1;
+        match payload? {
+            Payload::Version {
+                encoding, range, ..
+            } => {
+                if open.len() == MAX_NESTING {
+                    return Err(Malformed::at(range.start, "components nest too deep"));
+                }
+                open.push(encoding);
+                module = Module::default();
+            }
+            Payload::End(offset) => {
+                if open.pop() == Some(Encoding::Module) {
+                    let exports = module.take_exports(offset)?;
+                    if open.is_empty() {
+                        facts.exports = exports;
+                        facts.imports = std::mem::take(&mut module.imports);
+                    }
+                }
+            }
+
+            // Core modules.
+            Payload::TypeSection(section) => {
+                fits(&section, "type")?;
+                module.types = Some(section);
+            }
+            Payload::ImportSection(section) => {
+                fits(&section, "import")?;
+                for import in section.into_imports_with_offsets() {
+                    let (offset, import) = import?;
+                    module.import(&mut facts, import, outermost, offset)?;
+                }
+            }
+            Payload::FunctionSection(section) => {
+                fits(&section, "function")?;
+                module.functions = Some(section);
+            }
+            Payload::TableSection(section) => {
+                fits(&section, "table")?;
+                for table in section.into_iter_with_offsets() {
+                    let (offset, table) = table?;
+                    push(&mut facts.tables, table_decl(table.ty, false), offset)?;
+                }
+            }
+            Payload::MemorySection(section) => {
+                fits(&section, "memory")?;
+                for memory in section.into_iter_with_offsets() {
+                    let (offset, memory) = memory?;
+                    push(&mut facts.memories, memory_decl(memory, false), offset)?;
+                }
+            }
+            Payload::TagSection(section) => read_all(section, "tag")?,
+            Payload::GlobalSection(section) => read_all(section, "global")?,
+            Payload::ExportSection(section) => {
+                fits(&section, "export")?;
+                for export in section.into_iter_with_offsets() {
+                    let (offset, export) = export?;
+                    push(&mut module.exports, export, offset)?;
+                }
+            }
+            Payload::StartSection { .. } => facts.start_section |= outermost,
+            Payload::ElementSection(section) => read_all(section, "element")?,
+            Payload::DataCountSection { .. } => {}
+            Payload::DataSection(section) => read_all(section, "data")?,
+            Payload::CodeSectionStart { count, range, .. } => {
+                fits_in(count, range, "code")?;
+            }
+            Payload::CodeSectionEntry(body) => locals(&body)?,
+
+            // Components.
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {}
+            Payload::InstanceSection(section) => read_all(section, "core instance")?,
+            Payload::CoreTypeSection(section) => read_all(section, "core type")?,
+            Payload::ComponentInstanceSection(section) => read_all(section, "instance")?,
+            Payload::ComponentAliasSection(section) => read_all(section, "alias")?,
+            Payload::ComponentTypeSection(section) => {
+                fits(&section, "component type")?;
+                component_types::check(bytes, section.range())?;
+            }
+            Payload::ComponentCanonicalSection(section) => read_all(section, "canonical function")?,
+            Payload::ComponentStartSection { .. } => {}
+            Payload::ComponentImportSection(section) => {
+                fits(&section, "component import")?;
+                for import in section.into_iter_with_offsets() {
+                    let (offset, import) = import?;
+                    if outermost {
+                        let import = Import {
+                            module: import.name.name.to_owned(),
+                            name: String::new(),
+                            kind: component_import(import.ty.kind()),
+                        };
+                        push(&mut facts.imports, import, offset)?;
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                fits(&section, "component export")?;
+                for export in section.into_iter_with_offsets() {
+                    let (offset, export) = export?;
+                    if outermost {
+                        let export = Export {
+                            name: export.name.name.to_owned(),
+                            kind: component_export(export.kind),
+                        };
+                        push(&mut facts.exports, export, offset)?;
+                    }
+                }
+            }
+
+            Payload::CustomSection(_) => {}
+            Payload::UnknownSection { id, range, .. } => {
+                return Err(Malformed::at(
+                    range.start,
+                    format_args!("unknown section {id}"),
+                ));
+            }
+            // `Payload` may grow; what this release does not know, it cannot vouch for.
+            _ => return Err(Malformed("a section of an unknown kind".to_owned())),
+        }
+    }
+    Ok(facts)
+}
+
+/// What must wait for the end of a module: exports name functions by index, and a function's type
+/// is found through two sections that came earlier.
+#[derive(Default)]
+struct Module<'a> {
+    imports: Vec<Import>,
+    /// The type indices of imported functions.
+    imported_functions: Vec<u32>,
+    types: Option<TypeSectionReader<'a>>,
+    functions: Option<FunctionSectionReader<'a>>,
+    exports: Vec<wasmparser::Export<'a>>,
+}
+
+impl<'a> Module<'a> {
+    fn import(
+        &mut self,
+        facts: &mut Facts,
+        import: wasmparser::Import<'a>,
+        outermost: bool,
+        offset: usize,
+    ) -> Result<()> {
+        // Inside a component the memory or table comes from another of its modules, which counts
+        // it already.
+        let kind = match import.ty {
+            TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                push(&mut self.imported_functions, ty, offset)?;
+                ImportKind::Function
+            }
+            TypeRef::Table(ty) => {
+                if outermost {
+                    push(&mut facts.tables, table_decl(ty, true), offset)?;
+                }
+                ImportKind::Table
+            }
+            TypeRef::Memory(ty) => {
+                if outermost {
+                    push(&mut facts.memories, memory_decl(ty, true), offset)?;
+                }
+                ImportKind::Memory
+            }
+            TypeRef::Global(_) => ImportKind::Global,
+            TypeRef::Tag(_) => ImportKind::Tag,
+        };
+        if outermost {
+            let import = Import {
+                module: import.module.to_owned(),
+                name: import.name.to_owned(),
+                kind,
+            };
+            push(&mut self.imports, import, offset)?;
+        }
+        Ok(())
+    }
+
+    /// The exports with their functions' signatures; reads the type and function sections.
+    ///
+    /// Signatures are shared: a million exports of one function with a thousand parameters must
+    /// not cost a billion entries.
+    fn take_exports(&mut self, end: usize) -> Result<Vec<Export>> {
+        let functions = sorted(
+            self.exports
+                .iter()
+                .filter(|export| export.kind == ExternalKind::Func)
+                .map(|export| export.index),
+        );
+        let imported = self.imported_functions.iter().map(|ty| Ok(*ty));
+        let defined = self.functions.take().into_iter().flatten();
+        let type_indices = pick(&functions, imported.chain(defined), "function", end)?;
+
+        let types = sorted(type_indices.iter().copied());
+        let groups = self.types.take().into_iter().flatten();
+        let subtypes = groups.flat_map(|group| {
+            let (group, error) = match group {
+                Ok(group) => (Some(group), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let subtypes = group.into_iter().flat_map(|group| group.into_types());
+            subtypes.map(Ok).chain(error)
+        });
+        let signatures = pick(&types, subtypes, "type", end)?
+            .into_iter()
+            .map(|ty| signature(ty).map(Arc::new))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Malformed::at(end, "an exported function has no function type"))?;
+
+        let signature_of = |function: u32| {
+            let ty = type_indices.get(functions.binary_search(&function).ok()?)?;
+            signatures.get(types.binary_search(ty).ok()?).cloned()
+        };
+        let exports = std::mem::take(&mut self.exports);
+        Ok(exports
+            .into_iter()
+            .map(|export| Export {
+                name: export.name.to_owned(),
+                kind: match export.kind {
+                    ExternalKind::Func | ExternalKind::FuncExact => {
+                        ExportKind::Function(signature_of(export.index).unwrap_or_default())
+                    }
+                    ExternalKind::Table => ExportKind::Table,
+                    ExternalKind::Memory => ExportKind::Memory,
+                    ExternalKind::Global => ExportKind::Global,
+                    ExternalKind::Tag => ExportKind::Tag,
+                },
+            })
+            .collect())
+    }
+}
+
+fn sorted(indices: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut indices: Vec<u32> = indices.collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
+/// The items at the `wanted` places, which are sorted. Reads all items, wanted or not.
+fn pick<T>(
+    wanted: &[u32],
+    items: impl Iterator<Item = wasmparser::Result<T>>,
+    what: &str,
+    end: usize,
+) -> Result<Vec<T>> {
+    let mut wanted = wanted.iter().copied().peekable();
+    let mut picked = Vec::new();
+    for (index, item) in (0_u32..).zip(items) {
+        let item = item?;
+        if wanted.next_if_eq(&index).is_some() {
+            picked.push(item);
+        }
+    }
+    match wanted.next() {
+        None => Ok(picked),
+        Some(index) => Err(Malformed::at(
+            end,
+            format_args!("an export needs {what} {index}, which is not there"),
+        )),
+    }
+}
+
+fn signature(ty: SubType) -> Option<FuncSignature> {
+    let CompositeInnerType::Func(func) = ty.composite_type.inner else {
+        return None;
+    };
+    let list = |types: &[ValType]| types.iter().map(value_type).collect();
+    Some(FuncSignature {
+        params: list(func.params()),
+        results: list(func.results()),
+    })
+}
+
+fn value_type(ty: &ValType) -> ValueType {
+    match ty {
+        ValType::I32 => ValueType::I32,
+        ValType::I64 => ValueType::I64,
+        ValType::F32 => ValueType::F32,
+        ValType::F64 => ValueType::F64,
+        ValType::V128 => ValueType::V128,
+        ValType::Ref(_) => ValueType::Reference,
+    }
+}
+
+fn memory_decl(ty: wasmparser::MemoryType, imported: bool) -> MemoryDecl {
+    let page = 1_u64
+        .checked_shl(ty.page_size_log2.unwrap_or(16))
+        .unwrap_or(u64::MAX);
+    MemoryDecl {
+        imported,
+        initial_bytes: ty.initial.saturating_mul(page),
+        maximum_bytes: ty.maximum.map(|pages| pages.saturating_mul(page)),
+        shared: ty.shared,
+        memory64: ty.memory64,
+    }
+}
+
+fn table_decl(ty: wasmparser::TableType, imported: bool) -> TableDecl {
+    TableDecl {
+        imported,
+        initial: ty.initial,
+        maximum: ty.maximum,
+    }
+}
+
+fn component_import(kind: ComponentExternalKind) -> ImportKind {
+    match kind {
+        ComponentExternalKind::Module => ImportKind::Module,
+        ComponentExternalKind::Func => ImportKind::ComponentFunction,
+        ComponentExternalKind::Value => ImportKind::Value,
+        ComponentExternalKind::Type => ImportKind::Type,
+        ComponentExternalKind::Instance => ImportKind::Instance,
+        ComponentExternalKind::Component => ImportKind::Component,
+    }
+}
+
+fn component_export(kind: ComponentExternalKind) -> ExportKind {
+    match kind {
+        ComponentExternalKind::Module => ExportKind::Module,
+        ComponentExternalKind::Func => ExportKind::ComponentFunction,
+        ComponentExternalKind::Value => ExportKind::Value,
+        ComponentExternalKind::Type => ExportKind::Type,
+        ComponentExternalKind::Instance => ExportKind::Instance,
+        ComponentExternalKind::Component => ExportKind::Component,
+    }
+}
+
+/// An entry takes at least a byte, so a section with more entries than bytes lies.
+fn fits<T>(section: &SectionLimited<'_, T>, what: &str) -> Result<()> {
+    fits_in(section.count(), section.range(), what)
+}
+
+fn fits_in(count: u32, range: std::ops::Range<usize>, what: &str) -> Result<()> {
+    if count as usize <= range.len() {
+        return Ok(());
+    }
+    let bytes = range.len();
+    Err(Malformed::at(
+        range.start,
+        format_args!("the {what} section claims {count} entries in {bytes} bytes"),
+    ))
+}
+
+/// Reads a section for its structure alone.
+fn read_all<'a, T>(section: SectionLimited<'a, T>, what: &str) -> Result<()>
+where
+    T: wasmparser::FromReader<'a>,
+{
+    fits(&section, what)?;
+    for item in section {
+        item?;
+    }
+    Ok(())
+}
+
+fn push<T>(list: &mut Vec<T>, item: T, offset: usize) -> Result<()> {
+    if list.len() == MAX_ENTRIES {
+        return Err(Malformed::at(
+            offset,
+            format_args!("more than {MAX_ENTRIES} entries of one kind, which no engine takes"),
+        ));
+    }
+    list.push(item);
+    Ok(())
+}
+
+fn locals(body: &FunctionBody<'_>) -> Result<()> {
+    let mut total = 0;
+    for local in body.get_locals_reader()? {
+        let (count, _) = local?;
+        total += u64::from(count);
+    }
+    if total > MAX_LOCALS {
+        return Err(Malformed::at(
+            body.range().start,
+            format_args!("a function with {total} locals, and engines take {MAX_LOCALS}"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! The program: read once, inspected once, then shared by everything that runs it.
+//!
+//! [`Guest`] takes a WebAssembly binary (a core module or a component), text in the text format, or
+//! a webc package, and says what it needs of an engine. Everything else is refused with a name for
+//! what it is instead. What a `Guest` holds is well-formed section by section; whether its code
+//! is *valid* is left to the engine, because each of them validates what it compiles.
+
+mod component_types;
+mod decl;
+mod inspect;
+mod inspection;
+mod read;
+mod scan;
+mod shown;
+mod source;
+mod text;
+mod wasi;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+
+pub use decl::{
+    Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
+};
+pub use inspection::Inspection;
+pub use shown::shown;
+pub use wasi::WasiVersion;
+
+use crate::{Error, ErrorKind, Proposals, Result};
+use inspect::Facts;
+use shown::shown_path;
+use source::Source;
+
+/// A program and what is known of it. Cloning shares it.
+#[derive(Clone)]
+pub struct Guest(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    path: Option<PathBuf>,
+    bytes: Vec<u8>,
+    kind: GuestKind,
+    wasi: WasiVersion,
+    facts: Facts,
+    proposals: OnceLock<Proposals>,
+}
+
+/// What form a guest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestKind {
+    /// A core module.
+    Module,
+    /// A component.
+    Component,
+    /// A webc package: modules and files, which only an engine that knows packages can open.
+    Package,
+}
+
+impl GuestKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            GuestKind::Module => "module",
+            GuestKind::Component => "component",
+            GuestKind::Package => "package",
+        }
+    }
+}
+
+impl fmt::Display for GuestKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Guest {
+    /// The largest file [`open`](Guest::open) reads.
+    pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
+
+    /// The name of the default entry. For a component or package it stands for the entry that kind
+    /// has by definition (`wasi:cli/run`; what the package's manifest says).
+    pub const DEFAULT_ENTRY: &'static str = "_start";
+
+    /// Reads and inspects a file of at most [`DEFAULT_MAX_BYTES`](Guest::DEFAULT_MAX_BYTES).
+    ///
+    /// # Errors
+    ///
+    /// [`GuestNotFound`](ErrorKind::GuestNotFound); [`NotWasm`](ErrorKind::NotWasm) for a
+    /// directory, a pipe, an empty file and everything that is no WebAssembly;
+    /// [`Invalid`](ErrorKind::Invalid) for a malformed program or one over the cap;
+    /// [`Io`](ErrorKind::Io) if the system refuses to read it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Guest> {
+        Guest::open_capped(path, Guest::DEFAULT_MAX_BYTES)
+    }
+
+    /// Like [`open`](Guest::open), with a cap of the caller's. No more than it is ever read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open).
+    pub fn open_capped(path: impl AsRef<Path>, max_bytes: u64) -> Result<Guest> {
+        let path = path.as_ref();
+        let called = shown_path(&path.to_string_lossy());
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let name = name.to_string_lossy().into_owned();
+        let bytes = read::read(path, max_bytes)?;
+        Guest::build(&called, name, Some(path), bytes)
+    }
+
+    /// Inspects a program that is in memory already: a binary, or text in the text format.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open), where they do not concern files.
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<Guest> {
+        let name = name.into();
+        Guest::build(&shown_path(&name), name, None, bytes.into())
+    }
+
+    /// `called` is what errors call it, fit for a message.
+    fn build(called: &str, name: String, path: Option<&Path>, bytes: Vec<u8>) -> Result<Guest> {
+        let (kind, path, bytes) = match source::sniff(&bytes) {
+            Source::Binary(kind) => (kind, path, bytes),
+            Source::Text => {
+                let binary = text::translate(called, &bytes)?;
+                // `(module binary "…")` may say anything.
+                match source::sniff(&binary) {
+                    Source::Binary(kind @ (GuestKind::Module | GuestKind::Component)) => {
+                        (kind, None, binary)
+                    }
+                    _ => return Err(invalid(called, "its text holds no module")),
+                }
+            }
+            Source::CutHeader => return Err(invalid(called, "it ends inside its header")),
+            Source::OtherVersion { version, layer } => {
+                let what = format!(
+                    "its version is {version}, layer {layer}; known are modules (version 1, layer 0) and components (version 13, layer 1)"
+                );
+                return Err(invalid(called, what));
+            }
+            Source::Foreign(foreign) => return Err(foreign.refusal(called)),
+        };
+
+        let facts = match kind {
+            GuestKind::Package => Facts::default(),
+            GuestKind::Module | GuestKind::Component => {
+                inspect::inspect(&bytes).map_err(|malformed| invalid(called, malformed))?
+            }
+        };
+        let wasi = match kind {
+            GuestKind::Module => wasi::of_module(&facts.imports),
+            GuestKind::Component => {
+                let imports = facts.imports.iter().map(|import| import.module.as_str());
+                let exports = facts.exports.iter().map(|export| export.name.as_str());
+                wasi::of_component(imports.chain(exports))
+            }
+            // Packages are WASIX's own format.
+            GuestKind::Package => WasiVersion::Wasix,
+        };
+        tracing::debug!(guest = called, %kind, %wasi, bytes = bytes.len(), "read guest");
+        Ok(Guest(Arc::new(Inner {
+            name,
+            path: path.and_then(|path| std::path::absolute(path).ok()),
+            bytes,
+            kind,
+            wasi,
+            facts,
+            proposals: OnceLock::new(),
+        })))
+    }
+
+    /// The file's name, or what [`from_bytes`](Guest::from_bytes) was told: the default `argv[0]`.
+    /// Use [`shown`] in messages.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The absolute path of the file, if it held exactly [`bytes`](Guest::bytes) when it was read.
+    /// `None` for text, whose binary is on no disk, and for bytes.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The binary; text is translated already.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// What form it has.
+    pub fn kind(&self) -> GuestKind {
+        self.0.kind
+    }
+
+    /// The system interface it was built for. A package counts as WASIX, which defines packages.
+    pub fn wasi(&self) -> WasiVersion {
+        self.0.wasi
+    }
+
+    /// What it asks its host for, in its own order. Empty for a package.
+    pub fn imports(&self) -> &[Import] {
+        &self.0.facts.imports
+    }
+
+    /// The imports that no version of WASI defines, so that no engine here can provide them.
+    ///
+    /// Function names and interfaces are compared with those of each version; WASIX alone is taken
+    /// at its word, because its functions grow with its runtime. The shared `env.memory` and the
+    /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads).
+    pub fn unknown_imports(&self) -> Vec<&Import> {
+        let threaded = self.imports_shared_memory();
+        let known = |import: &&Import| match self.0.kind {
+            GuestKind::Component => wasi::defines_for_component(import),
+            GuestKind::Module | GuestKind::Package => wasi::defines_for_module(import, threaded),
+        };
+        self.imports()
+            .iter()
+            .filter(|import| !known(import))
+            .collect()
+    }
+
+    /// Whether it expects its host to start threads: it imports `wasi.thread-spawn`, or a shared
+    /// memory.
+    pub fn needs_threads(&self) -> bool {
+        self.imports_shared_memory() || self.imports().iter().any(wasi::spawns_threads)
+    }
+
+    fn imports_shared_memory(&self) -> bool {
+        let shared = |memory: &MemoryDecl| memory.imported && memory.shared;
+        self.memories().iter().any(shared)
+    }
+
+    /// What it offers, in its own order. Empty for a package.
+    pub fn exports(&self) -> &[Export] {
+        &self.0.facts.exports
+    }
+
+    /// Whether it can be started at `name`.
+    ///
+    /// For a module: an exported function without parameters and results. For a component: its
+    /// `wasi:cli/run`, with or without the version. [`DEFAULT_ENTRY`](Guest::DEFAULT_ENTRY) asks
+    /// the same as [`is_command`](Guest::is_command), for every kind.
+    pub fn has_entry(&self, name: &str) -> bool {
+        match self.0.kind {
+            GuestKind::Module => self
+                .exports()
+                .iter()
+                .any(|export| export.name == name && export.is_entry()),
+            GuestKind::Component => self
+                .runs()
+                .any(|run| name == Guest::DEFAULT_ENTRY || name == run || unversioned(run) == name),
+            // Its manifest is the engine's to read.
+            GuestKind::Package => name == Guest::DEFAULT_ENTRY,
+        }
+    }
+
+    /// The names [`has_entry`](Guest::has_entry) accepts, as the guest writes them. None for a
+    /// package.
+    pub fn entries(&self) -> Vec<String> {
+        match self.0.kind {
+            GuestKind::Module => self
+                .exports()
+                .iter()
+                .filter(|export| export.is_entry())
+                .map(|export| export.name.clone())
+                .collect(),
+            GuestKind::Component => self.runs().map(str::to_owned).collect(),
+            GuestKind::Package => Vec::new(),
+        }
+    }
+
+    /// The exports of a component that make it a command.
+    fn runs(&self) -> impl Iterator<Item = &str> {
+        self.exports()
+            .iter()
+            .filter(|export| export.kind == ExportKind::Instance)
+            .map(|export| export.name.as_str())
+            .filter(|name| wasi::is_run(name))
+    }
+
+    /// Whether it has the default entry: `_start` for a module, `wasi:cli/run` for a component. A
+    /// package is taken to be one.
+    pub fn is_command(&self) -> bool {
+        self.has_entry(Guest::DEFAULT_ENTRY)
+    }
+
+    /// Whether instantiating it already runs code of it.
+    pub fn start_section(&self) -> bool {
+        self.0.facts.start_section
+    }
+
+    /// Its memories, imported ones first. For a component, those its modules define.
+    pub fn memories(&self) -> &[MemoryDecl] {
+        &self.0.facts.memories
+    }
+
+    /// Its tables, imported ones first. For a component, those its modules define.
+    pub fn tables(&self) -> &[TableDecl] {
+        &self.0.facts.tables
+    }
+
+    /// The WebAssembly proposals it uses.
+    ///
+    /// The first call reads all code, at some hundred megabytes a second; later calls are free.
+    /// Where code is malformed, what was seen elsewhere is returned. Empty for a package.
+    pub fn proposals(&self) -> Proposals {
+        *self.0.proposals.get_or_init(|| match self.0.kind {
+            GuestKind::Package => Proposals::MVP,
+            GuestKind::Module | GuestKind::Component => scan::scan(&self.0.bytes),
+        })
+    }
+
+    /// Everything above in one value.
+    pub fn inspect(&self) -> Inspection {
+        Inspection::of(self)
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            name, kind, bytes, ..
+        } = &*self.0;
+        write!(f, "Guest({name:?}, {kind}, {} bytes)", bytes.len())
+    }
+}
+
+fn invalid(called: &str, what: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!("{called} is not a valid WebAssembly program: {what}"),
+    )
+}
+
+fn unversioned(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(name, _)| name)
+}

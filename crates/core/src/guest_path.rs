@@ -1,0 +1,88 @@
+//! Paths as a guest sees them: always `/`-separated, whatever the host is.
+
+use crate::{Error, ErrorKind, Result};
+
+/// Normalises a guest path: no empty or `.` parts, no trailing slash, `..` resolved.
+///
+/// A relative path stays relative (`.` is the usual name for a guest's working directory).
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] if the path is empty, holds a NUL byte, or leads above its start by `..`.
+pub fn normalise(path: &str) -> Result<String> {
+    let refuse = |why: &str| {
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("guest path {path:?} {why}"),
+        ))
+    };
+    if path.is_empty() {
+        return refuse("is empty; name the directory, for example /data");
+    }
+    if path.contains('\0') {
+        return refuse("contains a NUL byte");
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if parts.pop().is_none() {
+                    return refuse("leads above the guest's root");
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    Ok(match (path.starts_with('/'), joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".into(),
+        (false, false) => joined,
+    })
+}
+
+/// Whether two normalised paths name one place: a guest's working directory is its root, so `data`
+/// is `/data` and `.` is `/`.
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    fn from_root(path: &str) -> &str {
+        path.strip_prefix('/')
+            .unwrap_or(if path == "." { "" } else { path })
+    }
+    from_root(a) == from_root(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalised() {
+        for (path, normal) in [
+            ("/", "/"),
+            ("//data//x/", "/data/x"),
+            ("/data/./x/../y", "/data/y"),
+            (".", "."),
+            ("./", "."),
+            ("a/..", "."),
+            ("./data", "data"),
+        ] {
+            assert_eq!(normalise(path).expect(path), normal);
+        }
+    }
+
+    #[test]
+    fn paths_above_the_root_are_refused() {
+        for path in ["..", "/..", "/a/../..", "a/../../b", "", "/a\0b"] {
+            let error = normalise(path).expect_err(path);
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+
+    #[test]
+    fn relative_and_absolute_names_of_one_place_are_the_same() {
+        assert!(same(".", "/"));
+        assert!(same("data", "/data"));
+        assert!(!same("data", "/date"));
+    }
+}

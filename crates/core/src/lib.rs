@@ -1,0 +1,44 @@
+//! The contract that every wasmrun engine follows.
+//!
+//! A [`Guest`] is a WebAssembly program, read and inspected once. A [`RunConfig`] says what the
+//! caller asks. An [`Engine`] with some [`Capability`] compiles the guest into a [`Program`], which
+//! runs any number of times; each run ends in a [`Report`] with an [`Outcome`].
+//!
+//! Whatever a caller asks for is enforced, emulated or refused, never ignored: [`check`] compares
+//! needs and requests with the capability, above all engines, before anything is compiled or
+//! started.
+//!
+//! This crate holds no engine, no async runtime and no command line. Most users want the `wasmrun`
+//! crate, which re-exports this one and brings the engines; those who add an engine implement
+//! [`Engine`] and [`Code`].
+
+mod capability;
+pub mod check;
+mod config;
+mod control;
+mod engine;
+mod error;
+pub mod exit_code;
+pub mod guest;
+pub mod guest_path;
+mod limits;
+mod outcome;
+mod program;
+mod proposals;
+mod run;
+pub mod stdio;
+mod task;
+mod watchdog;
+
+pub use capability::{Capability, Support};
+pub use check::Refusal;
+pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
+pub use control::{Control, Hook, Interrupt};
+pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
+pub use error::{Error, ErrorKind, Result};
+pub use guest::{Guest, GuestKind, WasiVersion};
+pub use limits::Limits;
+pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
+pub use program::Program;
+pub use proposals::Proposals;
+pub use run::{Event, Killer, Run};

@@ -1,0 +1,54 @@
+//! What a guest may use up.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds on what a guest may use. `None` asks for no bound.
+///
+/// A bound that an engine cannot keep is refused before the guest starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of linear memory, all memories of the guest together. `memory.grow` beyond it fails in
+    /// the guest; a guest that starts out larger ends as [`OutOfMemory`](crate::Outcome::OutOfMemory).
+    pub memory: Option<u64>,
+    /// Fuel units, in the engine's own measure (about one per instruction).
+    pub fuel: Option<u64>,
+    /// Time from the guest's start to its end, on the wall clock. Start functions, host calls and
+    /// sleeping count; compiling does not where the engine compiles before the start.
+    #[serde(rename = "timeout_ms", with = "millis")]
+    pub timeout: Option<Duration>,
+    /// Bytes of stack for the guest's calls.
+    pub stack: Option<u64>,
+    /// Bytes kept of each captured output stream; [`Limits::DEFAULT_OUTPUT`] where `None`. What
+    /// exceeds it is dropped, and the [`Captured`](crate::Captured) stream says how much.
+    pub output: Option<u64>,
+    /// Elements in all tables of the guest together.
+    pub table_elements: Option<u64>,
+    /// Core instances that a component may consist of.
+    pub instances: Option<u64>,
+}
+
+impl Limits {
+    /// The bound on each captured stream where the caller sets none: 64 MiB.
+    pub const DEFAULT_OUTPUT: u64 = 64 << 20;
+}
+
+/// Durations as whole milliseconds, the unit people write timeouts in.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        value
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+            .serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}

@@ -1,0 +1,200 @@
+//! How a guest ended, and what it cost.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::exit_code;
+
+/// How a guest ended. The same guest ends the same way on every engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The guest returned (0), called `proc_exit` (its whole argument), or is a component whose
+    /// `run` returned an error (1).
+    Exited(i32),
+    /// The guest did something WebAssembly forbids.
+    Trapped(Trap),
+    /// [`Limits::timeout`](crate::Limits::timeout) ran out.
+    TimedOut,
+    /// [`Limits::fuel`](crate::Limits::fuel) ran out.
+    OutOfFuel,
+    /// The guest starts out with more memory than [`Limits::memory`](crate::Limits::memory) allows.
+    OutOfMemory,
+    /// The caller ended the guest.
+    Killed,
+}
+
+impl Outcome {
+    /// Whether the guest exited with 0.
+    pub fn success(&self) -> bool {
+        *self == Outcome::Exited(0)
+    }
+
+    /// The exit code by which a process tells this outcome; see [`exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Outcome::Exited(code) => exit_code::of_guest(*code),
+            Outcome::Trapped(_) => exit_code::TRAP,
+            Outcome::TimedOut | Outcome::OutOfFuel => exit_code::TIME_OR_FUEL,
+            Outcome::OutOfMemory | Outcome::Killed => exit_code::MEMORY_OR_KILL,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Exited(code) => write!(f, "exited with {code}"),
+            Outcome::Trapped(trap) => write!(f, "trapped: {trap}"),
+            Outcome::TimedOut => f.write_str("ran out of time"),
+            Outcome::OutOfFuel => f.write_str("ran out of fuel"),
+            Outcome::OutOfMemory => f.write_str("needs more memory than it may have"),
+            Outcome::Killed => f.write_str("was killed"),
+        }
+    }
+}
+
+/// A trap: its kind, and what the engine says of it.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Trap {
+    /// What was forbidden.
+    pub kind: TrapKind,
+    /// The engine's own words and, where it gives one, the guest's call stack. For people: it
+    /// differs between engines.
+    pub message: String,
+}
+
+impl Trap {
+    /// A trap of `kind`, told in the engine's words.
+    pub fn new(kind: TrapKind, message: impl Into<String>) -> Self {
+        Trap {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+/// Traps are equal when their kinds are: messages differ between engines.
+impl PartialEq for Trap {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Trap {}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+/// The kinds of trap, as the WebAssembly specification's tests name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TrapKind {
+    /// `unreachable` was executed.
+    Unreachable,
+    /// An access beyond a linear memory.
+    MemoryOutOfBounds,
+    /// An access beyond a table.
+    TableOutOfBounds,
+    /// A call through an empty table element.
+    UninitializedElement,
+    /// A call through a table element of another type.
+    IndirectCallTypeMismatch,
+    /// Integer division or remainder by zero.
+    DivideByZero,
+    /// An integer operation whose result does not fit.
+    IntegerOverflow,
+    /// A float that has no such integer was converted.
+    InvalidConversion,
+    /// The call stack was used up.
+    StackOverflow,
+    /// A null reference was used.
+    NullReference,
+    /// An atomic access that is not aligned.
+    UnalignedAtomic,
+    /// An exception left the guest uncaught.
+    UncaughtException,
+    /// A host function failed: the guest handed it something it cannot act on.
+    HostFunction,
+    /// A trap this list does not know, or one whose kind the engine does not tell.
+    Other,
+}
+
+impl fmt::Display for TrapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrapKind::Unreachable => "unreachable executed",
+            TrapKind::MemoryOutOfBounds => "out of bounds memory access",
+            TrapKind::TableOutOfBounds => "out of bounds table access",
+            TrapKind::UninitializedElement => "uninitialized table element called",
+            TrapKind::IndirectCallTypeMismatch => "indirect call type mismatch",
+            TrapKind::DivideByZero => "integer divide by zero",
+            TrapKind::IntegerOverflow => "integer overflow",
+            TrapKind::InvalidConversion => "invalid conversion to integer",
+            TrapKind::StackOverflow => "call stack exhausted",
+            TrapKind::NullReference => "null reference used",
+            TrapKind::UnalignedAtomic => "unaligned atomic access",
+            TrapKind::UncaughtException => "uncaught exception",
+            TrapKind::HostFunction => "host function failed",
+            TrapKind::Other => "wasm trap",
+        })
+    }
+}
+
+/// What a run cost. What an engine does not tell is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Time to compile the guest, or to load it compiled.
+    #[serde(rename = "compile_ms", serialize_with = "millis")]
+    pub compile: Option<Duration>,
+    /// Time to set the guest up: memories, imports, preopens.
+    #[serde(rename = "instantiate_ms", serialize_with = "millis")]
+    pub instantiate: Option<Duration>,
+    /// Time the guest ran. A runtime in a process of its own counts whole, its start included.
+    #[serde(rename = "run_ms", serialize_with = "millis")]
+    pub run: Option<Duration>,
+    /// Fuel units used.
+    pub fuel_used: Option<u64>,
+    /// The largest size of all linear memories together, in bytes.
+    pub peak_memory: Option<u64>,
+}
+
+fn millis<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1e3).serialize(to)
+}
+
+/// A captured output stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// What was kept.
+    pub bytes: Vec<u8>,
+    /// How many bytes beyond [`Limits::output`](crate::Limits::output) were dropped.
+    pub dropped: u64,
+}
+
+/// A finished run: which engine ran it, how it ended, what it cost, what it wrote.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The engine's name.
+    pub engine: String,
+    /// The engine's version.
+    pub engine_version: String,
+    /// How the guest ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub stats: Stats,
+    /// Standard output, where [`Stdout::Capture`](crate::Stdout::Capture) asked for it.
+    pub stdout: Captured,
+    /// Standard error, likewise.
+    pub stderr: Captured,
+}

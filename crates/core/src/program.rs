@@ -1,0 +1,244 @@
+//! A guest compiled by an engine, and the one way to run it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::task::{Streams, resolve};
+use crate::{
+    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, Limits,
+    Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
+};
+
+/// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
+///
+/// Everything a caller asks for is checked here, once, above all engines.
+#[derive(Clone, Debug)]
+pub struct Program(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    capability: Capability,
+    guest: Guest,
+    options: CompileOptions,
+    code: Arc<dyn Code>,
+    compile_time: Duration,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program")
+            .field("engine", &self.engine)
+            .field("guest", &self.guest)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    /// Compiles `guest` on `engine` for runs as `config` asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
+    /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
+    pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
+        let capability = engine.capability();
+        let named = |error: Error| error.with_engine(&engine.info().name);
+        if let Some(refusal) = check::refusals(&capability, guest, config)
+            .into_iter()
+            .next()
+        {
+            return Err(named(refusal.into()).with_operation("check"));
+        }
+        let options = CompileOptions::of(config);
+        let began = Instant::now();
+        let code = engine
+            .compile(Compile { guest, options })
+            .map_err(|error| named(error).with_operation("compile"))?;
+        Ok(Program(Arc::new(Inner {
+            capability,
+            guest: guest.clone(),
+            options,
+            code,
+            compile_time: began.elapsed(),
+            engine,
+        })))
+    }
+
+    /// The engine that compiled it.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.0.engine
+    }
+
+    /// The guest.
+    pub fn guest(&self) -> &Guest {
+        &self.0.guest
+    }
+
+    /// Runs the guest on the calling thread until it ends.
+    ///
+    /// # Errors
+    ///
+    /// What kept the guest from starting or from being observed; how it ended is in the
+    /// [`Report`]. A stream that is a [pipe](Stdout::Pipe) needs [`Program::start`], and is a
+    /// [`Config`](ErrorKind::Config) error here.
+    pub fn run(&self, config: &RunConfig) -> Result<Report> {
+        if config.stdin == Stdin::Pipe
+            || config.stdout == Stdout::Pipe
+            || config.stderr == Stdout::Pipe
+        {
+            return Err(self.named(Error::new(
+                ErrorKind::Config,
+                "a stream is a pipe, and nobody could use its other end before the guest has ended",
+            )));
+        }
+        let (task, streams) = self.prepare(config)?;
+        let control = Control::new();
+        let Some(stack) = config.limits.stack else {
+            return self.execute(task, &streams, &control);
+        };
+        // The caller's stack may be smaller than what the guest is to have.
+        thread::scope(|scope| {
+            guest_thread(Some(stack))
+                .spawn_scoped(scope, || self.execute(task, &streams, &control))
+                .map_err(|source| self.named(no_thread(source)))?
+                .join()
+                .unwrap_or_else(|_| Err(self.named(panicked())))
+        })
+    }
+
+    /// Starts the guest on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Program::run`]; what keeps an engine from starting the guest is told by
+    /// [`Run::wait`].
+    pub fn start(&self, config: &RunConfig) -> Result<Run> {
+        let (task, mut streams) = self.prepare(config)?;
+        let control = Control::new();
+        let (stdin, stdout, stderr) = (
+            streams.stdin.take(),
+            streams.stdout.take(),
+            streams.stderr.take(),
+        );
+        let (program, its_control) = (self.clone(), control.clone());
+        let thread = guest_thread(config.limits.stack)
+            .spawn(move || program.execute(task, &streams, &its_control))
+            .map_err(|source| self.named(no_thread(source)))?;
+        Ok(Run {
+            stdin,
+            stdout,
+            stderr,
+            control,
+            killable: config.killable,
+            thread: Some(thread),
+        })
+    }
+
+    fn prepare(&self, config: &RunConfig) -> Result<(Task, Streams)> {
+        let inner = &*self.0;
+        let refusal = check::unmet_requests(&inner.capability, &inner.guest, config)
+            .into_iter()
+            .next();
+        if let Some(refusal) = refusal {
+            return Err(self.named(refusal.into()).with_operation("check"));
+        }
+        if !inner.options.serve(&CompileOptions::of(config)) {
+            return Err(self.named(Error::new(
+                ErrorKind::Unsupported,
+                "the program was compiled for runs with other limits on fuel, time or stack; \
+                 compile it with the config it is to run with",
+            )));
+        }
+        resolve(&inner.guest, config).map_err(|error| error.with_operation("start"))
+    }
+
+    fn execute(&self, task: Task, streams: &Streams, control: &Control) -> Result<Report> {
+        let inner = &*self.0;
+        let info = inner.engine.info();
+        let (outcome, mut stats) = if exceeds(&inner.guest, &task.limits) {
+            (Outcome::OutOfMemory, Stats::default())
+        } else {
+            self.execute_within_time(task, control)?
+        };
+        stats.compile = stats.compile.or(Some(inner.compile_time));
+        let take = |capture: &Option<crate::stdio::Capture>| {
+            capture.as_ref().map(|capture| capture.take())
+        };
+        Ok(Report {
+            engine: info.name.clone(),
+            engine_version: info.version.clone(),
+            outcome,
+            stats,
+            stdout: take(&streams.stdout_capture).unwrap_or_default(),
+            stderr: take(&streams.stderr_capture).unwrap_or_default(),
+        })
+    }
+
+    fn execute_within_time(&self, task: Task, control: &Control) -> Result<(Outcome, Stats)> {
+        let deadline = task
+            .limits
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let alarm = deadline
+            .map(|deadline| watchdog::arm(deadline, control.clone()))
+            .transpose()
+            .map_err(|source| self.named(no_thread(source)))?;
+        let ran = self.0.code.run(task, control);
+        drop(alarm);
+        match (ran, control.interrupted()) {
+            // Whatever an interrupted guest looked like to its engine, this is why it ended.
+            (ran, Some(reason)) => {
+                let stats = ran.map(|ran| ran.stats).unwrap_or_default();
+                Ok((reason.outcome(), stats))
+            }
+            (Ok(ran), None) => Ok((ran.outcome, ran.stats)),
+            (Err(error), None) => Err(self.named(error).with_operation("run")),
+        }
+    }
+
+    fn named(&self, error: Error) -> Error {
+        error.with_engine(&self.0.engine.info().name)
+    }
+}
+
+/// Whether the guest starts out with more than the limits allow.
+fn exceeds(guest: &Guest, limits: &Limits) -> bool {
+    let over = |limit: Option<u64>, mut sizes: Box<dyn Iterator<Item = u64> + '_>| {
+        limit.is_some_and(|limit| {
+            sizes
+                .try_fold(0u64, |sum, size| sum.checked_add(size))
+                .is_none_or(|sum| sum > limit)
+        })
+    };
+    over(
+        limits.memory,
+        Box::new(guest.memories().iter().map(|memory| memory.initial_bytes)),
+    ) || over(
+        limits.table_elements,
+        Box::new(guest.tables().iter().map(|table| table.initial)),
+    )
+}
+
+/// Room for the host's own frames beneath the guest's.
+const HOST_STACK: usize = 2 << 20;
+
+fn guest_thread(stack: Option<u64>) -> thread::Builder {
+    let stack = stack.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    thread::Builder::new()
+        .name("wasmrun-guest".into())
+        .stack_size(stack.saturating_add(HOST_STACK))
+}
+
+fn no_thread(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, "cannot start a thread for the guest").with_source(source)
+}
+
+pub(crate) fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Engine,
+        "the engine panicked; this is a defect of the engine or of wasmrun",
+    )
+}

@@ -1,0 +1,267 @@
+//! From what the caller wrote to what a backend can act on without asking again.
+
+use std::collections::HashMap;
+use std::io::{PipeReader, PipeWriter};
+
+use crate::stdio::{Capture, open_input, open_output};
+use crate::{Error, ErrorKind, Guest, InheritEnv, Preopen, Result, RunConfig, Task, guest_path};
+
+/// Our own ends of the guest's streams.
+#[derive(Default)]
+pub(crate) struct Streams {
+    pub stdin: Option<PipeWriter>,
+    pub stdout: Option<PipeReader>,
+    pub stderr: Option<PipeReader>,
+    pub stdout_capture: Option<Capture>,
+    pub stderr_capture: Option<Capture>,
+}
+
+pub(crate) fn resolve(guest: &Guest, config: &RunConfig) -> Result<(Task, Streams)> {
+    let args = arguments(guest, config)?;
+    let env = environment(config)?;
+    let preopens = preopens(config)?;
+    let working_directory = config
+        .working_directory
+        .as_deref()
+        .map(guest_path::normalise)
+        .transpose()?;
+    let mut streams = Streams::default();
+    let task = Task {
+        args,
+        env,
+        preopens,
+        working_directory,
+        stdin: open_input(&config.stdin, &mut streams.stdin)?,
+        stdout: open_output(
+            &config.stdout,
+            &config.limits,
+            &mut streams.stdout,
+            &mut streams.stdout_capture,
+        )?,
+        stderr: open_output(
+            &config.stderr,
+            &config.limits,
+            &mut streams.stderr,
+            &mut streams.stderr_capture,
+        )?,
+        limits: config.limits.clone(),
+        network: config.network,
+        clock: config.clock,
+        random: config.random,
+        entry: config.entry.clone(),
+    };
+    Ok((task, streams))
+}
+
+fn arguments(guest: &Guest, config: &RunConfig) -> Result<Vec<String>> {
+    let argv0 = config.argv0.as_deref().unwrap_or(guest.name());
+    let args: Vec<String> = std::iter::once(argv0)
+        .chain(config.args.iter().map(String::as_str))
+        .map(str::to_owned)
+        .collect();
+    match args.iter().position(|arg| arg.contains('\0')) {
+        Some(at) => Err(Error::new(
+            ErrorKind::Config,
+            format!("argument {at} contains a NUL byte"),
+        )),
+        None => Ok(args),
+    }
+}
+
+fn environment(config: &RunConfig) -> Result<Vec<(String, String)>> {
+    let not_utf8 = |name: &std::ffi::OsStr| {
+        Error::new(
+            ErrorKind::Config,
+            format!("the host's environment variable {name:?} is not UTF-8, which guests require"),
+        )
+    };
+    let mut env: Vec<(String, String)> = match &config.inherit_env {
+        InheritEnv::None => Vec::new(),
+        InheritEnv::Named(names) => names
+            .iter()
+            .map(|name| {
+                check_name(name)?;
+                let value = std::env::var_os(name).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Config,
+                        format!("environment variable {name} is not set here, so the guest cannot inherit it"),
+                    )
+                })?;
+                let value = value.into_string().map_err(|_| not_utf8(name.as_ref()))?;
+                Ok((name.clone(), value))
+            })
+            .collect::<Result<_>>()?,
+        InheritEnv::All => std::env::vars_os()
+            .map(|(name, value)| match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => Ok((name, value)),
+                (Err(name), _) => Err(not_utf8(&name)),
+                (Ok(name), Err(_)) => Err(not_utf8(name.as_ref())),
+            })
+            .collect::<Result<_>>()?,
+    };
+    for (name, value) in &config.env {
+        check_name(name)?;
+        if value.contains('\0') {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("the value of environment variable {name} contains a NUL byte"),
+            ));
+        }
+        env.push((name.clone(), value.clone()));
+    }
+    Ok(last_of_each(env))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{name:?} cannot name an environment variable: it is empty or contains `=` or NUL"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Each name once, where it first stood, with the value it last had.
+fn last_of_each(env: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut unique: Vec<(String, String)> = Vec::with_capacity(env.len());
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(env.len());
+    for (name, value) in env {
+        match places.get(&name) {
+            Some(&place) => unique[place].1 = value,
+            None => {
+                places.insert(name.clone(), unique.len());
+                unique.push((name, value));
+            }
+        }
+    }
+    unique
+}
+
+fn preopens(config: &RunConfig) -> Result<Vec<Preopen>> {
+    let mut resolved: Vec<Preopen> = Vec::with_capacity(config.preopens.len());
+    for preopen in &config.preopens {
+        let preopen = Preopen {
+            host: directory(preopen)?,
+            guest: guest_path::normalise(&preopen.guest)?,
+            access: preopen.access,
+        };
+        let taken = resolved
+            .iter()
+            .position(|other| guest_path::same(&other.guest, &preopen.guest));
+        match taken {
+            None => resolved.push(preopen),
+            Some(place) if config.replace_preopens => resolved[place] = preopen,
+            Some(place) => {
+                return Err(Error::new(
+                    ErrorKind::Preopen,
+                    format!(
+                        "{} and {} are both mapped to {} in the guest",
+                        resolved[place].host.display(),
+                        preopen.host.display(),
+                        preopen.guest
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+fn directory(preopen: &Preopen) -> Result<std::path::PathBuf> {
+    let host = &preopen.host;
+    let refuse = |why: &str| {
+        Error::new(
+            ErrorKind::Preopen,
+            format!("cannot map {} to {}: {why}", host.display(), preopen.guest),
+        )
+    };
+    match std::fs::metadata(host) {
+        Ok(found) if found.is_dir() => std::path::absolute(host)
+            .map_err(|source| refuse("no absolute path").with_source(source)),
+        Ok(_) => Err(refuse("it is not a directory")),
+        Err(source) => Err(refuse("the directory cannot be opened").with_source(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Access;
+
+    fn guest() -> Guest {
+        Guest::from_bytes("app.wasm", "(module (func (export \"_start\")))").expect("a guest")
+    }
+
+    fn refused(config: RunConfig) -> Error {
+        match resolve(&guest(), &config) {
+            Err(error) => error,
+            Ok(_) => panic!("{config:?} was accepted"),
+        }
+    }
+
+    #[test]
+    fn argv0_is_the_file_name_unless_set() {
+        let (task, _) = resolve(&guest(), &RunConfig::new().arg("x")).expect("resolves");
+        assert_eq!(task.args, ["app.wasm", "x"]);
+        let (task, _) = resolve(&guest(), &RunConfig::new().argv0("y")).expect("resolves");
+        assert_eq!(task.args, ["y"]);
+    }
+
+    #[test]
+    fn the_last_value_of_a_variable_stands() {
+        let config = RunConfig::new().env("A", "1").env("B", "2").env("A", "3");
+        let (task, _) = resolve(&guest(), &config).expect("resolves");
+        let pairs: Vec<_> = task.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(pairs, ["A=3", "B=2"]);
+    }
+
+    #[test]
+    fn impossible_names_and_values_are_refused() {
+        for name in ["", "A=B", "A\0"] {
+            assert_eq!(
+                refused(RunConfig::new().env(name, "x")).kind(),
+                ErrorKind::Config
+            );
+        }
+        assert_eq!(
+            refused(RunConfig::new().env("A", "\0")).kind(),
+            ErrorKind::Config
+        );
+        assert_eq!(
+            refused(RunConfig::new().arg("\0")).kind(),
+            ErrorKind::Config
+        );
+    }
+
+    #[test]
+    fn inheriting_what_is_not_set_is_refused() {
+        let config =
+            RunConfig::new().inherit_env(InheritEnv::Named(vec!["WASMRUN_NOT_SET".into()]));
+        assert!(refused(config).to_string().contains("WASMRUN_NOT_SET"));
+    }
+
+    #[test]
+    fn two_preopens_on_one_guest_path_are_refused_unless_allowed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = RunConfig::new()
+            .map_dir(dir.path(), "/data", Access::ReadWrite)
+            .map_dir(dir.path(), "data/.", Access::ReadOnly);
+        assert_eq!(refused(config.clone()).kind(), ErrorKind::Preopen);
+        let (task, _) = resolve(&guest(), &config.replace_preopens(true)).expect("resolves");
+        assert_eq!(task.preopens.len(), 1);
+        assert_eq!(task.preopens[0].access, Access::ReadOnly);
+    }
+
+    #[test]
+    fn a_preopen_that_is_no_directory_is_refused_by_name() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for path in [file.path(), "/no/such/directory".as_ref()] {
+            let error = refused(RunConfig::new().map_dir(path, "/x", Access::ReadOnly));
+            assert_eq!(error.kind(), ErrorKind::Preopen);
+            assert!(error.to_string().contains(&*path.to_string_lossy()));
+        }
+    }
+}

@@ -1,0 +1,628 @@
+//! The rules a [`Guest`] keeps: what it accepts, what it refuses and how, what it says of itself.
+
+use std::path::Path;
+
+use wasmrun_core::guest::{ExportKind, GuestKind, ImportKind, WasiVersion};
+use wasmrun_core::{ErrorKind, Guest, Proposals};
+
+fn wat(text: &str) -> Guest {
+    Guest::from_bytes("app.wat", text).expect("a good guest")
+}
+
+fn uses(text: &str) -> Proposals {
+    wat(text).proposals()
+}
+
+/// The error of bytes that must be refused, as kind and line.
+#[track_caller]
+fn refused(bytes: impl Into<Vec<u8>>) -> (ErrorKind, String) {
+    let error = Guest::from_bytes("app", bytes).expect_err("must be refused");
+    let line = error.to_string();
+    assert_eq!(line.lines().count(), 1, "one line: {line}");
+    assert!(line.contains("app"), "names the guest: {line}");
+    (error.kind(), line)
+}
+
+#[track_caller]
+fn refused_file(path: &Path) -> (ErrorKind, String) {
+    let error = Guest::open(path).expect_err("must be refused");
+    let line = error.to_string();
+    assert_eq!(line.lines().count(), 1, "one line: {line}");
+    let name = path.to_str().expect("a test's path");
+    assert!(line.contains(name), "names the file: {line}");
+    (error.kind(), line)
+}
+
+/// A module with one section of `id` and `content` after its header.
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+    bytes.push(id);
+    bytes.push(u8::try_from(content.len()).expect("a short section"));
+    bytes.extend(content);
+    bytes
+}
+
+const COMMAND: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "env" "log" (func $log (param i64)))
+    (memory (export "memory") 2 16)
+    (table 3 5 funcref)
+    (global $g (mut i32) (i32.const 1))
+    (func $start (export "_start"))
+    (func (export "other"))
+    (func (export "add") (param i32 f64) (result i64) i64.const 0)
+    (export "log" (func $log))
+    (elem (i32.const 0) $start)
+    (data (i32.const 8) "hello")
+    (start $start))"#;
+
+const COMPONENT: &str = r#"(component
+    (import "wasi:cli/environment@0.2.0" (instance))
+    (import "wasi:http/types@0.2.0" (instance))
+    (core module $m
+        (memory 4)
+        (func (export "run") (result i32) i32.const 0))
+    (core instance $i (instantiate $m))
+    (func $run (result (result)) (canon lift (core func $i "run")))
+    (instance $r (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.3" (instance $r)))"#;
+
+// What is accepted, and what it says.
+
+#[test]
+fn a_module_tells_what_it_declares() {
+    let guest = wat(COMMAND);
+    assert_eq!(guest.kind(), GuestKind::Module);
+    assert_eq!(guest.wasi(), WasiVersion::Preview1);
+    assert_eq!(guest.name(), "app.wat");
+    assert!(guest.bytes().starts_with(b"\0asm\x01\0\0\0"));
+    assert!(guest.start_section());
+    assert!(!guest.needs_threads());
+
+    let imports: Vec<_> = guest
+        .imports()
+        .iter()
+        .map(|i| (i.to_string(), i.kind))
+        .collect();
+    assert_eq!(
+        imports,
+        [
+            (
+                "wasi_snapshot_preview1.fd_write".to_owned(),
+                ImportKind::Function
+            ),
+            ("env.log".to_owned(), ImportKind::Function)
+        ]
+    );
+    let unknown: Vec<_> = guest
+        .unknown_imports()
+        .iter()
+        .map(|i| i.to_string())
+        .collect();
+    assert_eq!(unknown, ["env.log"]);
+
+    let signature = |name: &str| {
+        let export = guest.exports().iter().find(|export| export.name == name);
+        match &export.expect("exported").kind {
+            ExportKind::Function(signature) => signature.to_string(),
+            other => panic!("{name} is {other:?}"),
+        }
+    };
+    assert_eq!(signature("add"), "(i32, f64) -> (i64)");
+    assert_eq!(signature("log"), "(i64) -> ()");
+    assert_eq!(signature("_start"), "() -> ()");
+
+    let [memory] = guest.memories() else {
+        panic!("one memory")
+    };
+    assert_eq!(memory.initial_bytes, 2 << 16);
+    assert_eq!(memory.maximum_bytes, Some(16 << 16));
+    assert!(!memory.imported && !memory.shared && !memory.memory64);
+    let [table] = guest.tables() else {
+        panic!("one table")
+    };
+    assert_eq!((table.initial, table.maximum), (3, Some(5)));
+}
+
+#[test]
+fn an_entry_is_an_exported_function_without_parameters_and_results() {
+    let guest = wat(COMMAND);
+    assert!(guest.is_command());
+    assert_eq!(guest.entries(), ["_start", "other"]);
+    assert!(guest.has_entry("other"));
+    for name in ["add", "log", "memory", "missing", ""] {
+        assert!(!guest.has_entry(name), "{name}");
+    }
+    assert!(!wat("(module)").is_command());
+    assert!(!wat(r#"(module (func (export "_start") (param i32)))"#).is_command());
+}
+
+#[test]
+fn a_component_tells_its_interfaces_and_the_memory_of_its_modules() {
+    let guest = wat(COMPONENT);
+    assert_eq!(guest.kind(), GuestKind::Component);
+    assert_eq!(guest.wasi(), WasiVersion::Preview2);
+    assert!(guest.is_command());
+    assert_eq!(guest.entries(), ["wasi:cli/run@0.2.3"]);
+    for entry in ["wasi:cli/run@0.2.3", "wasi:cli/run", Guest::DEFAULT_ENTRY] {
+        assert!(guest.has_entry(entry), "{entry}");
+    }
+    assert!(!guest.has_entry("run"));
+    let unknown: Vec<_> = guest
+        .unknown_imports()
+        .iter()
+        .map(|i| i.to_string())
+        .collect();
+    assert_eq!(unknown, ["wasi:http/types@0.2.0"]);
+    assert_eq!(guest.memories().len(), 1);
+    assert_eq!(guest.memories()[0].initial_bytes, 4 << 16);
+    assert_eq!(guest.proposals(), Proposals::COMPONENT_MODEL);
+    assert!(!wat("(component)").is_command());
+}
+
+#[test]
+fn a_package_is_recognised_and_left_to_its_engine() {
+    let guest = Guest::from_bytes("app.webc", *b"\0webc003 and more").expect("a package");
+    assert_eq!(guest.kind(), GuestKind::Package);
+    assert_eq!(guest.wasi(), WasiVersion::Wasix);
+    assert!(guest.is_command() && guest.entries().is_empty());
+    assert!(guest.proposals().is_empty());
+}
+
+#[test]
+fn threads_are_a_need_and_not_an_unknown_import() {
+    let guest = wat(r#"(module
+            (import "env" "memory" (memory 1 4 shared))
+            (import "wasi" "thread-spawn" (func (param i32) (result i32))))"#);
+    assert!(guest.needs_threads());
+    assert!(guest.unknown_imports().is_empty());
+    assert!(guest.memories()[0].imported && guest.memories()[0].shared);
+    assert_eq!(guest.proposals(), Proposals::THREADS);
+
+    let plain = wat(r#"(module (import "env" "memory" (memory 1)))"#);
+    assert!(!plain.needs_threads());
+    assert_eq!(plain.unknown_imports().len(), 1);
+}
+
+#[test]
+fn the_path_is_told_only_of_a_binary_on_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = dir.path().join("app.wat");
+    std::fs::write(&text, COMMAND).expect("written");
+    let from_text = Guest::open(&text).expect("text");
+    assert_eq!(from_text.path(), None);
+    assert_eq!(from_text.name(), "app.wat");
+
+    let binary = dir.path().join("app.wasm");
+    std::fs::write(&binary, from_text.bytes()).expect("written");
+    let from_binary = Guest::open(&binary).expect("a binary");
+    assert_eq!(from_binary.path(), Some(binary.as_path()));
+    assert_eq!(from_binary.name(), "app.wasm");
+    assert_eq!(from_binary.bytes(), from_text.bytes());
+    assert_eq!(wat(COMMAND).path(), None);
+}
+
+#[test]
+fn a_guest_is_shared_between_threads_and_debugs_in_one_short_line() {
+    fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let guest = wat("(module)");
+    shared(&guest);
+    assert_eq!(guest.bytes().as_ptr(), guest.clone().bytes().as_ptr());
+    assert_eq!(format!("{guest:?}"), r#"Guest("app.wat", module, 8 bytes)"#);
+}
+
+#[test]
+fn an_inspection_serializes() {
+    let json = serde_json::to_value(wat(COMMAND).inspect()).expect("json");
+    assert_eq!(json["kind"], "module");
+    assert_eq!(json["wasi"], "preview1");
+    assert_eq!(json["command"], true);
+    assert_eq!(json["entries"][0], "_start");
+    assert_eq!(json["unknown_imports"][0]["module"], "env");
+    assert_eq!(json["exports"][0]["kind"], "memory");
+    assert_eq!(json["exports"][3]["kind"]["function"]["params"][1], "f64");
+    assert_eq!(json["proposals"], serde_json::json!([]));
+}
+
+// Proposals.
+
+#[test]
+fn a_plain_program_needs_no_proposal() {
+    assert_eq!(uses(COMMAND), Proposals::MVP);
+}
+
+#[test]
+fn each_operator_and_type_names_its_proposal() {
+    let cases = [
+        (
+            "(func (result i32) (i32.extend8_s (i32.const 1)))",
+            Proposals::SIGN_EXTENSION,
+        ),
+        (
+            "(func (result i32) (i32.trunc_sat_f32_s (f32.const 1)))",
+            Proposals::SATURATING_FLOAT_TO_INT,
+        ),
+        (
+            "(func (result i32 i32) i32.const 1 i32.const 2)",
+            Proposals::MULTI_VALUE,
+        ),
+        (
+            "(func (param i32) local.get 0 (block (param i32) drop))",
+            Proposals::MULTI_VALUE,
+        ),
+        (
+            "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
+            Proposals::BULK_MEMORY,
+        ),
+        (r#"(memory 1) (data "passive")"#, Proposals::BULK_MEMORY),
+        ("(func (param externref))", Proposals::REFERENCE_TYPES),
+        ("(table 1 externref)", Proposals::REFERENCE_TYPES),
+        (
+            "(table 1 funcref) (table 1 funcref)",
+            Proposals::REFERENCE_TYPES,
+        ),
+        ("(func (local v128))", Proposals::SIMD),
+        ("(func (drop (i32x4.splat (i32.const 1))))", Proposals::SIMD),
+        (
+            "(func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0))))",
+            Proposals::SIMD | Proposals::RELAXED_SIMD,
+        ),
+        ("(memory 1 1 shared)", Proposals::THREADS),
+        ("(func atomic.fence)", Proposals::THREADS),
+        ("(func $f return_call $f)", Proposals::TAIL_CALL),
+        (
+            "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+            Proposals::EXTENDED_CONST,
+        ),
+        (
+            "(global $a i32 (i32.const 1)) (global i32 (global.get $a))",
+            Proposals::GC,
+        ),
+        (
+            r#"(import "a" "b" (global $a i32)) (global i32 (global.get $a))"#,
+            Proposals::MVP,
+        ),
+        (
+            r#"(global (export "g") (mut i32) (i32.const 1))"#,
+            Proposals::MUTABLE_GLOBAL,
+        ),
+        (r#"(global (export "g") i32 (i32.const 1))"#, Proposals::MVP),
+        ("(memory 1) (memory 1)", Proposals::MULTI_MEMORY),
+        ("(memory i64 1)", Proposals::MEMORY64),
+        ("(memory 1 (pagesize 1))", Proposals::CUSTOM_PAGE_SIZES),
+        ("(tag)", Proposals::EXCEPTIONS),
+        (
+            "(func (block $b (try_table (catch_all $b))))",
+            Proposals::EXCEPTIONS,
+        ),
+        ("(func try catch_all end)", Proposals::LEGACY_EXCEPTIONS),
+        (
+            "(tag $t) (func try throw $t catch $t end)",
+            Proposals::LEGACY_EXCEPTIONS,
+        ),
+        ("(type (struct (field i32)))", Proposals::GC),
+        ("(type (sub (func)))", Proposals::GC),
+        ("(func (param anyref))", Proposals::GC),
+        (
+            "(type $f (func)) (func (param (ref null $f)))",
+            Proposals::FUNCTION_REFERENCES,
+        ),
+        (
+            "(type $f (func)) (type (cont $f))",
+            Proposals::STACK_SWITCHING,
+        ),
+        (
+            "(func (param i64 i64 i64 i64) (result i64 i64)
+                local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)",
+            Proposals::WIDE_ARITHMETIC | Proposals::MULTI_VALUE,
+        ),
+    ];
+    for (text, expected) in cases {
+        let module = format!("(module {text})");
+        assert_eq!(uses(&module), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_component_uses_what_its_modules_use() {
+    let used =
+        uses("(component (core module (memory 1 1 shared)) (component (core module (tag))))");
+    let expected = Proposals::COMPONENT_MODEL | Proposals::THREADS | Proposals::EXCEPTIONS;
+    assert_eq!(used, expected);
+    let used = uses("(component (type (stream u8)))");
+    assert_eq!(
+        used,
+        Proposals::COMPONENT_MODEL | Proposals::COMPONENT_ASYNC
+    );
+}
+
+#[test]
+fn unreadable_code_keeps_what_was_seen_around_it() {
+    let mut bytes = wat("(module (func i32.const 7 drop) (func atomic.fence))")
+        .bytes()
+        .to_vec();
+    let first = bytes
+        .windows(2)
+        .position(|pair| pair == [0x41, 7])
+        .expect("i32.const 7");
+    bytes[first] = 0xff;
+    let guest = Guest::from_bytes("broken", bytes).expect("well-formed around the operators");
+    assert_eq!(guest.proposals(), Proposals::THREADS);
+}
+
+// What is refused: not a program.
+
+#[test]
+fn a_missing_file_is_not_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for name in ["missing.wasm", "file/below.wasm"] {
+        std::fs::write(dir.path().join("file"), "").expect("written");
+        let (kind, line) = refused_file(&dir.path().join(name));
+        assert_eq!(kind, ErrorKind::GuestNotFound);
+        assert!(line.starts_with("no such file: "), "{line}");
+    }
+    let error = Guest::open("").expect_err("no path");
+    assert_eq!(error.kind(), ErrorKind::GuestNotFound);
+}
+
+#[test]
+fn a_directory_is_not_wasm() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (kind, line) = refused_file(dir.path());
+    assert_eq!(kind, ErrorKind::NotWasm);
+    assert!(line.contains("is a directory"), "{line}");
+}
+
+#[test]
+fn an_empty_file_is_not_wasm() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("empty.wasm");
+    std::fs::write(&path, "").expect("written");
+    let (kind, line) = refused_file(&path);
+    assert_eq!(kind, ErrorKind::NotWasm);
+    assert!(line.contains("is empty"), "{line}");
+}
+
+#[test]
+fn what_is_not_wasm_says_what_it_is_and_what_to_do() {
+    let cases: [(&[u8], &str, &str); 8] = [
+        (b"\x7fELF\x02\x01\x01", "an ELF binary", "wasm32-wasip1"),
+        (b"\xcf\xfa\xed\xfe\x07", "a Mach-O binary", "wasm32-wasip1"),
+        (
+            b"\xca\xfe\xba\xbe\0\0\0\x02",
+            "a universal Mach-O binary",
+            "wasm32-wasip1",
+        ),
+        (b"MZ\x90\0\x03", "a Windows (PE) binary", "wasm32-wasip1"),
+        (b"#!/usr/bin/env python3\n", "a script", "interpreter"),
+        (b"\x1f\x8b\x08\0", "a gzip file", "unpack"),
+        (b"print('hello')\n", "text", "not a WebAssembly program"),
+        (b"\x80\x81\0\0", "binary data", "not a WebAssembly program"),
+    ];
+    for (bytes, what, help) in cases {
+        let (kind, line) = refused(bytes);
+        assert_eq!(kind, ErrorKind::NotWasm, "{line}");
+        assert!(line.contains(what) && line.contains(help), "{line}");
+    }
+}
+
+#[test]
+fn a_file_over_the_cap_is_refused_with_size_and_cap() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("large.wasm");
+    let bytes = wat(COMMAND).bytes().to_vec();
+    std::fs::write(&path, &bytes).expect("written");
+    let len = bytes.len() as u64;
+
+    Guest::open_capped(&path, len).expect("exactly the cap");
+    let error = Guest::open_capped(&path, len - 1).expect_err("a byte over");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let line = error.to_string();
+    assert!(line.contains(&format!("has {len} bytes")), "{line}");
+    assert!(line.contains(&format!("is {}", len - 1)), "{line}");
+
+    // A sparse file: reading it would take a terabyte.
+    let huge = std::fs::File::create(dir.path().join("huge")).expect("created");
+    huge.set_len(1 << 40).expect("sparse");
+    let (kind, _) = refused_file(&dir.path().join("huge"));
+    assert_eq!(kind, ErrorKind::Invalid);
+
+    // What it is comes before how large it is.
+    std::fs::write(&path, b"\x7fELF and more than the cap").expect("written");
+    let error = Guest::open_capped(&path, 8).expect_err("an ELF");
+    assert_eq!(error.kind(), ErrorKind::NotWasm);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fifo = dir.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo").success());
+    for path in [
+        fifo.as_path(),
+        Path::new("/dev/zero"),
+        Path::new("/dev/null"),
+    ] {
+        let (kind, line) = refused_file(path);
+        assert_eq!(kind, ErrorKind::NotWasm);
+        assert!(line.contains("not a regular file"), "{line}");
+    }
+    // A link to a program is the program.
+    let target = dir.path().join("app.wasm");
+    std::fs::write(&target, wat(COMMAND).bytes()).expect("written");
+    let link = dir.path().join("link.wasm");
+    std::os::unix::fs::symlink(&target, &link).expect("linked");
+    assert_eq!(
+        Guest::open(&link).expect("through the link").name(),
+        "link.wasm"
+    );
+}
+
+// What is refused: a broken program.
+
+#[test]
+fn every_truncation_is_refused_without_a_panic() {
+    for text in [COMMAND, COMPONENT] {
+        let guest = wat(text);
+        let good = guest.bytes();
+        for end in 1..good.len() {
+            // A module cut between sections may still be one, only with less in it.
+            if let Ok(cut) = Guest::from_bytes("app", &good[..end]) {
+                let _ = cut.inspect();
+            }
+        }
+        let (kind, line) = refused(&good[..good.len() - 3]);
+        assert_eq!(kind, ErrorKind::Invalid);
+        assert!(line.contains("at offset 0x"), "{line}");
+        let (kind, _) = refused(&good[..6]);
+        assert_eq!(kind, ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for text in [COMMAND, COMPONENT] {
+        let good = wat(text).bytes().to_vec();
+        for _ in 0..2_000 {
+            let mut bytes = good.clone();
+            let place = random() % bytes.len();
+            bytes[place] ^= 1 << (random() % 8);
+            if let Ok(guest) = Guest::from_bytes("app", bytes) {
+                let _ = guest.inspect();
+            }
+        }
+    }
+}
+
+#[test]
+fn text_with_an_error_is_refused_with_line_and_column() {
+    let (kind, line) = refused("(module\n  (func (param i33)))");
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.starts_with("app:2:16: "), "{line}");
+    for text in [
+        "(",
+        "(module",
+        "(display 1)",
+        "(module binary \"nonsense\")",
+        "(module binary \"\")",
+    ] {
+        let (kind, line) = refused(text);
+        assert_eq!(kind, ErrorKind::Invalid, "{line}");
+    }
+}
+
+#[test]
+fn deeply_nested_text_is_refused() {
+    let (kind, _) = refused("(".repeat(1_000_000));
+    assert_eq!(kind, ErrorKind::Invalid);
+    let blocks = format!("(module (func {}))", "block ".repeat(200_000));
+    let (kind, _) = refused(blocks);
+    assert_eq!(kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn an_unknown_version_is_named() {
+    let (kind, line) = refused(*b"\0asm\x07\0\0\0");
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.contains("version is 7, layer 0"), "{line}");
+}
+
+#[test]
+fn a_count_that_cannot_fit_is_refused() {
+    // u32::MAX types, imports, functions, exports, … in a section of ten bytes.
+    for id in [1, 2, 3, 4, 5, 6, 7, 9, 11, 13] {
+        let (kind, line) = refused(section(id, b"\xff\xff\xff\xff\x0f\0\0\0\0\0"));
+        assert_eq!(kind, ErrorKind::Invalid);
+        assert!(line.contains("claims 4294967295 entries"), "{id}: {line}");
+    }
+    let (kind, _) = refused(section(10, b"\xff\xff\xff\xff\x0f\0\0\0\0\0"));
+    assert_eq!(kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn four_billion_locals_are_refused() {
+    let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+    bytes.extend(b"\x01\x04\x01\x60\0\0"); // (type (func))
+    bytes.extend(b"\x03\x02\x01\0"); // (func (type 0) …
+    bytes.extend(b"\x0a\x0a\x01\x08\x01\xff\xff\xff\xff\x0f\x7f\x0b"); // … (local i32 × u32::MAX))
+    let (kind, line) = refused(bytes);
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.contains("4294967295 locals"), "{line}");
+}
+
+#[test]
+fn a_large_memory_is_a_number_and_not_an_error() {
+    let guest = wat("(module (memory 65536))");
+    assert_eq!(guest.memories()[0].initial_bytes, 1 << 32);
+    let guest = wat("(module (memory i64 0x1_0000_0000_0000))");
+    assert_eq!(guest.memories()[0].initial_bytes, u64::MAX);
+}
+
+#[test]
+fn an_export_of_nothing_is_refused() {
+    // (export "f" (func 9)) without any function.
+    let (kind, line) = refused(section(7, b"\x01\x01f\0\x09"));
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.contains("function 9"), "{line}");
+}
+
+#[test]
+fn components_nest_only_so_deep() {
+    let nested = |levels: u32| {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        for _ in 0..levels {
+            let mut len = bytes.len();
+            let mut outer = b"\0asm\x0d\0\x01\0\x04".to_vec();
+            while len >= 0x80 {
+                outer.push(len as u8 | 0x80);
+                len >>= 7;
+            }
+            outer.push(len as u8);
+            outer.extend(&bytes);
+            bytes = outer;
+        }
+        bytes
+    };
+    Guest::from_bytes("app", nested(99)).expect("deep enough for anyone");
+    let (kind, line) = refused(nested(2_000));
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.contains("nest too deep"), "{line}");
+}
+
+#[test]
+fn a_component_type_cannot_overflow_the_stack() {
+    // A type section of 300,000 instance types, each in the one before.
+    let mut types = vec![1];
+    for _ in 0..300_000 {
+        types.extend(b"\x42\x01\x01");
+    }
+    let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
+    let mut len = types.len();
+    while len >= 0x80 {
+        bytes.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+    bytes.extend(&types);
+    let (kind, line) = refused(bytes);
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(line.contains("nest too deep"), "{line}");
+}
+
+#[test]
+fn names_from_outside_cannot_break_a_message() {
+    let error = Guest::from_bytes("a\n\u{1b}[2Jb", *b"junk").expect_err("text");
+    assert_eq!(
+        error.to_string(),
+        r"a\n\u{1b}[2Jb is text, not a WebAssembly program"
+    );
+}

@@ -1,0 +1,1 @@
+//! The behaviour suite every wasmrun engine passes, and the guests it runs.

@@ -1,0 +1,105 @@
+//! From a checked task to the WASI context that wasmtime-wasi's functions work on.
+
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use wasmrun_core::stdio::{Input, Output};
+use wasmrun_core::{Access, Clock, Error, ErrorKind, Network, Preopen, Random, Result, Task};
+use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
+
+use crate::{block, stdio};
+
+/// A WASI context in which the guest sees what `task` gives it, and nothing else. Takes the task's
+/// streams.
+///
+/// Waiting in it is done by futures that [`block_on`](crate::block_on) can cut short.
+///
+/// # Errors
+///
+/// [`Preopen`](ErrorKind::Preopen) for a directory that cannot be opened, [`Io`](ErrorKind::Io) for
+/// a stream that cannot be used.
+pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
+    // Here it can still fail; later, a guest may have used up what it needs.
+    block::reactor().map_err(|source| {
+        Error::new(ErrorKind::Io, "cannot prepare to wait for streams and clocks")
+            .with_source(source)
+    })?;
+    let mut context = WasiCtxBuilder::new();
+    context.args(&task.args).envs(&task.env);
+    // Files never make a guest wait for long; what does is waited for in futures.
+    context.allow_blocking_current_thread(true);
+    for preopen in &task.preopens {
+        open(&mut context, preopen)?;
+    }
+    if let Some(directory) = &task.working_directory {
+        context.initial_cwd(directory);
+    }
+    if let Clock::Fixed(nanoseconds) = task.clock {
+        context.wall_clock(FixedClock(Duration::from_nanos(nanoseconds)));
+    }
+    if let Random::Seeded(seed) = task.random {
+        seed_random(&mut context, seed);
+    }
+    let reachable = match task.network {
+        Network::Denied => false,
+        Network::Host => {
+            context.inherit_network();
+            true
+        }
+    };
+    context
+        .allow_tcp(reachable)
+        .allow_udp(reachable)
+        .allow_ip_name_lookup(reachable);
+    let take = |output: &mut Output| std::mem::replace(output, Output::Null);
+    stdio::connect(
+        &mut context,
+        std::mem::replace(&mut task.stdin, Input::Null),
+        take(&mut task.stdout),
+        take(&mut task.stderr),
+    )?;
+    Ok(context)
+}
+
+fn open(context: &mut WasiCtxBuilder, preopen: &Preopen) -> Result<()> {
+    let permissions = match preopen.access {
+        Access::ReadOnly => FsPerms::ReadOnly,
+        Access::ReadWrite => FsPerms::ReadWrite,
+    };
+    context
+        .preopened_dir(&preopen.host, &preopen.guest, permissions)
+        .map_err(|source| {
+            Error::new(
+                ErrorKind::Preopen,
+                format!(
+                    "cannot open {} to map it to {}",
+                    preopen.host.display(),
+                    preopen.guest
+                ),
+            )
+            .with_source(source)
+        })?;
+    Ok(())
+}
+
+/// Every source of random numbers follows from the seed, each with a sequence of its own.
+fn seed_random(context: &mut WasiCtxBuilder, seed: u64) {
+    let sequence = |number: u64| Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(number));
+    context
+        .secure_random(sequence(0))
+        .insecure_random(sequence(1))
+        .insecure_random_seed(u128::from(seed) << 64 | u128::from(!seed));
+}
+
+struct FixedClock(Duration);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
+}

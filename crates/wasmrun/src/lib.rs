@@ -1,0 +1,1 @@
+//! Runs WebAssembly programs on any of several engines, through one API.
