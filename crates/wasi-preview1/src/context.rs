@@ -52,13 +52,13 @@ pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
         .allow_tcp(reachable)
         .allow_udp(reachable)
         .allow_ip_name_lookup(reachable);
-    let take = |output: &mut Output| std::mem::replace(output, Output::Null);
-    stdio::connect(
-        &mut context,
-        std::mem::replace(&mut task.stdin, Input::Null),
-        take(&mut task.stdout),
-        take(&mut task.stderr),
-    )?;
+    let stdin = std::mem::replace(&mut task.stdin, Input::Null);
+    let stdout = std::mem::replace(&mut task.stdout, Output::Null);
+    let stderr = std::mem::replace(&mut task.stderr, Output::Null);
+    context
+        .stdin(stdio::input(stdin)?)
+        .stdout(stdio::output(stdout, "standard output", stdio::own_stdout)?)
+        .stderr(stdio::output(stderr, "standard error", stdio::own_stderr)?);
     Ok(context)
 }
 

@@ -1,1 +1,56 @@
-//! WASI preview1 for any WebAssembly engine, over a plain guest memory.
+//! WASI preview1, and `wasi_unstable` before it, for any WebAssembly engine.
+//!
+//! The functions are those of wasmtime-wasi, which pass the whole conformance suite. Here they work
+//! on a plain slice of guest memory and need no wasmtime store, so that every engine can offer the
+//! same WASI: same files, same errno, same exit codes.
+//!
+//! An engine needs three things:
+//!
+//! - a [`Wasi`] for each run: what the guest may see, and the [`Control`](wasmrun_core::Control)
+//!   that may end it;
+//! - the functions its guest imports, found once by [`find`], or bound with their types by
+//!   [`each_function!`];
+//! - at each call, the guest's memory as a [`GuestMemory`]. A guest without one gets
+//!   `GuestMemory::Unshared(&mut [])`.
+//!
+//! A call returns an errno to the guest, or a [`Stop`]: the guest exited, was interrupted, or
+//! handed over what nobody can act on. Whatever a guest waits for in a call, sleeping and standard
+//! streams included, is cut short when the control is interrupted.
+//!
+//! ```
+//! use wasmrun_core::Control;
+//! use wasmrun_wasi_preview1::{GuestMemory, Wasi, WasiCtxBuilder, find};
+//!
+//! // What the guest sees, and what may end it.
+//! let context = WasiCtxBuilder::new().args(&["app", "hello"]).build_p1();
+//! let mut wasi = Wasi::new(context, Control::new());
+//!
+//! // An import that the engine met in the guest, and the guest's memory.
+//! let function = find("wasi_snapshot_preview1", "args_sizes_get").ok_or("no such function")?;
+//! let mut memory = vec![0; 65_536];
+//!
+//! // The guest calls it with two pointers.
+//! let errno = (function.call)(&mut wasi, &mut GuestMemory::Unshared(&mut memory), &[0, 4])?;
+//! assert_eq!(errno, Some(0));
+//! assert_eq!(memory[..8], [2, 0, 0, 0, 10, 0, 0, 0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod block;
+mod context;
+mod functions;
+mod poll;
+mod stdio;
+mod stop;
+mod wasi;
+
+pub use block::{block_on, block_on_ready};
+pub use context::context;
+pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
+pub use stdio::STDIO_IS_INTERRUPTIBLE;
+pub use stop::Stop;
+pub use wasi::Wasi;
+
+pub use wasmtime_wasi::WasiCtxBuilder;
+pub use wasmtime_wasi::p1::WasiP1Ctx;
+pub use wiggle::GuestMemory;

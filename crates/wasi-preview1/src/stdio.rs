@@ -1,7 +1,7 @@
 //! The guest's standard streams: core's inputs and outputs as WASI streams.
 //!
 //! What can be read or written at once is, by one system call on the guest's own thread. What has
-//! to wait does so in a future, so that it can be cut short together with the guest, and nothing is
+//! to wait does so in a future, so that it can be cut short together with the guest; and nothing is
 //! read that the guest did not ask for.
 
 use std::future::Future;
@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
 use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Error, ErrorKind, Result};
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
@@ -24,48 +23,379 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 #[cfg_attr(not(unix), path = "stdio/portable.rs")]
 mod descriptor;
 
-use descriptor::{Descriptor, Interest, Standard};
-
-/// Whether a guest that waits for a standard stream can be cut short. Where it cannot, an engine
-/// must refuse time limits and kills.
-pub const STDIO_IS_INTERRUPTIBLE: bool = descriptor::IS_INTERRUPTIBLE;
+use descriptor::Descriptor;
+pub use descriptor::STDIO_IS_INTERRUPTIBLE;
 
 /// The most that is moved at once: a guest that asks for gigabytes must not make us allocate them.
 const CHUNK: usize = 64 << 10;
 
-/// Gives `context` the guest's standard streams.
-pub(crate) fn connect(
-    context: &mut WasiCtxBuilder,
-    stdin: Input,
-    stdout: Output,
-    stderr: Output,
-) -> Result<()> {
-    match stdin {
-        Input::Bytes(bytes) => {
-            context.stdin(MemoryInputPipe::new(Bytes::from_owner(bytes)));
-        }
-        Input::Inherit => {
-            context.stdin(Stream::new(Descriptor::inherited(Standard::Input)));
-        }
-        Input::File(file) => {
-            context.stdin(Stream::new(
-                Descriptor::owned(file).map_err(unusable("standard input"))?,
-            ));
-        }
-        Input::Null => {}
+/// A guest's standard input.
+pub(crate) fn input(stdin: Input) -> Result<Box<dyn StdinStream + Sync>> {
+    Ok(match stdin {
+        Input::Null => Box::new(empty()),
+        Input::Bytes(bytes) => Box::new(MemoryInputPipe::new(Bytes::from_owner(bytes))),
+        Input::Inherit => Box::new(Stream::new(Descriptor::stdin())),
+        Input::File(file) => Box::new(Stream::new(
+            Descriptor::owned(file).map_err(|source| unusable("standard input", source))?,
+        )),
         other => return Err(unknown(&other)),
+    })
+}
+
+/// A guest's standard output, called `name` in errors, that goes to our `own` where it is inherited.
+pub(crate) fn output(
+    output: Output,
+    name: &str,
+    own: impl FnOnce() -> Descriptor,
+) -> Result<Box<dyn StdoutStream + Sync>> {
+    Ok(match output {
+        Output::Null => Box::new(empty()),
+        Output::Inherit => Box::new(Stream::new(own())),
+        Output::Capture(capture) => Box::new(Captured(capture)),
+        Output::File(file) => Box::new(Stream::new(
+            Descriptor::owned(file).map_err(|source| unusable(name, source))?,
+        )),
+        other => return Err(unknown(&other)),
+    })
+}
+
+/// Our own standard output. What we printed ourselves goes first.
+pub(crate) fn own_stdout() -> Descriptor {
+    // An error here shows again when the guest writes.
+    let _ = io::stdout().flush();
+    Descriptor::stdout()
+}
+
+/// Our own standard error.
+pub(crate) fn own_stderr() -> Descriptor {
+    Descriptor::stderr()
+}
+
+fn unusable(name: &str, source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot use the guest's {name}")).with_source(source)
+}
+
+fn unknown(stream: &dyn std::fmt::Debug) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{stream:?} is not known here as a standard stream"),
+    )
+}
+
+/// A stream over a descriptor. All clones read or write the same bytes.
+#[derive(Clone)]
+struct Stream {
+    descriptor: Arc<Descriptor>,
+}
+
+impl Stream {
+    fn new(descriptor: Descriptor) -> Self {
+        Stream {
+            descriptor: Arc::new(descriptor),
+        }
     }
-    let stdout = output(stdout, Standard::Output, "standard output")?;
-    let stderr = output(stderr, Standard::Error, "standard error")?;
-    match stdout {
-        Some(Sink::Stream(stream)) => drop(context.stdout(stream)),
-        Some(Sink::Capture(capture)) => drop(context.stdout(capture)),
-        None => {}
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        self.descriptor.is_terminal()
     }
-    match stderr {
-        Some(Sink::Stream(stream)) => drop(context.stderr(stream)),
-        Some(Sink::Capture(capture)) => drop(context.stderr(capture)),
-        None => {}
+}
+
+impl StdinStream for Stream {
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(Reader(self.descriptor.clone()))
     }
-    Ok(())
+
+    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
+        Box::new(Polled::new(self.descriptor.clone()))
+    }
+}
+
+impl StdoutStream for Stream {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Writer::new(self.descriptor.clone()))
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Polled::new(self.descriptor.clone()))
+    }
+}
+
+struct Reader(Arc<Descriptor>);
+
+#[async_trait]
+impl Pollable for Reader {
+    async fn ready(&mut self) {
+        // A descriptor that cannot be waited for says why when it is read.
+        let _ = self.0.readable().await;
+    }
+}
+
+#[async_trait]
+impl InputStream for Reader {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let mut bytes = vec![0; size.min(CHUNK)];
+        match self.0.read(&mut bytes) {
+            Ok(0) if size > 0 => Err(StreamError::Closed),
+            Ok(read) => {
+                bytes.truncate(read);
+                Ok(bytes.into())
+            }
+            Err(error) if error.kind() == WouldBlock => Ok(Bytes::new()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        loop {
+            let bytes = self.read(size)?;
+            if !bytes.is_empty() || size == 0 {
+                return Ok(bytes);
+            }
+            self.0.readable().await.map_err(failed)?;
+        }
+    }
+}
+
+struct Writer {
+    to: Arc<Descriptor>,
+    /// What a write that must not wait could not get rid of.
+    pending: Bytes,
+    /// What went wrong when nobody could be told.
+    error: Option<io::Error>,
+}
+
+impl Writer {
+    fn new(to: Arc<Descriptor>) -> Self {
+        Writer {
+            to,
+            pending: Bytes::new(),
+            error: None,
+        }
+    }
+
+    /// Writes what is pending as far as that goes at once.
+    fn drain(&mut self) -> io::Result<()> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        while !self.pending.is_empty() {
+            match self.to.write(&self.pending) {
+                Ok(written) => drop(self.pending.split_to(written)),
+                Err(error) if error.kind() == WouldBlock => break,
+                Err(error) => {
+                    self.pending.clear();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is pending.
+    async fn drained(&mut self) -> io::Result<()> {
+        loop {
+            self.drain()?;
+            if self.pending.is_empty() {
+                return Ok(());
+            }
+            self.to.writable().await?;
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {
+        let ready = async {
+            self.drained().await?;
+            self.to.writable().await
+        };
+        if let Err(error) = ready.await {
+            self.error = Some(error);
+        }
+    }
+}
+
+#[async_trait]
+impl OutputStream for Writer {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.drain().map_err(failed)?;
+        if self.pending.is_empty() {
+            self.to.room().map_err(failed)
+        } else {
+            Ok(0)
+        }
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if !self.pending.is_empty() || bytes.len() > CHUNK {
+            return Err(StreamError::trap("wrote more than check-write permitted"));
+        }
+        self.pending = bytes;
+        self.drain().map_err(failed)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.drain().map_err(failed)
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.drained().await.map_err(failed)?;
+        self.pending = bytes;
+        self.drained().await.map_err(failed)
+    }
+
+    /// The guest closes the stream.
+    async fn cancel(&mut self) {
+        // There is nobody left to tell of an error.
+        let _ = self.drained().await;
+    }
+}
+
+/// `EPIPE` and the like reach the guest as an errno.
+fn failed(error: io::Error) -> StreamError {
+    StreamError::LastOperationFailed(error.into())
+}
+
+/// A descriptor for who polls reads and writes, not readiness.
+struct Polled {
+    descriptor: Arc<Descriptor>,
+    waiting: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>>,
+}
+
+impl Polled {
+    fn new(descriptor: Arc<Descriptor>) -> Self {
+        Polled {
+            descriptor,
+            waiting: None,
+        }
+    }
+
+    /// Repeats `attempt`, waiting by `wait` in between, until it need not wait.
+    fn poll<T, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&Descriptor) -> io::Result<T>,
+        wait: impl Fn(Arc<Descriptor>) -> W,
+    ) -> Poll<io::Result<T>>
+    where
+        W: Future<Output = io::Result<()>> + Send + Sync + 'static,
+    {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx))?;
+                self.waiting = None;
+            }
+            match attempt(&self.descriptor) {
+                Err(error) if error.kind() == WouldBlock => {
+                    self.waiting = Some(Box::pin(wait(self.descriptor.clone())));
+                }
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Polled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(self.poll(
+            cx,
+            |descriptor| descriptor.read(buffer.initialize_unfilled()),
+            |descriptor| async move { descriptor.readable().await },
+        ))?;
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Polled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(
+            cx,
+            |descriptor| descriptor.write(bytes),
+            |descriptor| async move { descriptor.writable().await },
+        )
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Output into memory.
+#[derive(Clone)]
+struct Captured(Capture);
+
+impl IsTerminal for Captured {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Captured {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Pollable for Captured {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl OutputStream for Captured {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(CHUNK)
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.write(bytes)
+    }
+}
+
+impl AsyncWrite for Captured {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }

@@ -6,7 +6,7 @@ use crate::{Error, ErrorKind, Result};
 /// The longest text that is translated. The translator holds a syntax tree of up to a hundred
 /// times the text, so this cap, and not the guest's, is what bounds it; programs that large are
 /// binaries.
-const MAX_TEXT_BYTES: usize = 32 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Translates a text; `name` is what errors call it.
 pub(super) fn translate(name: &str, text: &[u8]) -> Result<Vec<u8>> {
@@ -57,6 +57,6 @@ mod tests {
     fn text_is_translated_only_up_to_a_cap() {
         let text = vec![b' '; MAX_TEXT_BYTES + 1];
         let error = translate("app.wat", &text).expect_err("over the cap");
-        assert!(error.to_string().contains("33554433 bytes"), "{error}");
+        assert!(error.to_string().contains("16777217 bytes"), "{error}");
     }
 }

@@ -1,0 +1,253 @@
+//! One trial at work: an engine, a directory of the trial's own, and the rule that a request is
+//! either honoured or refused.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use wasmrun_core::{
+    Access, Capability, Clock, Engine, ErrorKind, Guest, GuestKind, InheritEnv, Network, Program,
+    Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
+};
+
+use crate::tree::Tree;
+
+/// What a rule of the suite is given: an engine to try it on.
+pub struct Case {
+    engine: Arc<dyn Engine>,
+    capability: Capability,
+    directory: OnceCell<TempDir>,
+}
+
+impl Case {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        Case {
+            capability: engine.capability(),
+            engine,
+            directory: OnceCell::new(),
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// The engine's name.
+    pub fn name(&self) -> &str {
+        &self.engine.info().name
+    }
+
+    /// What the engine says it can do.
+    pub fn capability(&self) -> &Capability {
+        &self.capability
+    }
+
+    /// Runs a guest to its end. `None` if the engine lacks something for it: then it was refused, by
+    /// name and before anything happened, and that has been asserted.
+    pub fn run(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
+        let program = self.compile(guest, config)?;
+        Some(self.ran(program.run(config)))
+    }
+
+    /// Starts a guest; `None` as for [`Case::run`].
+    pub fn start(&self, guest: &Guest, config: &RunConfig) -> Option<Run> {
+        let program = self.compile(guest, config)?;
+        match program.start(config) {
+            Ok(run) => Some(run),
+            Err(error) => panic!("not started: {error:?}"),
+        }
+    }
+
+    /// Compiles a guest; `None` as for [`Case::run`].
+    pub fn compile(&self, guest: &Guest, config: &RunConfig) -> Option<Program> {
+        let lacking = self.lacking(guest, config);
+        if !lacking.is_empty() {
+            self.assert_refused(&lacking, guest, config);
+            return None;
+        }
+        match Program::compile(self.engine.clone(), guest, config) {
+            Ok(program) => Some(program),
+            Err(error) => panic!("{} should run {}: {error:?}", self.name(), guest.name()),
+        }
+    }
+
+    /// The report of a run that must have been observed.
+    pub fn ran(&self, report: wasmrun_core::Result<Report>) -> Report {
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => panic!("not run: {error:?}"),
+        };
+        assert_eq!(report.engine, self.engine.info().name);
+        assert_eq!(report.engine_version, self.engine.info().version);
+        report
+    }
+
+    /// Asserts that the guest is refused for `what` (a field of [`Capability`], `imports`, `entry` …),
+    /// by an error of one line that names the engine, and that nothing happened.
+    pub fn assert_refused(&self, what: &[&str], guest: &Guest, config: &RunConfig) {
+        let refusals = check::refusals(&self.capability, guest, config);
+        for refusal in &refusals {
+            assert!(
+                what.contains(&refusal.what),
+                "refused for {:?}: {refusal}; expected: {what:?}",
+                refusal.what
+            );
+        }
+        let before = self.tree();
+        let unasked = Program::compile(self.engine.clone(), guest, &RunConfig::new());
+        let at_compile = Program::compile(self.engine.clone(), guest, config).err();
+        // A program that is there already has to refuse as well.
+        let at_start = unasked
+            .ok()
+            .map(|program| program.start(config).err());
+        for error in [Some(at_compile), at_start].into_iter().flatten() {
+            let Some(error) = error else {
+                panic!("{} lacks {what:?} and did not refuse", self.name());
+            };
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+            assert_eq!(error.engine(), Some(self.name()), "{error:?}");
+            assert!(
+                refusals.iter().any(|refusal| refusal.reason == error.message()),
+                "{error:?}"
+            );
+            let line = error.to_string();
+            assert!(!line.contains('\n'), "{line}");
+        }
+        assert_eq!(self.tree(), before, "a refused guest left something behind");
+    }
+
+    /// What the guest or the config asks for and the engine lacks, by the names of the capabilities.
+    ///
+    /// This is the contract told once more, in the suite's own words: core's check is on trial too.
+    fn lacking(&self, guest: &Guest, config: &RunConfig) -> Vec<&'static str> {
+        let limits = &config.limits;
+        let component = guest.kind() == GuestKind::Component;
+        let wasi = guest.wasi();
+        let asked = [
+            ("modules", guest.kind() == GuestKind::Module),
+            ("components", component),
+            ("packages", guest.kind() == GuestKind::Package),
+            ("unstable", wasi == WasiVersion::Unstable),
+            ("preview1", wasi == WasiVersion::Preview1),
+            ("preview2", wasi == WasiVersion::Preview2),
+            ("wasix", wasi == WasiVersion::Wasix),
+            ("wasi_threads", guest.needs_threads() && wasi != WasiVersion::Wasix),
+            (
+                "args",
+                config.args.iter().any(|arg| arg.is_empty() || arg.starts_with('-')),
+            ),
+            ("argv0", config.argv0.is_some()),
+            (
+                "env",
+                !config.env.is_empty() || config.inherit_env != InheritEnv::None,
+            ),
+            ("preopens", !config.preopens.is_empty()),
+            (
+                "mapped_preopens",
+                config
+                    .preopens
+                    .iter()
+                    .any(|preopen| preopen.host != Path::new(&preopen.guest)),
+            ),
+            (
+                "read_only_preopens",
+                config
+                    .preopens
+                    .iter()
+                    .any(|preopen| preopen.access == Access::ReadOnly),
+            ),
+            ("working_directory", config.working_directory.is_some()),
+            ("entry", config.entry.is_some()),
+            ("memory", limits.memory.is_some()),
+            ("fuel", limits.fuel.is_some()),
+            ("timeout", limits.timeout.is_some()),
+            ("kill", config.killable),
+            ("stack", limits.stack.is_some()),
+            ("table_elements", limits.table_elements.is_some()),
+            ("instances", limits.instances.is_some()),
+            ("network", config.network != Network::Denied),
+            ("fixed_clock", config.clock != Clock::Host),
+            ("seeded_random", config.random != Random::Host),
+        ];
+        let mut lacking: Vec<_> = asked
+            .into_iter()
+            .filter(|(what, asked)| *asked && !self.can(what))
+            .map(|(what, _)| what)
+            .collect();
+        if !self.capability.proposals.contains(guest.proposals()) {
+            lacking.push("proposals");
+        }
+        lacking
+    }
+
+    /// Whether the engine says that it can do `what`, a field of [`Capability`].
+    pub fn can(&self, what: &str) -> bool {
+        self.capability
+            .iter()
+            .find(|(name, _)| *name == what)
+            .unwrap_or_else(|| panic!("no capability is called {what:?}"))
+            .1
+            .is_supported()
+    }
+
+    // ---- a directory of the trial's own --------------------------------------------------------
+
+    /// The path of something in the trial's directory, which is gone when the trial is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory
+            .get_or_init(|| TempDir::with_prefix("wasmrun-trial-").expect("a temporary directory"))
+            .path()
+            .join(name)
+    }
+
+    /// Makes a directory in it, with all that is above.
+    pub fn mkdir(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).expect("a directory in the trial's own");
+        path
+    }
+
+    /// Makes a file in it, with the directories above.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).expect("a directory in the trial's own");
+        }
+        fs::write(&path, content).expect("a file in the trial's directory");
+        path
+    }
+
+    /// Reads a file in it.
+    pub fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// All that is in it.
+    pub fn tree(&self) -> Tree {
+        match self.directory.get() {
+            Some(directory) => Tree::read(directory.path()).expect("the trial's directory reads"),
+            None => Tree::default(),
+        }
+    }
+}
+
+/// A config that captures both output streams, which is what nearly every rule wants.
+pub(crate) fn captured() -> RunConfig {
+    RunConfig::new()
+        .stdout(Stdout::Capture)
+        .stderr(Stdout::Capture)
+}
+
+/// Captured standard output, as text.
+pub(crate) fn stdout(report: &Report) -> String {
+    String::from_utf8_lossy(&report.stdout.bytes).into_owned()
+}
+
+/// Captured standard error, as text.
+pub(crate) fn stderr(report: &Report) -> String {
+    String::from_utf8_lossy(&report.stderr.bytes).into_owned()
+}

@@ -1,0 +1,95 @@
+//! The behaviour suite: what every engine does, or refuses to, told rule by rule.
+//!
+//! A rule is a function that is named for what it holds and takes a [`Case`]. Where the engine lacks
+//! what a rule asks for, [`Case::run`] asserts the refusal instead; no rule is ever skipped.
+
+mod directories;
+mod environment;
+mod kinds;
+mod limits;
+mod outcome;
+mod sandbox;
+mod streams;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use wasmrun_core::Engine;
+
+use crate::case::Case;
+
+/// A rule and its name.
+pub(crate) type Rule = (&'static str, fn(&Case));
+
+/// Lists functions as rules, by their own names.
+macro_rules! rules {
+    ($($rule:ident,)*) => {
+        pub(crate) const RULES: &[crate::suite::Rule] = &[$((stringify!($rule), $rule),)*];
+    };
+}
+pub(crate) use rules;
+
+const TOPICS: &[(&str, &[Rule])] = &[
+    ("outcome", outcome::RULES),
+    ("streams", streams::RULES),
+    ("environment", environment::RULES),
+    ("directories", directories::RULES),
+    ("sandbox", sandbox::RULES),
+    ("limits", limits::RULES),
+    ("kinds", kinds::RULES),
+];
+
+/// Every rule as a trial of `engine`, named `engine::topic::rule`.
+pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
+    TOPICS
+        .iter()
+        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)))
+        .collect()
+}
+
+pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, (name, rule): Rule) -> Trial {
+    let engine = engine.clone();
+    let name = format!("{}::{topic}::{name}", engine.info().name);
+    Trial::test(name.clone(), move || {
+        within_patience(&name, move || rule(&Case::new(engine)))
+    })
+}
+
+/// No rule takes nearly as long; one that does has found a guest that cannot be ended, and must
+/// fail by its name.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+pub(crate) fn within_patience(
+    name: &str,
+    rule: impl FnOnce() + Send + 'static,
+) -> Result<(), Failed> {
+    let (ended, end) = channel();
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            rule();
+            drop(ended.send(()));
+        })
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    match end.recv_timeout(PATIENCE) {
+        Ok(()) => Ok(()),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("has not ended after {} s", PATIENCE.as_secs()).into())
+        }
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Ok(()) => Ok(()),
+            Err(panic) => Err(message(&*panic).into()),
+        },
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied())
+        .unwrap_or("panicked")
+        .to_owned()
+}

@@ -1,0 +1,351 @@
+//! How guests end.
+
+use std::thread;
+
+use wasmrun_core::{Outcome, RunConfig, Trap, TrapKind};
+
+use crate::case::{Case, captured, stdout};
+use crate::guests::{self, exit, hello, plain, wasi};
+
+crate::suite::rules![
+    returning_is_exiting_with_0,
+    exit_codes_of_a_byte_pass_unless_the_engine_says_otherwise,
+    exit_codes_pass_whole,
+    an_exit_ends_the_guest_at_once,
+    an_exit_inside_nested_calls_is_an_exit,
+    an_exit_in_the_start_section_is_an_exit,
+    the_start_section_may_call_wasi,
+    each_trap_is_told_by_its_kind,
+    a_trap_in_the_start_section_is_a_trap,
+    output_before_a_trap_is_kept,
+    endless_recursion_is_a_trap,
+    a_trap_is_no_exit_and_an_exit_no_trap,
+    pointers_out_of_memory_do_not_harm_the_host,
+    a_program_runs_again_from_its_beginning,
+    a_program_runs_on_many_threads,
+    a_program_runs_after_a_trap,
+];
+
+fn ends(case: &Case, guest: &wasmrun_core::Guest) -> Option<Outcome> {
+    case.run(guest, &captured()).map(|report| report.outcome)
+}
+
+fn trapped(kind: TrapKind) -> Outcome {
+    Outcome::Trapped(Trap::new(kind, ""))
+}
+
+fn returning_is_exiting_with_0(case: &Case) {
+    let Some(report) = case.run(&hello(), &captured()) else {
+        return;
+    };
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    assert_eq!(stdout(&report), "hello\n");
+    assert!(report.stderr.bytes.is_empty());
+    if let Some(outcome) = ends(case, &plain(r#"(func (export "_start"))"#)) {
+        assert_eq!(outcome, Outcome::Exited(0));
+    }
+}
+
+fn exit_codes_of_a_byte_pass_unless_the_engine_says_otherwise(case: &Case) {
+    for code in [0, 1, 2, 42, 101, 124, 125, 126, 127, 128, 134, 137, 139, 143, 200, 255] {
+        let Some(outcome) = ends(case, &exit(code)) else {
+            return;
+        };
+        let Outcome::Exited(told) = outcome else {
+            panic!("exit {code} was told as: {outcome}");
+        };
+        if case.can("reports_exit_codes") || (0..=125).contains(&code) {
+            assert_eq!(told, code);
+        } else {
+            assert_ne!(told, 0, "exit {code} was told as a success");
+        }
+    }
+}
+
+fn exit_codes_pass_whole(case: &Case) {
+    for code in [256, 1000, 65536, i32::MAX, -1, -2, -255, -256, i32::MIN] {
+        let Some(outcome) = ends(case, &exit(code)) else {
+            return;
+        };
+        let Outcome::Exited(told) = outcome else {
+            panic!("exit {code} was told as: {outcome}");
+        };
+        if case.can("reports_exit_codes") {
+            assert_eq!(told, code);
+        } else {
+            assert_ne!(told, 0, "exit {code} was told as a success");
+        }
+    }
+}
+
+fn an_exit_ends_the_guest_at_once(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "before\nafter\n")
+        (func (export "_start")
+            (call $print (i32.const 1024) (i32.const 7))
+            (call $proc_exit (i32.const 3))
+            (call $print (i32.const 1031) (i32.const 6)))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(3));
+        assert_eq!(stdout(&report), "before\n");
+    }
+}
+
+fn an_exit_inside_nested_calls_is_an_exit(case: &Case) {
+    let guest = wasi(
+        "(func $down (param i32)
+            (if (i32.eqz (local.get 0)) (then (call $proc_exit (i32.const 9))))
+            (call $down (i32.sub (local.get 0) (i32.const 1)))
+            unreachable)
+        (func (export \"_start\") (call $down (i32.const 1000)))",
+    );
+    if let Some(outcome) = ends(case, &guest) {
+        assert_eq!(outcome, Outcome::Exited(9));
+    }
+}
+
+fn an_exit_in_the_start_section_is_an_exit(case: &Case) {
+    let guest = wasi(
+        r#"(func $exit (call $proc_exit (i32.const 7)))
+        (start $exit)
+        (func (export "_start") unreachable)"#,
+    );
+    if let Some(outcome) = ends(case, &guest) {
+        assert_eq!(outcome, Outcome::Exited(7));
+    }
+}
+
+fn the_start_section_may_call_wasi(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "first\nsecond\n")
+        (func $first (call $print (i32.const 1024) (i32.const 6)))
+        (start $first)
+        (func (export "_start") (call $print (i32.const 1030) (i32.const 7)))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "first\nsecond\n");
+    }
+}
+
+/// What each kind of trap can be provoked by.
+const TRAPS: &[(TrapKind, &str)] = &[
+    (TrapKind::Unreachable, "(unreachable)"),
+    (
+        TrapKind::MemoryOutOfBounds,
+        "(drop (i32.load (i32.const 65536)))",
+    ),
+    (
+        TrapKind::MemoryOutOfBounds,
+        "(i64.store offset=4294967295 (i32.const -1) (i64.const 0))",
+    ),
+    (
+        TrapKind::MemoryOutOfBounds,
+        "(memory.fill (i32.const 65530) (i32.const 0) (i32.const 7))",
+    ),
+    (
+        TrapKind::TableOutOfBounds,
+        "(call_indirect (type $nothing) (i32.const 4))",
+    ),
+    (
+        TrapKind::TableOutOfBounds,
+        "(drop (table.get 0 (i32.const 4)))",
+    ),
+    (
+        TrapKind::UninitializedElement,
+        "(call_indirect (type $nothing) (i32.const 3))",
+    ),
+    (
+        TrapKind::IndirectCallTypeMismatch,
+        "(drop (call_indirect (result i32) (i32.const 0)))",
+    ),
+    (
+        TrapKind::DivideByZero,
+        "(drop (i32.div_u (i32.const 1) (global.get $zero)))",
+    ),
+    (
+        TrapKind::DivideByZero,
+        "(drop (i64.rem_s (i64.const 1) (i64.extend_i32_u (global.get $zero))))",
+    ),
+    (
+        TrapKind::IntegerOverflow,
+        "(drop (i32.div_s (i32.const 0x80000000) (global.get $minus_one)))",
+    ),
+    (
+        TrapKind::IntegerOverflow,
+        "(drop (i32.trunc_f64_s (f64.const 1e10)))",
+    ),
+    (
+        TrapKind::InvalidConversion,
+        "(drop (i32.trunc_f32_s (f32.const nan)))",
+    ),
+];
+
+fn trap_guest(body: &str) -> wasmrun_core::Guest {
+    plain(&format!(
+        r#"(type $nothing (func))
+        (memory (export "memory") 1)
+        (table 4 funcref)
+        (elem (i32.const 0) $start)
+        (global $zero (mut i32) (i32.const 0))
+        (global $minus_one (mut i32) (i32.const -1))
+        (func $start (export "_start") {body})"#
+    ))
+}
+
+fn each_trap_is_told_by_its_kind(case: &Case) {
+    for (kind, body) in TRAPS {
+        let Some(outcome) = ends(case, &trap_guest(body)) else {
+            return;
+        };
+        assert_trapped(case, &outcome, *kind, body);
+    }
+}
+
+fn assert_trapped(case: &Case, outcome: &Outcome, kind: TrapKind, body: &str) {
+    let untold = !case.can("reports_trap_kinds") && *outcome == trapped(TrapKind::Other);
+    assert!(
+        *outcome == trapped(kind) || untold,
+        "{body}: expected {:?}, got {outcome:?}",
+        trapped(kind)
+    );
+}
+
+fn a_trap_in_the_start_section_is_a_trap(case: &Case) {
+    let guest = plain(
+        r#"(memory (export "memory") 1)
+        (func $trap unreachable) (start $trap) (func (export "_start"))"#,
+    );
+    if let Some(outcome) = ends(case, &guest) {
+        assert_trapped(case, &outcome, TrapKind::Unreachable, "(start)");
+    }
+}
+
+fn output_before_a_trap_is_kept(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "out\nerr\n")
+        (func (export "_start")
+            (call $write (i32.const 1) (i32.const 1024) (i32.const 4))
+            (call $write (i32.const 2) (i32.const 1028) (i32.const 4))
+            unreachable)"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_trapped(case, &report.outcome, TrapKind::Unreachable, "unreachable");
+        assert_eq!(stdout(&report), "out\n");
+        assert_eq!(report.stderr.bytes, b"err\n", "the engine's words are no output");
+    }
+}
+
+fn endless_recursion_is_a_trap(case: &Case) {
+    let guest = plain(
+        r#"(func $deeper (param i64) (result i64)
+            (i64.add (local.get 0) (call $deeper (i64.add (local.get 0) (i64.const 1)))))
+        (func (export "_start") (drop (call $deeper (i64.const 0))))"#,
+    );
+    if let Some(outcome) = ends(case, &guest) {
+        assert_trapped(case, &outcome, TrapKind::StackOverflow, "recursion");
+    }
+}
+
+/// 134 is how a shell tells SIGABRT, and how some runtimes tell a trap.
+fn a_trap_is_no_exit_and_an_exit_no_trap(case: &Case) {
+    let noisy = |code: i32| {
+        // Words that an engine might use of a trap, and a guest may use as well.
+        wasi(&format!(
+            r#"(data (i32.const 1024)
+                "Error: wasm trap: wasm `unreachable` instruction executed\nRuntimeError: unreachable\n")
+            (func (export "_start")
+                (call $write (i32.const 2) (i32.const 1024) (i32.const 84))
+                (call $proc_exit (i32.const {code})))"#
+        ))
+    };
+    for code in [1, 45, 134] {
+        let Some(report) = case.run(&noisy(code), &captured()) else {
+            return;
+        };
+        assert!(
+            matches!(report.outcome, Outcome::Exited(told) if told != 0),
+            "exit {code} after words about traps was told as: {}",
+            report.outcome
+        );
+        assert_eq!(report.stderr.bytes.len(), 84);
+    }
+}
+
+fn pointers_out_of_memory_do_not_harm_the_host(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "done\n")
+        (func (export "_start")
+            (drop (call $fd_write (i32.const 1) (i32.const -8) (i32.const 1) (i32.const 8)))
+            (drop (call $random_get (i32.const 0x7fffffff) (i32.const 0x7fffffff)))
+            (drop (call $args_get (i32.const -4) (i32.const -4)))
+            (call $print (i32.const 1024) (i32.const 5)))"#,
+    );
+    let Some(outcome) = ends(case, &guest) else {
+        return;
+    };
+    // An error number or a trap: engines may differ, because the specification leaves it open.
+    assert!(
+        matches!(outcome, Outcome::Exited(0) | Outcome::Trapped(_)),
+        "{outcome}"
+    );
+}
+
+fn a_program_runs_again_from_its_beginning(case: &Case) {
+    let guest = wasi(
+        r#"(global $runs (mut i32) (i32.const 0x30))
+        (func (export "_start")
+            (global.set $runs (i32.add (global.get $runs) (i32.const 1)))
+            (i32.store8 (i32.const 1024) (i32.add (i32.load8_u (i32.const 1024)) (i32.const 0x31)))
+            (call $put (global.get $runs))
+            (call $print (i32.const 1024) (i32.const 1))
+            (drop (memory.grow (i32.const 1)))
+            (call $put (i32.add (i32.const 0x30) (memory.size))))"#,
+    );
+    let Some(program) = case.compile(&guest, &captured()) else {
+        return;
+    };
+    for _ in 0..3 {
+        let report = case.ran(program.run(&captured()));
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "113");
+    }
+}
+
+fn a_program_runs_on_many_threads(case: &Case) {
+    let Some(program) = case.compile(&guests::args(), &captured()) else {
+        return;
+    };
+    let run = |number: i32| {
+        let config = captured().arg(format!("number {number}"));
+        let report = case.ran(program.run(&config));
+        (number, report)
+    };
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..8).map(|n| scope.spawn(move || run(n))).collect();
+        for run in runs {
+            let (number, report) = run.join().expect("the run's thread");
+            assert_eq!(report.outcome, Outcome::Exited(0));
+            assert_eq!(stdout(&report), format!("guest.wasm\0number {number}\0"));
+        }
+    });
+}
+
+fn a_program_runs_after_a_trap(case: &Case) {
+    let guest = wasi(
+        r#"(func (export "_start")
+            (call $check (call $args_sizes_get (i32.const 32) (i32.const 36)))
+            (if (i32.gt_u (i32.load (i32.const 32)) (i32.const 1)) (then unreachable)))"#,
+    );
+    let Some(program) = case.compile(&guest, &RunConfig::new()) else {
+        return;
+    };
+    for arg in [None, Some("trap"), None, Some("trap"), None] {
+        let report = case.ran(program.run(&captured().args(arg)));
+        match arg {
+            None => assert_eq!(report.outcome, Outcome::Exited(0)),
+            Some(_) => assert_trapped(case, &report.outcome, TrapKind::Unreachable, "arg"),
+        }
+    }
+}

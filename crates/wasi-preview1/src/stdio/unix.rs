@@ -1,0 +1,297 @@
+//! Reading and writing a Unix descriptor without ever blocking on it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind::WouldBlock, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::retry_on_intr;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::CHUNK;
+use crate::block;
+
+/// Whether a guest that waits for a standard stream can be cut short. Where it cannot, an engine
+/// must refuse time limits and kills.
+pub const STDIO_IS_INTERRUPTIBLE: bool = true;
+
+/// What fits into every pipe, and at least one page of which is free, once it can be written to.
+const PIPE_CHUNK: usize = rustix::pipe::PIPE_BUF;
+
+/// An open file, pipe, terminal or socket.
+pub(crate) struct Descriptor {
+    fd: Fd,
+    mode: Mode,
+    is_terminal: bool,
+}
+
+enum Fd {
+    Owned(OwnedFd),
+    /// One of our own standard streams, open as long as this process.
+    Inherited(BorrowedFd<'static>),
+}
+
+enum Mode {
+    /// It never makes anybody wait: files and directories.
+    Ready,
+    /// It is ours alone, and set to return at once.
+    NonBlocking,
+    /// Others use the same open file, in other processes too, so its mode must stay as it is.
+    Shared {
+        /// Whether the system lets one operation alone return at once.
+        nowait: AtomicBool,
+    },
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Fd::Owned(fd) => fd.as_fd(),
+            Fd::Inherited(fd) => *fd,
+        }
+    }
+}
+
+impl Descriptor {
+    pub(crate) fn stdin() -> Self {
+        Self::inherited(rustix::stdio::stdin(), OFlags::RDONLY)
+    }
+
+    pub(crate) fn stdout() -> Self {
+        Self::inherited(rustix::stdio::stdout(), OFlags::WRONLY)
+    }
+
+    pub(crate) fn stderr() -> Self {
+        Self::inherited(rustix::stdio::stderr(), OFlags::WRONLY)
+    }
+
+    fn inherited(fd: BorrowedFd<'static>, access: OFlags) -> Self {
+        let is_terminal = fd.is_terminal();
+        if is_terminal && let Some(own) = reopen_nonblocking(fd, access) {
+            return Descriptor {
+                fd: Fd::Owned(own),
+                mode: Mode::NonBlocking,
+                is_terminal,
+            };
+        }
+        let mode = if never_waits(fd) {
+            Mode::Ready
+        } else {
+            Mode::Shared {
+                nowait: AtomicBool::new(true),
+            }
+        };
+        Descriptor {
+            fd: Fd::Inherited(fd),
+            mode,
+            is_terminal,
+        }
+    }
+
+    /// A file that nobody else has open by the same open file description.
+    pub(crate) fn owned(file: File) -> io::Result<Self> {
+        let mode = if never_waits(file.as_fd()) {
+            Mode::Ready
+        } else {
+            let flags = rustix::fs::fcntl_getfl(&file)?;
+            rustix::fs::fcntl_setfl(&file, flags | OFlags::NONBLOCK)?;
+            Mode::NonBlocking
+        };
+        Ok(Descriptor {
+            is_terminal: file.is_terminal(),
+            fd: Fd::Owned(file.into()),
+            mode,
+        })
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Reads what is there, or fails with [`WouldBlock`].
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.mode {
+            Mode::Ready | Mode::NonBlocking => {
+                Ok(retry_on_intr(|| rustix::io::read(self, &mut *buffer))?)
+            }
+            Mode::Shared { nowait } => match read_nowait(self.as_fd(), nowait, buffer) {
+                Some(read) => Ok(read?),
+                None => {
+                    self.ask(PollFlags::IN)?;
+                    Ok(retry_on_intr(|| rustix::io::read(self, &mut *buffer))?)
+                }
+            },
+        }
+    }
+
+    /// Writes what there is room for, or fails with [`WouldBlock`].
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match &self.mode {
+            Mode::Ready | Mode::NonBlocking => retry_on_intr(|| rustix::io::write(self, bytes))?,
+            Mode::Shared { nowait } => match write_nowait(self.as_fd(), nowait, bytes) {
+                Some(written) => written?,
+                None => {
+                    self.ask(PollFlags::OUT)?;
+                    let bytes = &bytes[..bytes.len().min(PIPE_CHUNK)];
+                    retry_on_intr(|| rustix::io::write(self, bytes))?
+                }
+            },
+        };
+        match written {
+            0 if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            written => Ok(written),
+        }
+    }
+
+    /// How much can be written at once; 0 if somebody has to read first.
+    pub(crate) fn room(&self) -> io::Result<usize> {
+        if matches!(self.mode, Mode::Ready) {
+            return Ok(CHUNK);
+        }
+        match self.ask(PollFlags::OUT) {
+            Ok(()) => Ok(PIPE_CHUNK),
+            Err(error) if error.kind() == WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.ready(PollFlags::IN, Interest::READABLE).await
+    }
+
+    /// Waits until there is room to write, or nobody reads any longer.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.ready(PollFlags::OUT, Interest::WRITABLE).await
+    }
+
+    async fn ready(&self, events: PollFlags, interest: Interest) -> io::Result<()> {
+        if matches!(self.mode, Mode::Ready) {
+            return Ok(());
+        }
+        match self.ask(events) {
+            Err(error) if error.kind() == WouldBlock => {}
+            ready => return ready,
+        }
+        // A descriptor of its own, because two guests may wait for one stream.
+        let own = self.as_fd().try_clone_to_owned()?;
+        let waiting = {
+            let reactor = block::reactor()?;
+            reactor.start()?;
+            let _context = reactor.enter();
+            AsyncFd::with_interest(own, interest)?
+        };
+        waiting.ready(interest).await?;
+        Ok(())
+    }
+
+    /// Fails with [`WouldBlock`] unless one of `events`, an end or an error is there.
+    fn ask(&self, events: PollFlags) -> io::Result<()> {
+        let mut asked = [PollFd::new(self, events)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        match retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once)))? {
+            0 => Err(WouldBlock.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn never_waits(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| {
+        matches!(
+            FileType::from_raw_mode(stat.st_mode),
+            FileType::RegularFile | FileType::Directory | FileType::BlockDevice
+        )
+    })
+}
+
+/// Opens the terminal behind `fd` anew, so that the mode can be set without others noticing. A
+/// terminal that was stopped takes part of a write and holds the writer up with the rest.
+#[cfg(target_os = "linux")]
+fn reopen_nonblocking(fd: BorrowedFd<'_>, access: OFlags) -> Option<OwnedFd> {
+    use std::os::fd::AsRawFd;
+
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reopen_nonblocking(_: BorrowedFd<'_>, _: OFlags) -> Option<OwnedFd> {
+    None
+}
+
+/// Reads without waiting, if the system can do that for one operation.
+#[cfg(target_os = "linux")]
+fn read_nowait(
+    fd: BorrowedFd<'_>,
+    nowait: &AtomicBool,
+    buffer: &mut [u8],
+) -> Option<rustix::io::Result<usize>> {
+    use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
+
+    unless_unsupported(nowait, || {
+        let mut buffers = [IoSliceMut::new(buffer)];
+        preadv2(fd, &mut buffers, u64::MAX, ReadWriteFlags::NOWAIT)
+    })
+}
+
+/// Writes without waiting, if the system can do that for one operation.
+#[cfg(target_os = "linux")]
+fn write_nowait(
+    fd: BorrowedFd<'_>,
+    nowait: &AtomicBool,
+    bytes: &[u8],
+) -> Option<rustix::io::Result<usize>> {
+    use rustix::io::{IoSlice, ReadWriteFlags, pwritev2};
+
+    unless_unsupported(nowait, || {
+        pwritev2(fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT)
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn unless_unsupported(
+    nowait: &AtomicBool,
+    attempt: impl FnMut() -> rustix::io::Result<usize>,
+) -> Option<rustix::io::Result<usize>> {
+    use std::sync::atomic::Ordering;
+
+    use rustix::io::Errno;
+
+    if !nowait.load(Ordering::Relaxed) {
+        return None;
+    }
+    match retry_on_intr(attempt) {
+        // The kind of file does not know it, the kernel does not, or a sandbox forbids it.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+            nowait.store(false, Ordering::Relaxed);
+            None
+        }
+        done => Some(done),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_nowait(
+    _: BorrowedFd<'_>,
+    _: &AtomicBool,
+    _: &mut [u8],
+) -> Option<rustix::io::Result<usize>> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_nowait(
+    _: BorrowedFd<'_>,
+    _: &AtomicBool,
+    _: &[u8],
+) -> Option<rustix::io::Result<usize>> {
+    None
+}

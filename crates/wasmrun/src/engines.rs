@@ -1,0 +1,176 @@
+//! The engines a program can choose from.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use wasmrun_core::{Engine, Error, ErrorKind, Guest, Program, Result, RunConfig};
+
+use crate::registry::{KNOWN, Known, Open};
+use crate::select::{Choice, Explanation, Selection};
+
+/// The engines to choose from, best first.
+///
+/// Making one costs nothing: an engine is opened when it is first asked for, and is then shared by
+/// all clones. Asking for one that is linked in looks for no executable.
+#[derive(Debug, Clone)]
+pub struct Engines(Vec<Arc<Slot>>);
+
+#[derive(Debug)]
+enum Slot {
+    Known(&'static Known, OnceLock<Arc<dyn Engine>>),
+    Registered(Arc<dyn Engine>),
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engines {
+    /// Every engine wasmrun knows, built in or not: in-process ones, then executables.
+    pub fn new() -> Self {
+        let slot = |known| Arc::new(Slot::Known(known, OnceLock::new()));
+        Engines(KNOWN.iter().map(slot).collect())
+    }
+
+    /// None at all, for those who [register](Engines::register) their own.
+    pub fn empty() -> Self {
+        Engines(Vec::new())
+    }
+
+    /// The engines of [`Engines::new`], one set for the whole process: what
+    /// [`Command`](crate::Command) and [`run`](crate::run) use unless told otherwise.
+    pub fn shared() -> &'static Engines {
+        static SHARED: LazyLock<Engines> = LazyLock::new(Engines::new);
+        &SHARED
+    }
+
+    /// Adds an engine: in the place of the one that has its name, or else as the last.
+    pub fn register(&mut self, engine: Arc<dyn Engine>) {
+        let slot = Arc::new(Slot::Registered(engine));
+        match self.0.iter_mut().find(|other| other.name() == slot.name()) {
+            Some(other) => *other = slot,
+            None => self.0.push(slot),
+        }
+    }
+
+    /// The names of all engines, present or not, best first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|slot| slot.name())
+    }
+
+    /// The engine called `name`, or, for `NAME=PATH`, the runtime at that path taken for a `NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineNotFound`](ErrorKind::EngineNotFound), with the way to get it, if it is not built
+    /// in, not installed or not known; what the engine itself says if it cannot start.
+    pub fn get(&self, name: &str) -> Result<Arc<dyn Engine>> {
+        match name.split_once('=') {
+            Some((name, path)) => self.slot(name)?.at(Path::new(path)),
+            None => self.slot(name)?.open(),
+        }
+    }
+
+    /// Every engine, with the reason where it is not here. This looks for executables.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
+        self.0.iter().map(|slot| (slot.name(), slot.open()))
+    }
+
+    /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that
+    /// `config` asks. No engine after it is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if none can: the message names the nearest engine,
+    /// what stands in its way, and the engines outside `choice` that could.
+    /// [`EngineNotFound`](ErrorKind::EngineNotFound) if none is here.
+    pub fn select(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Selection> {
+        crate::select::select(self, guest, config, choice)
+    }
+
+    /// Like [`select`](Engines::select), but looks at every engine and tells of each whether it
+    /// could run `guest` as `config` asks, and why not.
+    pub fn explain(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Explanation {
+        crate::select::explain(self, guest, config, choice)
+    }
+
+    /// Compiles `guest` on the engine that [`select`](Engines::select) takes, for runs as `config`
+    /// asks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`select`](Engines::select) and of [`Program::compile`].
+    pub fn compile(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Program> {
+        Program::compile(self.select(guest, config, choice)?.engine, guest, config)
+    }
+
+    fn slot(&self, name: &str) -> Result<&Slot> {
+        self.0
+            .iter()
+            .find(|slot| slot.name() == name)
+            .map(|slot| &**slot)
+            .ok_or_else(|| {
+                let names: Vec<_> = self.names().collect();
+                Error::new(
+                    ErrorKind::EngineNotFound,
+                    format!("no engine is called {name:?}; there are {}", names.join(", ")),
+                )
+            })
+    }
+}
+
+impl Slot {
+    fn name(&self) -> &str {
+        match self {
+            Slot::Known(known, _) => known.name,
+            Slot::Registered(engine) => &engine.info().name,
+        }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Engine>> {
+        let (known, opened) = match self {
+            Slot::Known(known, opened) => (known, opened),
+            Slot::Registered(engine) => return Ok(engine.clone()),
+        };
+        if let Some(engine) = opened.get() {
+            return Ok(engine.clone());
+        }
+        // An engine that is not here is looked for again next time: it may have come.
+        let engine = match known.open.ok_or_else(|| not_built_in(known))? {
+            Open::InProcess(open) => open(),
+            Open::Executable { find, .. } => find(known.name),
+        }
+        .map_err(|error| error.with_engine(known.name))?;
+        Ok(opened.get_or_init(|| engine).clone())
+    }
+
+    fn at(&self, path: &Path) -> Result<Arc<dyn Engine>> {
+        if let Slot::Known(known, _) = self {
+            match known.open {
+                None => return Err(not_built_in(known)),
+                Some(Open::Executable { at, .. }) => {
+                    return at(known.name, path).map_err(|error| error.with_engine(known.name));
+                }
+                Some(Open::InProcess(_)) => {}
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            "is part of this process and has no path; give one to an engine that is an executable",
+        )
+        .with_engine(self.name()))
+    }
+}
+
+fn not_built_in(known: &Known) -> Error {
+    Error::new(
+        ErrorKind::EngineNotFound,
+        format!(
+            "is not built in; build wasmrun with its Cargo feature `{}`",
+            known.feature
+        ),
+    )
+    .with_engine(known.name)
+}

@@ -1,0 +1,96 @@
+//! The engines wasmrun knows, best first: one line for each.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmrun_core::{Engine, Result};
+
+/// An engine wasmrun knows.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Its name, as `--engine` takes it.
+    pub name: &'static str,
+    /// The Cargo feature that builds it in.
+    pub feature: &'static str,
+    /// How to get at it; `None` if it is not built in.
+    pub open: Option<Open>,
+}
+
+/// How to get at an engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Open {
+    /// It is linked into this process.
+    InProcess(fn() -> Result<Arc<dyn Engine>>),
+    /// It is an executable.
+    Executable {
+        /// Looks for it under its usual name.
+        find: fn(&str) -> Result<Arc<dyn Engine>>,
+        /// Takes the one at a path.
+        at: fn(&str, &Path) -> Result<Arc<dyn Engine>>,
+    },
+}
+
+macro_rules! registry {
+    ($($name:literal if $feature:literal: $kind:ident($($backend:ident)::+);)*) => {
+        pub(crate) const KNOWN: &[Known] = &[$(Known {
+            name: $name,
+            feature: $feature,
+            open: {
+                #[cfg(feature = $feature)]
+                { Some(registry!(@$kind $($backend)::+)) }
+                #[cfg(not(feature = $feature))]
+                { None }
+            },
+        },)*];
+    };
+    (@InProcess $($engine:ident)::+) => {
+        Open::InProcess(|| Ok(Arc::new($($engine)::+::new()?)))
+    };
+    (@Executable $backend:ident) => {
+        Open::Executable {
+            find: |name| Ok(Arc::new($backend::find(name)?)),
+            at: |name, path| Ok(Arc::new($backend::at(name, path)?)),
+        }
+    };
+}
+
+// In-process engines first: they start in microseconds where an executable takes milliseconds.
+registry! {
+    "wasmtime" if "wasmtime": InProcess(wasmrun_backend_wasmtime::WasmtimeEngine);
+    "wasmer" if "wasmer": InProcess(wasmrun_backend_wasmer::WasmerEngine);
+    "wasmtime-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "wasmer-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "wasmedge-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "wasmi-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "wazero-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "node-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "subprocess")]
+    #[test]
+    fn every_runtime_the_subprocess_backend_knows_has_a_line() {
+        let executables: Vec<_> = KNOWN
+            .iter()
+            .filter(|known| matches!(known.open, Some(Open::Executable { .. })))
+            .map(|known| known.name)
+            .collect();
+        assert_eq!(executables, wasmrun_backend_subprocess::NAMES);
+    }
+
+    #[test]
+    fn in_process_engines_come_before_executables() {
+        let first_executable = KNOWN
+            .iter()
+            .position(|known| known.name.ends_with("-cli"))
+            .expect("executables are known, built in or not");
+        assert!(
+            KNOWN[first_executable..]
+                .iter()
+                .all(|known| known.name.ends_with("-cli"))
+        );
+    }
+}
