@@ -1,1 +1,32 @@
 //! Runs guests in-process on wasmer.
+//!
+//! Modules are compiled by cranelift. Their WASI is that of `wasmrun-wasi-preview1`, so that a guest
+//! cannot tell wasmer from wasmtime; with the feature `wasix`, modules that import WASIX run too,
+//! through wasmer-wasix, as far as it can keep what it is asked.
+//!
+//! | asked for | how it is kept |
+//! |---|---|
+//! | memory, table elements | counted where wasmer makes and grows them |
+//! | fuel | wasmer's metering, compiled in only when asked for |
+//! | time, kill | a signal to the thread that runs the guest; no cost while nothing happens |
+//! | stack | refused: wasmer hands out pooled stacks, which may be larger than asked for |
+//!
+//! While it runs guests, wasmer owns the signals SIGSEGV, SIGILL, SIGFPE and SIGUSR1 of the process,
+//! passes on the first three when they are not a guest's, and aborts on a SIGUSR1 that it did not
+//! send itself.
+
+mod code;
+mod engine;
+#[cfg_attr(
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    path = "interrupt/unsupported.rs"
+)]
+mod interrupt;
+mod limits;
+mod start;
+mod traps;
+mod wasi;
+#[cfg(feature = "wasix")]
+mod wasix;
+
+pub use engine::{NAME, WasmerEngine};

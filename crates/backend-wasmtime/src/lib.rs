@@ -1,1 +1,30 @@
-//! Runs guests in-process on wasmtime.
+//! Runs guests in-process on [wasmtime]: core modules over WASI preview1 (and `wasi_unstable`
+//! before it), components over WASI preview2.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use wasmrun_backend_wasmtime::WasmtimeEngine;
+//! use wasmrun_core::{Guest, Outcome, Program, RunConfig};
+//!
+//! let guest = Guest::from_bytes("app.wat", r#"(module (func (export "_start")))"#)?;
+//! let config = RunConfig::new();
+//! let program = Program::compile(Arc::new(WasmtimeEngine::new()?), &guest, &config)?;
+//! assert_eq!(program.run(&config)?.outcome, Outcome::Exited(0));
+//! # Ok::<(), wasmrun_core::Error>(())
+//! ```
+//!
+//! Preview1 is that of `wasmrun-wasi-preview1`, the same on every in-process engine; preview2 is
+//! wasmtime's own.
+
+mod component;
+mod engine;
+mod epoch;
+mod limits;
+mod module;
+mod refusal;
+mod store;
+mod traps;
+mod variant;
+
+pub use engine::{NAME, WasmtimeEngine};

@@ -63,7 +63,8 @@ impl Capture {
         self.captured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn take(&self) -> Captured {
+    /// What was collected since the last time this was asked.
+    pub fn take(&self) -> Captured {
         std::mem::take(&mut *self.captured())
     }
 }

@@ -1,10 +1,9 @@
 //! One trial at work: an engine, a directory of the trial's own, and the rule that a request is
 //! either honoured or refused.
 
-use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use wasmrun_core::{
@@ -18,7 +17,7 @@ use crate::tree::Tree;
 pub struct Case {
     engine: Arc<dyn Engine>,
     capability: Capability,
-    directory: OnceCell<TempDir>,
+    directory: OnceLock<TempDir>,
 }
 
 impl Case {
@@ -26,7 +25,7 @@ impl Case {
         Case {
             capability: engine.capability(),
             engine,
-            directory: OnceCell::new(),
+            directory: OnceLock::new(),
         }
     }
 
@@ -63,15 +62,23 @@ impl Case {
 
     /// Compiles a guest; `None` as for [`Case::run`].
     pub fn compile(&self, guest: &Guest, config: &RunConfig) -> Option<Program> {
-        let lacking = self.lacking(guest, config);
-        if !lacking.is_empty() {
-            self.assert_refused(&lacking, guest, config);
+        if self.refuses(guest, config) {
             return None;
         }
         match Program::compile(self.engine.clone(), guest, config) {
             Ok(program) => Some(program),
             Err(error) => panic!("{} should run {}: {error:?}", self.name(), guest.name()),
         }
+    }
+
+    /// Whether the engine lacks something for this guest and config. If so, that it refuses has been
+    /// asserted.
+    pub fn refuses(&self, guest: &Guest, config: &RunConfig) -> bool {
+        let lacking = self.lacking(guest, config);
+        if !lacking.is_empty() {
+            self.assert_refused(&lacking, guest, config);
+        }
+        !lacking.is_empty()
     }
 
     /// The report of a run that must have been observed.
@@ -100,9 +107,7 @@ impl Case {
         let unasked = Program::compile(self.engine.clone(), guest, &RunConfig::new());
         let at_compile = Program::compile(self.engine.clone(), guest, config).err();
         // A program that is there already has to refuse as well.
-        let at_start = unasked
-            .ok()
-            .map(|program| program.start(config).err());
+        let at_start = unasked.ok().map(|program| program.start(config).err());
         for error in [Some(at_compile), at_start].into_iter().flatten() {
             let Some(error) = error else {
                 panic!("{} lacks {what:?} and did not refuse", self.name());
@@ -110,7 +115,9 @@ impl Case {
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
             assert_eq!(error.engine(), Some(self.name()), "{error:?}");
             assert!(
-                refusals.iter().any(|refusal| refusal.reason == error.message()),
+                refusals
+                    .iter()
+                    .any(|refusal| refusal.reason == error.message()),
                 "{error:?}"
             );
             let line = error.to_string();
@@ -134,10 +141,16 @@ impl Case {
             ("preview1", wasi == WasiVersion::Preview1),
             ("preview2", wasi == WasiVersion::Preview2),
             ("wasix", wasi == WasiVersion::Wasix),
-            ("wasi_threads", guest.needs_threads() && wasi != WasiVersion::Wasix),
+            (
+                "wasi_threads",
+                guest.needs_threads() && wasi != WasiVersion::Wasix,
+            ),
             (
                 "args",
-                config.args.iter().any(|arg| arg.is_empty() || arg.starts_with('-')),
+                config
+                    .args
+                    .iter()
+                    .any(|arg| arg.is_empty() || arg.starts_with('-')),
             ),
             ("argv0", config.argv0.is_some()),
             (

@@ -8,7 +8,15 @@ use std::process::Command;
 
 use wasmrun_core::Guest;
 
-const FLAGS: &[&str] = &["cc", "--target=wasm32-wasi", "-O2", "-s", "-Wall", "-Wextra", "-Werror"];
+const FLAGS: &[&str] = &[
+    "cc",
+    "--target=wasm32-wasi",
+    "-O2",
+    "-s",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+];
 
 /// Where `scripts/programs` puts compiler and programs.
 pub(crate) fn programs() -> PathBuf {
@@ -55,7 +63,10 @@ pub(crate) fn c(name: &str, source: &str) -> Guest {
 
 fn compile(compiler: &Path, source: &str, compiled: &Path) {
     let scratch = tempfile::tempdir().expect("a temporary directory");
-    let (input, output) = (scratch.path().join("guest.c"), scratch.path().join("guest.wasm"));
+    let (input, output) = (
+        scratch.path().join("guest.c"),
+        scratch.path().join("guest.wasm"),
+    );
     fs::write(&input, source).expect("a file in a directory just made");
     let cache = programs().join("zig-cache");
     let done = Command::new(compiler)

@@ -33,7 +33,10 @@ pub fn wasi(fields: &str) -> Guest {
 
 /// A preview1 guest with a memory of its own.
 pub fn with_memory(memory: &str, fields: &str) -> Guest {
-    text("guest.wasm", &format!("(module {PRELUDE} {memory} {fields})"))
+    text(
+        "guest.wasm",
+        &format!("(module {PRELUDE} {memory} {fields})"),
+    )
 }
 
 /// A guest for preview1's predecessor.
@@ -162,7 +165,9 @@ impl Endless {
             Endless::HostCalls => {
                 "(call $check (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 16)))"
             }
-            Endless::Bulk => "(memory.fill (i32.const 0x10000) (i32.const 7) (i32.const 0x1000000))",
+            Endless::Bulk => {
+                "(memory.fill (i32.const 0x10000) (i32.const 7) (i32.const 0x1000000))"
+            }
             Endless::Sleep => "(call $sleep (i64.const 86400000000000))",
             Endless::Naps => "(call $sleep (i64.const 1000000))",
             // To read nothing is the end of the input.

@@ -51,7 +51,7 @@ pub fn block_on_ready<F: Future>(control: &Control, future: F) -> Result<F::Outp
     {
         return Ok(output);
     }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = WAKER.with(Waker::clone);
     let mut cx = Context::from_waker(&waker);
     loop {
         let reactor = reactor();
@@ -68,6 +68,11 @@ pub fn block_on_ready<F: Future>(control: &Control, future: F) -> Result<F::Outp
             Err(_) => thread::park_timeout(RETRY),
         }
     }
+}
+
+thread_local! {
+    /// One for all waits of a thread: the control keeps every waker that it has not seen before.
+    static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
 struct Unpark(Thread);
@@ -145,10 +150,7 @@ mod tests {
         let waiting = control.clone();
         let waiter = thread::spawn(move || block_on(&waiting, future::pending::<()>()));
         control.interrupt(Interrupt::Timeout);
-        assert_eq!(
-            waiter.join().expect("no panic"),
-            Err(Interrupt::Timeout)
-        );
+        assert_eq!(waiter.join().expect("no panic"), Err(Interrupt::Timeout));
     }
 
     #[test]
@@ -169,9 +171,7 @@ mod tests {
 
     #[test]
     fn waiting_within_somebody_elses_runtime_works() {
-        let theirs = Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
+        let theirs = Builder::new_current_thread().build().expect("a runtime");
         let slept = theirs.block_on(async {
             let sleep = async { tokio::time::sleep(Duration::from_millis(5)).await };
             block_on(&Control::new(), sleep)

@@ -22,8 +22,11 @@ use crate::{block, stdio};
 pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
     // Here it can still fail; later, a guest may have used up what it needs.
     block::reactor().map_err(|source| {
-        Error::new(ErrorKind::Io, "cannot prepare to wait for streams and clocks")
-            .with_source(source)
+        Error::new(
+            ErrorKind::Io,
+            "cannot prepare to wait for streams and clocks",
+        )
+        .with_source(source)
     })?;
     let mut context = WasiCtxBuilder::new();
     context.args(&task.args).envs(&task.env);

@@ -34,14 +34,8 @@ pub(crate) fn preview1(
         let written = memory.write(pointer(events), slept(subscription.userdata));
         return returned(memory, written, ready);
     }
-    let poll = wasi_snapshot_preview1::poll_oneoff(
-        context,
-        memory,
-        subscriptions,
-        events,
-        count,
-        ready,
-    );
+    let poll =
+        wasi_snapshot_preview1::poll_oneoff(context, memory, subscriptions, events, count, ready);
     block_on(control, poll)?.map_err(Stop::trap)
 }
 

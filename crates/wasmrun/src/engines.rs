@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use wasmrun_core::{Engine, Error, ErrorKind, Guest, Program, Result, RunConfig};
+use wasmrun_core::{Engine, Error, ErrorKind, Guest, Place, Program, Result, RunConfig};
 
 use crate::registry::{KNOWN, Known, Open};
 use crate::select::{Choice, Explanation, Selection};
@@ -73,6 +73,14 @@ impl Engines {
         }
     }
 
+    /// Those that are part of this process. This looks for no executable.
+    pub fn in_process(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
+        self.0
+            .iter()
+            .filter(|slot| slot.is_in_process())
+            .map(|slot| (slot.name(), slot.open()))
+    }
+
     /// Every engine, with the reason where it is not here. This looks for executables.
     pub fn all(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
         self.0.iter().map(|slot| (slot.name(), slot.open()))
@@ -106,6 +114,12 @@ impl Engines {
         Program::compile(self.select(guest, config, choice)?.engine, guest, config)
     }
 
+    /// Fails if `name`, or the `NAME` of a `NAME=PATH`, is no engine's.
+    pub(crate) fn knows(&self, name: &str) -> Result<()> {
+        let name = name.split_once('=').map_or(name, |(name, _)| name);
+        self.slot(name).map(drop)
+    }
+
     fn slot(&self, name: &str) -> Result<&Slot> {
         self.0
             .iter()
@@ -115,7 +129,7 @@ impl Engines {
                 let names: Vec<_> = self.names().collect();
                 Error::new(
                     ErrorKind::EngineNotFound,
-                    format!("no engine is called {name:?}; there are {}", names.join(", ")),
+                    format!("no engine is called {name}; there are {}", names.join(", ")),
                 )
             })
     }
@@ -126,6 +140,13 @@ impl Slot {
         match self {
             Slot::Known(known, _) => known.name,
             Slot::Registered(engine) => &engine.info().name,
+        }
+    }
+
+    fn is_in_process(&self) -> bool {
+        match self {
+            Slot::Known(known, _) => matches!(known.open, Some(Open::InProcess(_))),
+            Slot::Registered(engine) => engine.info().place == Place::InProcess,
         }
     }
 

@@ -1,1 +1,101 @@
-//! Runs WebAssembly programs on any of several engines, through one API.
+//! Runs WebAssembly programs on any of several engines, through one API, with every engine behaving
+//! the same way.
+//!
+//! [`Command`] runs a program as [`std::process::Command`] does:
+//!
+//! ```no_run
+//! use wasmrun::{Access, Command};
+//!
+//! # fn main() -> wasmrun::Result<()> {
+//! let report = Command::new("app.wasm")
+//!     .arg("x")
+//!     .env("K", "V")
+//!     .map_dir("/data", "/data", Access::ReadOnly)
+//!     .output()?;
+//! println!("{} on {}", report.outcome, report.engine);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whatever a caller asks for is enforced, emulated or refused before the guest starts; nothing is
+//! ignored. How a guest ended, however badly, is an [`Outcome`]; an [`Error`] is what kept it from
+//! running.
+//!
+//! # Engines
+//!
+//! Each comes by a Cargo feature, all of them on by default but the last:
+//!
+//! | feature      | engines                                                                 |
+//! |--------------|-------------------------------------------------------------------------|
+//! | `wasmtime`   | `wasmtime`, in-process                                                  |
+//! | `wasmer`     | `wasmer`, in-process                                                    |
+//! | `subprocess` | `wasmtime-cli`, `wasmer-cli`, `wasmedge-cli`, `wasmi-cli`, `wazero-cli`, `node-cli`: runtimes found on `PATH` |
+//! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
+//!
+//! [`Engines`] opens them when they are asked for, takes those of your own
+//! ([`register`](Engines::register)), and [selects](Engines::select) the first that can do what a
+//! guest needs and a caller asks; an [`Explanation`] tells why it is that one.
+//!
+//! # Compiling once, running often
+//!
+//! A [`Program`] is a compiled guest that runs any number of times, from many threads:
+//!
+//! ```
+//! use wasmrun::{Choice, Engines, Guest, RunConfig, Stdout};
+//!
+//! # fn main() -> wasmrun::Result<()> {
+//! # if !cfg!(any(feature = "wasmtime", feature = "wasmer")) { return Ok(()); }
+//! let guest = Guest::from_bytes("exit.wat", r#"
+//!     (module
+//!       (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+//!       (memory (export "memory") 1)
+//!       (func (export "_start") (call $exit (i32.const 42))))
+//! "#)?;
+//! let config = RunConfig::new().stdout(Stdout::Capture);
+//! let program = Engines::shared().compile(&guest, &config, &Choice::Auto)?;
+//! for name in ["a", "b"] {
+//!     let report = program.run(&config.clone().arg(name))?;
+//!     assert_eq!(report.outcome, wasmrun::Outcome::Exited(42));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # An engine of your own
+//!
+//! Implement [`Engine`] and [`Code`] and [register](Engines::register) it. What it cannot do, its
+//! [`Capability`] says, and callers who ask for that are refused before your code is reached.
+
+mod command;
+mod engines;
+mod registry;
+mod select;
+
+pub use command::Command;
+pub use engines::Engines;
+pub use select::{Choice, Considered, Explanation, Selection, Verdict};
+pub use wasmrun_core::*;
+
+/// Runs `guest` as `config` asks, on the first of the [process's engines](Engines::shared) that
+/// can, on the calling thread.
+///
+/// # Errors
+///
+/// Those of [`Engines::select`], [`Program::compile`] and [`Program::run`].
+///
+/// ```
+/// use wasmrun::{Guest, Outcome, RunConfig};
+///
+/// # fn main() -> wasmrun::Result<()> {
+/// # if !cfg!(any(feature = "wasmtime", feature = "wasmer")) { return Ok(()); }
+/// let guest = Guest::from_bytes("nothing.wat", r#"(module (func (export "_start")))"#)?;
+/// let report = wasmrun::run(&guest, &RunConfig::new())?;
+/// assert_eq!(report.outcome, Outcome::Exited(0));
+/// # Ok(())
+/// # }
+/// ```
+pub fn run(guest: &Guest, config: &RunConfig) -> Result<Report> {
+    Engines::shared()
+        .compile(guest, config, &Choice::Auto)?
+        .run(config)
+}

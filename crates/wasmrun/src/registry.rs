@@ -18,6 +18,7 @@ pub(crate) struct Known {
 
 /// How to get at an engine.
 #[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "a build without engines makes neither")]
 pub(crate) enum Open {
     /// It is linked into this process.
     InProcess(fn() -> Result<Arc<dyn Engine>>),

@@ -47,7 +47,9 @@ fn returning_is_exiting_with_0(case: &Case) {
 }
 
 fn exit_codes_of_a_byte_pass_unless_the_engine_says_otherwise(case: &Case) {
-    for code in [0, 1, 2, 42, 101, 124, 125, 126, 127, 128, 134, 137, 139, 143, 200, 255] {
+    for code in [
+        0, 1, 2, 42, 101, 124, 125, 126, 127, 128, 134, 137, 139, 143, 200, 255,
+    ] {
         let Some(outcome) = ends(case, &exit(code)) else {
             return;
         };
@@ -233,7 +235,10 @@ fn output_before_a_trap_is_kept(case: &Case) {
     if let Some(report) = case.run(&guest, &captured()) {
         assert_trapped(case, &report.outcome, TrapKind::Unreachable, "unreachable");
         assert_eq!(stdout(&report), "out\n");
-        assert_eq!(report.stderr.bytes, b"err\n", "the engine's words are no output");
+        assert_eq!(
+            report.stderr.bytes, b"err\n",
+            "the engine's words are no output"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading and writing a Unix descriptor without ever blocking on it.
 
 use std::fs::File;
-use std::io::{self, ErrorKind::WouldBlock, IsTerminal};
+use std::io::{self, ErrorKind::WouldBlock, IsTerminal, Stderr, Stdin, Stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 
@@ -18,8 +18,8 @@ use crate::block;
 /// must refuse time limits and kills.
 pub const STDIO_IS_INTERRUPTIBLE: bool = true;
 
-/// What fits into every pipe, and at least one page of which is free, once it can be written to.
-const PIPE_CHUNK: usize = rustix::pipe::PIPE_BUF;
+/// `PIPE_BUF`: what there is room for in a pipe that can be written to.
+const PIPE_CHUNK: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// An open file, pipe, terminal or socket.
 pub(crate) struct Descriptor {
@@ -30,8 +30,10 @@ pub(crate) struct Descriptor {
 
 enum Fd {
     Owned(OwnedFd),
-    /// One of our own standard streams, open as long as this process.
-    Inherited(BorrowedFd<'static>),
+    // Our own standard streams, past the buffers that Rust keeps for them.
+    Stdin(Stdin),
+    Stdout(Stdout),
+    Stderr(Stderr),
 }
 
 enum Mode {
@@ -46,29 +48,38 @@ enum Mode {
     },
 }
 
+impl AsFd for Fd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Fd::Owned(fd) => fd.as_fd(),
+            Fd::Stdin(stream) => stream.as_fd(),
+            Fd::Stdout(stream) => stream.as_fd(),
+            Fd::Stderr(stream) => stream.as_fd(),
+        }
+    }
+}
+
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.fd {
-            Fd::Owned(fd) => fd.as_fd(),
-            Fd::Inherited(fd) => *fd,
-        }
+        self.fd.as_fd()
     }
 }
 
 impl Descriptor {
     pub(crate) fn stdin() -> Self {
-        Self::inherited(rustix::stdio::stdin(), OFlags::RDONLY)
+        Self::inherited(Fd::Stdin(io::stdin()), OFlags::RDONLY)
     }
 
     pub(crate) fn stdout() -> Self {
-        Self::inherited(rustix::stdio::stdout(), OFlags::WRONLY)
+        Self::inherited(Fd::Stdout(io::stdout()), OFlags::WRONLY)
     }
 
     pub(crate) fn stderr() -> Self {
-        Self::inherited(rustix::stdio::stderr(), OFlags::WRONLY)
+        Self::inherited(Fd::Stderr(io::stderr()), OFlags::WRONLY)
     }
 
-    fn inherited(fd: BorrowedFd<'static>, access: OFlags) -> Self {
+    fn inherited(stream: Fd, access: OFlags) -> Self {
+        let fd = stream.as_fd();
         let is_terminal = fd.is_terminal();
         if is_terminal && let Some(own) = reopen_nonblocking(fd, access) {
             return Descriptor {
@@ -85,7 +96,7 @@ impl Descriptor {
             }
         };
         Descriptor {
-            fd: Fd::Inherited(fd),
+            fd: stream,
             mode,
             is_terminal,
         }
@@ -288,10 +299,6 @@ fn read_nowait(
 }
 
 #[cfg(not(target_os = "linux"))]
-fn write_nowait(
-    _: BorrowedFd<'_>,
-    _: &AtomicBool,
-    _: &[u8],
-) -> Option<rustix::io::Result<usize>> {
+fn write_nowait(_: BorrowedFd<'_>, _: &AtomicBool, _: &[u8]) -> Option<rustix::io::Result<usize>> {
     None
 }

@@ -1,0 +1,39 @@
+//! Building a command line.
+
+use std::ffi::OsString;
+
+use wasmrun_core::{Access, Preopen, Result};
+
+use super::{unsupported, utf8};
+
+/// Adds `option=NAME=VALUE` for each variable.
+pub(super) fn environment(args: &mut Vec<OsString>, option: &str, env: &[(String, String)]) {
+    for (name, value) in env {
+        args.push(format!("{option}={name}={value}").into());
+    }
+}
+
+/// Adds `option=` for each directory, as `write` writes it.
+///
+/// Most runtimes split a directory's two paths at colons and know no way to quote one. `read`
+/// splits as the runtime does: what it reads otherwise than it was meant is refused.
+pub(super) fn directories(
+    args: &mut Vec<OsString>,
+    option: &str,
+    preopens: &[Preopen],
+    write: impl Fn(&str, &str, Access) -> String,
+    read: impl Fn(&str) -> (&str, &str),
+) -> Result<()> {
+    for preopen in preopens {
+        let host = utf8(&preopen.host)?;
+        let text = write(host, &preopen.guest, preopen.access);
+        if read(&text) != (host, &preopen.guest) {
+            return Err(unsupported(format!(
+                "cannot be told to map {host} to {}: colons separate paths on its command line",
+                preopen.guest
+            )));
+        }
+        args.push(format!("{option}={text}").into());
+    }
+    Ok(())
+}

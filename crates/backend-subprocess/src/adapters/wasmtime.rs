@@ -1,0 +1,256 @@
+//! [wasmtime](https://wasmtime.dev)'s command line.
+
+use wasmrun_core::{
+    Capability, Error, ErrorKind, Guest, GuestKind, Network, Outcome, Proposals, Result, Support,
+    TrapKind,
+};
+
+use super::traps::{self, trapped};
+use super::{
+    Adapter, Invocation, Job, Verdict, command_line, common_capability, exports_function,
+    refuse_several_memories, unsupported,
+};
+use crate::stderr::Marker;
+use crate::version::Version;
+
+pub(super) struct Wasmtime;
+
+/// The limits and proposals that came later.
+const SHARED_MEMORY_SWITCH: (u32, u32) = (40, 0);
+const WASM3: (u32, u32) = (47, 0);
+
+impl Adapter for Wasmtime {
+    fn name(&self) -> &'static str {
+        "wasmtime-cli"
+    }
+
+    fn executable(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn how_to_get(&self) -> &'static str {
+        "cargo install --locked wasmtime-cli"
+    }
+
+    fn version(&self, printed: &str) -> Option<Version> {
+        Version::after("wasmtime ", printed)
+    }
+
+    /// The oldest release that still gets fixes.
+    fn minimum(&self) -> Version {
+        Version::new(36, 0, 0)
+    }
+
+    fn capability(&self, version: &Version) -> Capability {
+        use Support::Native;
+        let proposals = if version.at_least(WASM3.0, WASM3.1) {
+            Proposals::WASM3
+        } else {
+            Proposals::WASM2
+                | Proposals::MULTI_MEMORY
+                | Proposals::RELAXED_SIMD
+                | Proposals::TAIL_CALL
+                | Proposals::EXTENDED_CONST
+                | Proposals::MEMORY64
+        };
+        Capability {
+            proposals: proposals | Proposals::THREADS | Proposals::COMPONENT_MODEL,
+            components: Native,
+            preview2: Native,
+            unstable: Native,
+            argv0: Native,
+            preopens: Native,
+            mapped_preopens: Native,
+            entry: Native,
+            memory: Native,
+            fuel: Native,
+            stack: Native,
+            table_elements: Native,
+            instances: Native,
+            network: Native,
+            reports_trap_kinds: Native,
+            ..common_capability()
+        }
+    }
+
+    fn accept(&self, _guest: &Guest) -> Result<()> {
+        Ok(())
+    }
+
+    fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
+        let Job { guest, task, .. } = job;
+        // Its cache would be the user's, and outlive the run.
+        let mut args = vec!["run".into(), "-C".into(), "cache=n".into()];
+        for setting in settings(job)? {
+            args.push("-W".into());
+            args.push(setting.into());
+        }
+        if task.network == Network::Host {
+            args.push("-S".into());
+            args.push("inherit-network=y,allow-ip-name-lookup=y".into());
+        }
+        // A module's export without a name would be called before `_start`.
+        let module = guest.kind() == GuestKind::Module;
+        if module && (job.entry() != Guest::DEFAULT_ENTRY || exports_function(guest, "")) {
+            args.push(format!("--invoke={}", job.entry()).into());
+        }
+        args.push(format!("--argv0={}", job.argv0()).into());
+        command_line::environment(&mut args, "--env", &task.env);
+        command_line::directories(
+            &mut args,
+            "--dir",
+            &task.preopens,
+            |host, guest, _| format!("{host}::{guest}"),
+            |text| {
+                let mut parts = text.split("::");
+                (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
+            },
+        )?;
+        args.push("--".into());
+        args.push(job.program.clone().into());
+        args.extend(job.args().iter().map(Into::into));
+
+        let mut markers = vec![Marker::anywhere(format!(
+            "Error: failed to run main module `{}`",
+            job.program.display()
+        ))];
+        markers.extend(NOT_STARTED.map(Marker::first));
+        Ok(Invocation {
+            args,
+            markers,
+            ..Invocation::default()
+        })
+    }
+
+    fn verdict(&self, _job: &Job<'_>, code: i32, words: &str) -> Verdict {
+        // Guests cannot exit with it, and a trap may have found its standard error closed.
+        const ABORTED: i32 = 134;
+        match (code, words) {
+            (ABORTED, "") => Verdict::Runtime(Ok(trapped(TrapKind::Other, ""))),
+            (1 | ABORTED, words) if !words.is_empty() => Verdict::Runtime(explain(words)),
+            (code, _) => Verdict::Guest(Outcome::Exited(code)),
+        }
+    }
+}
+
+/// What it says of a program it cannot compile.
+const NOT_STARTED: [&str; 3] = [
+    "Error: failed to compile: wasm[",
+    "Error: failed to parse WebAssembly module",
+    "Error: failed to open wasm module ",
+];
+
+fn settings(job: &Job<'_>) -> Result<Vec<String>> {
+    let Job {
+        guest,
+        task,
+        version,
+        ..
+    } = job;
+    let limits = &task.limits;
+    let mut settings = Vec::new();
+    if let Some(fuel) = limits.fuel {
+        settings.push(format!("fuel={fuel}"));
+    }
+    if let Some(bytes) = limits.memory {
+        // The limit is each memory's own; a second one cannot come up then.
+        refuse_several_memories(guest, limits.memory)?;
+        settings.push(format!("max-memory-size={bytes},max-memories=1"));
+    }
+    if let Some(elements) = limits.table_elements {
+        if guest.tables().len() > 1 {
+            return Err(unsupported(format!(
+                "limits each table by itself, and the guest has {}",
+                guest.tables().len()
+            )));
+        }
+        settings.push(format!("max-table-elements={elements},max-tables=1"));
+    }
+    if let Some(instances) = limits.instances {
+        settings.push(format!("max-instances={instances}"));
+    }
+    if let Some(stack) = limits.stack {
+        // The guest's stack is a part of one that its host calls need as well.
+        let whole = stack.saturating_add(1 << 20);
+        settings.push(format!("max-wasm-stack={stack},async-stack-size={whole}"));
+    }
+    let shared = guest.memories().iter().any(|memory| memory.shared);
+    if shared && version.at_least(SHARED_MEMORY_SWITCH.0, SHARED_MEMORY_SWITCH.1) {
+        settings.push("shared-memory=y".into());
+    }
+    Ok(settings)
+}
+
+/// What its report of an error says of the guest: a chain of causes, the last of which counts.
+fn explain(words: &str) -> Result<Outcome> {
+    let last = words.lines().next_back().unwrap_or_default().trim_start();
+    let cause = last
+        .split_once(": ")
+        .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(last, |(_, cause)| cause);
+    if NOT_STARTED.iter().any(|start| words.starts_with(start)) {
+        return Err(Error::new(ErrorKind::Invalid, cause).with_context("said", words));
+    }
+    if let Some(trap) = cause.strip_prefix("wasm trap: ") {
+        let trap = trap.strip_prefix("wasm `").unwrap_or(trap);
+        if trap.starts_with("all fuel consumed") {
+            return Ok(Outcome::OutOfFuel);
+        }
+        let kind = traps::kind(traps::SPECIFICATION, trap).unwrap_or(TrapKind::Other);
+        return Ok(trapped(kind, words));
+    }
+    if cause.starts_with("thrown Wasm exception") {
+        return Ok(trapped(TrapKind::UncaughtException, words));
+    }
+    if cause.starts_with("exit with invalid exit status") {
+        return Err(lost_exit_code().with_context("said", words));
+    }
+    if cause.starts_with("resource limit exceeded") || cause.contains("exceeds memory limits") {
+        return Ok(Outcome::OutOfMemory);
+    }
+    if words.contains("failed to instantiate") {
+        return Err(Error::new(ErrorKind::Unsupported, cause).with_context("said", words));
+    }
+    Ok(trapped(TrapKind::HostFunction, words))
+}
+
+/// wasmtime and wasmi pass on the codes that leave 126 and above to the shell.
+pub(super) fn lost_exit_code() -> Error {
+    unsupported(
+        "the guest exited with a code of 126 or more, or below 0, and this runtime does not tell which",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_cause_decides() {
+        let report = |cause: &str| {
+            format!(
+                "Error: failed to run main module `/a.wasm`\n\nCaused by:\n    0: failed to invoke command default\n    1: error while executing at wasm backtrace:\n    0: 0x24 - <unknown>!wasm trap: integer overflow\n    2: {cause}"
+            )
+        };
+        let outcome = |cause: &str| explain(&report(cause)).expect("an outcome");
+        assert_eq!(
+            outcome("wasm trap: wasm `unreachable` instruction executed"),
+            trapped(TrapKind::Unreachable, "")
+        );
+        assert_eq!(
+            outcome("wasm trap: undefined element: out of bounds table access"),
+            trapped(TrapKind::TableOutOfBounds, "")
+        );
+        assert_eq!(
+            outcome("wasm trap: all fuel consumed by WebAssembly"),
+            Outcome::OutOfFuel
+        );
+        assert_eq!(
+            outcome("Pointer out of bounds: Region { start: 9, len: 4 }"),
+            trapped(TrapKind::HostFunction, "")
+        );
+        let error = explain(&report("exit with invalid exit status outside of [0..126)"))
+            .expect_err("no code is told");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,64 @@
+//! A private directory of one run.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use wasmrun_core::{Error, ErrorKind, Result};
+
+use crate::spawn;
+
+/// A directory that only we can look into, made when something is first put there and removed with
+/// the run.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch(OnceCell<TempDir>);
+
+impl Scratch {
+    pub(crate) fn path(&self) -> Result<&Path> {
+        if let Some(made) = self.0.get() {
+            return Ok(made.path());
+        }
+        let made = private_directory()?;
+        Ok(self.0.get_or_init(|| made).path())
+    }
+
+    /// Makes `name`, which may lead through directories, show `target`.
+    pub(crate) fn link(&self, name: &str, target: &Path) -> Result<PathBuf> {
+        let link = self.path()?.join(name);
+        let made = match link.parent() {
+            Some(parent) => std::fs::create_dir_all(parent),
+            None => Ok(()),
+        };
+        made.and_then(|()| spawn::link(target, &link))
+            .map_err(|source| {
+                Error::new(
+                    ErrorKind::Io,
+                    format!("cannot make {} lead to {}", link.display(), target.display()),
+                )
+                .with_source(source)
+            })?;
+        Ok(link)
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        write_into(self.path()?, name, bytes)
+    }
+}
+
+pub(crate) fn private_directory() -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("wasmrun-");
+    spawn::make_private(&mut builder);
+    builder.tempdir().map_err(|source| {
+        Error::new(ErrorKind::Io, "cannot make a temporary directory").with_source(source)
+    })
+}
+
+pub(crate) fn write_into(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let path = directory.join(name);
+    std::fs::write(&path, bytes).map_err(|source| {
+        Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(source)
+    })?;
+    Ok(path)
+}

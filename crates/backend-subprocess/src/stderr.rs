@@ -1,0 +1,211 @@
+//! Telling the runtime's own words from the guest's: both arrive on one stream.
+
+/// How a runtime starts a message of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    text: String,
+    /// It is one only where the guest has written nothing before: the runtime says this before it
+    /// starts the guest.
+    only_first: bool,
+}
+
+impl Marker {
+    /// A message that may follow what the guest wrote.
+    pub(crate) fn anywhere(text: impl Into<String>) -> Self {
+        Marker {
+            text: text.into(),
+            only_first: false,
+        }
+    }
+
+    /// A message of a runtime that could not start the guest.
+    pub(crate) fn first(text: impl Into<String>) -> Self {
+        Marker {
+            text: text.into(),
+            only_first: true,
+        }
+    }
+}
+
+/// The longest message kept. Runtimes print call stacks of a few dozen lines, but with the guest's
+/// own names in them.
+const LONGEST_MESSAGE: usize = 256 << 10;
+
+/// Splits a stream into what the guest wrote, which goes on at once, and the message the runtime
+/// ends it with, which is kept.
+///
+/// What looks like such a message and turns out to be the guest's, because more than a message
+/// follows or the runtime ended well, is the guest's again.
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    markers: Vec<Marker>,
+    /// Whether the guest has written anything.
+    begun: bool,
+    /// Bytes not yet told apart: the start of a marker, or a whole message.
+    held: Vec<u8>,
+    in_message: bool,
+}
+
+impl Splitter {
+    pub(crate) fn new(markers: Vec<Marker>) -> Self {
+        Splitter {
+            markers,
+            begun: false,
+            held: Vec::new(),
+            in_message: false,
+        }
+    }
+
+    /// Takes what arrived; returns what is the guest's.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let mut guests = Vec::new();
+        // A later message is the one that counts; an earlier one was the guest's.
+        while let Some(at) = self.find_marker(usize::from(self.in_message)) {
+            self.release(at, &mut guests);
+            self.in_message = true;
+        }
+        if self.in_message {
+            if self.held.len() > LONGEST_MESSAGE {
+                self.release(self.held.len(), &mut guests);
+                self.in_message = false;
+            }
+        } else {
+            let undecided = self.undecided();
+            self.release(self.held.len() - undecided, &mut guests);
+        }
+        guests
+    }
+
+    /// Whether bytes are held only because they may be the start of a marker.
+    pub(crate) fn is_undecided(&self) -> bool {
+        !self.in_message && !self.held.is_empty()
+    }
+
+    /// Gives up on a marker whose rest does not come: a prompt has to be seen.
+    pub(crate) fn settle(&mut self) -> Vec<u8> {
+        let mut guests = Vec::new();
+        if !self.in_message {
+            self.release(self.held.len(), &mut guests);
+        }
+        guests
+    }
+
+    /// The stream has ended: what is left of the guest's, and the message.
+    pub(crate) fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+        let guests = self.settle();
+        (guests, self.held)
+    }
+
+    fn release(&mut self, count: usize, to: &mut Vec<u8>) {
+        self.begun |= count > 0;
+        to.extend(self.held.drain(..count));
+    }
+
+    fn find_marker(&self, from: usize) -> Option<usize> {
+        self.markers
+            .iter()
+            .filter_map(|marker| {
+                let text = marker.text.as_bytes();
+                if marker.only_first {
+                    let first = !self.begun && from == 0 && self.held.starts_with(text);
+                    return first.then_some(0);
+                }
+                let found = self.held.get(from..)?;
+                found
+                    .windows(text.len())
+                    .position(|window| window == text)
+                    .map(|at| at + from)
+            })
+            .min()
+    }
+
+    /// How many of the last bytes may be the start of a marker.
+    fn undecided(&self) -> usize {
+        self.markers
+            .iter()
+            .filter_map(|marker| {
+                let text = marker.text.as_bytes();
+                if marker.only_first {
+                    let possible = !self.begun && text.starts_with(&self.held);
+                    return possible.then_some(self.held.len());
+                }
+                let longest = self.held.len().min(text.len() - 1);
+                (1..=longest)
+                    .rev()
+                    .find(|&count| self.held.ends_with(&text[..count]))
+            })
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn splitter() -> Splitter {
+        Splitter::new(vec![
+            Marker::anywhere("Error: failed to run "),
+            Marker::first("Error: failed to compile"),
+        ])
+    }
+
+    /// Splits `text`, arriving in pieces of `size`.
+    fn split(text: &str, size: usize) -> (String, String) {
+        let mut splitter = splitter();
+        let mut guests = Vec::new();
+        for piece in text.as_bytes().chunks(size) {
+            guests.extend(splitter.push(piece));
+        }
+        let (rest, message) = splitter.finish();
+        guests.extend(rest);
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (text(guests), text(message))
+    }
+
+    #[test]
+    fn the_last_message_is_the_runtimes_and_all_before_it_the_guests() {
+        for size in 1..60 {
+            for (text, guests, message) in [
+                ("plain", "plain", ""),
+                ("", "", ""),
+                ("Error", "Error", ""),
+                ("a\nError: failed to run x\n why", "a\n", "Error: failed to run x\n why"),
+                ("no newError: failed to run x", "no new", "Error: failed to run x"),
+                (
+                    "Error: failed to run 1\nError: failed to run 2",
+                    "Error: failed to run 1\n",
+                    "Error: failed to run 2",
+                ),
+                ("Error: failed to compile: x", "", "Error: failed to compile: x"),
+                ("mine\nError: failed to compile: x", "mine\nError: failed to compile: x", ""),
+            ] {
+                assert_eq!(
+                    split(text, size),
+                    (guests.to_owned(), message.to_owned()),
+                    "{text:?} in pieces of {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_marker_passes_at_once() {
+        let mut splitter = splitter();
+        assert_eq!(splitter.push(b"hello Err"), b"hello ");
+        assert!(splitter.is_undecided());
+        assert_eq!(splitter.settle(), b"Err");
+        assert!(!splitter.is_undecided());
+        assert_eq!(splitter.push(b"and on"), b"and on");
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_message_is_the_guests() {
+        let mut splitter = splitter();
+        let mut text = b"Error: failed to run ".to_vec();
+        text.resize(LONGEST_MESSAGE + 1, b'x');
+        assert_eq!(splitter.push(&text), text);
+        assert_eq!(splitter.finish(), (Vec::new(), Vec::new()));
+    }
+}

@@ -1,0 +1,18 @@
+//! Where nobody has yet taught us to tell a guest's code from wasmer's, guests cannot be interrupted
+//! safely.
+
+use std::ops::Range;
+
+use wasmer::Store;
+use wasmrun_core::{Control, Error, ErrorKind, Result};
+
+pub(crate) const SUPPORTED: bool = false;
+
+pub(crate) struct Interruption;
+
+pub(crate) fn prepare(_: &mut Store, _: &Control, _: Range<usize>) -> Result<Interruption> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "cannot interrupt a guest on this platform",
+    ))
+}

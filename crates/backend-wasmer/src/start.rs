@@ -1,0 +1,99 @@
+//! A module's start section, turned into an export.
+//!
+//! wasmer runs the start function while it instantiates a module, when the module's memory cannot be
+//! reached from outside yet: a start function that calls WASI would find no memory, and one that
+//! never ends would do so before fuel is counted. So it becomes an export, which is called first.
+
+use wasmer::sys::wasmparser::{BinaryReader, BinaryReaderError};
+
+const EXPORT_SECTION: u8 = 7;
+const START_SECTION: u8 = 8;
+const HEADER: usize = 8;
+
+/// The module without its start section, and the name under which it exports the function
+/// instead. `taken` tells which names it exports already.
+pub(crate) fn exported(
+    wasm: &[u8],
+    taken: impl Fn(&str) -> bool,
+) -> Result<(Vec<u8>, String), BinaryReaderError> {
+    let mut name = String::from("wasmrun:start");
+    while taken(&name) {
+        name.push('\'');
+    }
+    let start = start_function(wasm)?;
+    let mut module = wasm[..HEADER].to_vec();
+    for section in sections(wasm) {
+        let section = section?;
+        match section.id {
+            START_SECTION => {}
+            EXPORT_SECTION => {
+                let contents = with_export(section.contents, &name, start)?;
+                module.push(EXPORT_SECTION);
+                write_leb(&mut module, contents.len());
+                module.extend(contents);
+            }
+            _ => module.extend(section.whole),
+        }
+    }
+    Ok((module, name))
+}
+
+fn start_function(wasm: &[u8]) -> Result<u32, BinaryReaderError> {
+    for section in sections(wasm) {
+        let section = section?;
+        if section.id == START_SECTION {
+            return BinaryReader::new(section.contents, 0).read_var_u32();
+        }
+    }
+    // Asked only of modules that have one.
+    Ok(0)
+}
+
+fn with_export(
+    exports: &[u8],
+    name: &str,
+    function: u32,
+) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut reader = BinaryReader::new(exports, 0);
+    let count = reader.read_var_u32()?;
+    let rest = &exports[reader.original_position()..];
+    let mut contents = Vec::with_capacity(exports.len() + name.len() + 16);
+    write_leb(&mut contents, count as usize + 1);
+    contents.extend(rest);
+    write_leb(&mut contents, name.len());
+    contents.extend(name.as_bytes());
+    contents.push(0);
+    write_leb(&mut contents, function as usize);
+    Ok(contents)
+}
+
+struct Section<'a> {
+    id: u8,
+    whole: &'a [u8],
+    contents: &'a [u8],
+}
+
+fn sections(wasm: &[u8]) -> impl Iterator<Item = Result<Section<'_>, BinaryReaderError>> {
+    let mut reader = BinaryReader::new(&wasm[HEADER..], HEADER);
+    std::iter::from_fn(move || {
+        (!reader.eof()).then(|| {
+            let begin = reader.original_position();
+            let id = reader.read_u8()?;
+            let length = reader.read_var_u32()? as usize;
+            let contents = reader.read_bytes(length)?;
+            Ok(Section {
+                id,
+                whole: &wasm[begin..reader.original_position()],
+                contents,
+            })
+        })
+    })
+}
+
+fn write_leb(bytes: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}

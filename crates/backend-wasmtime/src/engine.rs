@@ -1,0 +1,123 @@
+//! The engine: what it is, what it can do, and compiling.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmrun_core::{
+    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place, Result,
+    Support,
+};
+use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
+
+use crate::component::ComponentCode;
+use crate::module::ModuleCode;
+use crate::variant::{PROPOSALS, Settings, Variant};
+
+/// The engine's name, as `--engine` takes it.
+pub const NAME: &str = "wasmtime";
+
+/// wasmtime, in this process.
+///
+/// Making one costs nothing; what code needs in common (signal handlers, linkers) is made when the
+/// first guest is compiled, once for each set of options, and kept.
+#[derive(Debug)]
+pub struct WasmtimeEngine {
+    info: EngineInfo,
+    variants: Mutex<Vec<Arc<Variant>>>,
+}
+
+impl WasmtimeEngine {
+    /// The engine.
+    ///
+    /// # Errors
+    ///
+    /// None on the platforms it builds for today.
+    pub fn new() -> Result<Self> {
+        Ok(WasmtimeEngine {
+            info: EngineInfo {
+                name: NAME.into(),
+                version: wasmtime_environ::VERSION.into(),
+                place: Place::InProcess,
+            },
+            variants: Mutex::default(),
+        })
+    }
+
+    fn variant(&self, settings: Settings) -> Result<Arc<Variant>> {
+        let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(variant) = variants.iter().find(|variant| variant.is_for(settings)) {
+            return Ok(variant.clone());
+        }
+        let variant = Arc::new(Variant::new(settings)?);
+        // Stack sizes are without number, so the programs that have one of their own keep it.
+        if settings.stack.is_none() {
+            variants.push(variant.clone());
+        }
+        Ok(variant)
+    }
+}
+
+impl Engine for WasmtimeEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    fn capability(&self) -> Capability {
+        use Support::{Emulated, Native, Unsupported};
+        // Without it a guest that waits for its input could not be ended.
+        let ended = if STDIO_IS_INTERRUPTIBLE {
+            Native
+        } else {
+            Unsupported
+        };
+        Capability {
+            proposals: PROPOSALS,
+            modules: Native,
+            components: Native,
+            packages: Unsupported,
+            preview1: Native,
+            unstable: Native,
+            preview2: Native,
+            wasix: Unsupported,
+            wasi_threads: Unsupported,
+            args: Native,
+            argv0: Native,
+            env: Native,
+            preopens: Native,
+            mapped_preopens: Native,
+            read_only_preopens: Native,
+            working_directory: Native,
+            entry: Native,
+            memory: Native,
+            fuel: Native,
+            timeout: ended,
+            kill: ended,
+            stack: Native,
+            table_elements: Native,
+            instances: Native,
+            network: Native,
+            fixed_clock: Emulated,
+            seeded_random: Emulated,
+            reports_exit_codes: Native,
+            reports_trap_kinds: Native,
+            reports_fuel: Native,
+            reports_peak_memory: Native,
+        }
+    }
+
+    fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
+        let guest = compile.guest;
+        // Growing one is not told to a limiter, and nothing could wake a guest that waits on one.
+        if guest.memories().iter().any(|memory| memory.shared) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "cannot bound a shared memory, which the guest declares; build it without threads",
+            ));
+        }
+        let variant = self.variant(Settings::of(compile.options)?)?;
+        match guest.kind() {
+            GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),
+            GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),
+            GuestKind::Package => Err(Error::new(ErrorKind::Unsupported, "cannot run packages")),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Core modules, over preview1.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmrun_core::{Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task};
+use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, preview1, unstable};
+use wasmtime::{
+    Caller, Engine, Extern, ExternType, Instance, InstancePre, Memory, Module, ModuleExport, Store,
+};
+
+use crate::store::{self, Host};
+use crate::variant::Variant;
+use crate::{refusal, traps};
+
+/// What modules import.
+pub(crate) type Linker = wasmtime::Linker<Host<World>>;
+
+/// The world of a module.
+pub(crate) struct World {
+    wasi: Wasi,
+    /// The memory that calls work on, once it is known.
+    memory: Option<Memory>,
+}
+
+macro_rules! bind {
+    ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
+        /// Every function of preview1 and its predecessor.
+        pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
+            let mut linker = Linker::new(engine);
+            $(linker.func_wrap(
+                $module::MODULE,
+                stringify!($name),
+                |mut caller: Caller<'_, Host<World>> $(, $param: $type)*| -> returned!($($result)?) {
+                    let (memory, wasi) = view(&mut caller);
+                    Ok($module::$name(wasi, &mut GuestMemory::Unshared(memory) $(, $param)*)?)
+                },
+            )?;)*
+            Ok(linker)
+        }
+    };
+}
+
+macro_rules! returned {
+    () => { wasmtime::Result<()> };
+    (i32) => { wasmtime::Result<i32> };
+}
+
+each_function!(bind);
+
+/// What a call works on. A guest that exports no memory has none to point into.
+fn view<'a>(caller: &'a mut Caller<'_, Host<World>>) -> (&'a mut [u8], &'a mut Wasi) {
+    if caller.data().world.memory.is_none() {
+        // Looked up by the first call, which a start function may make before there is an instance.
+        let memory = caller.get_export("memory").and_then(Extern::into_memory);
+        caller.data_mut().world.memory = memory;
+    }
+    match caller.data().world.memory {
+        Some(memory) => {
+            let (bytes, host) = memory.data_and_store_mut(caller);
+            (bytes, &mut host.world.wasi)
+        }
+        None => (&mut [], &mut caller.data_mut().world.wasi),
+    }
+}
+
+/// A compiled module whose imports are found.
+pub(crate) struct ModuleCode {
+    variant: Arc<Variant>,
+    module: InstancePre<Host<World>>,
+    initialize: Option<ModuleExport>,
+    start: Option<ModuleExport>,
+}
+
+impl ModuleCode {
+    pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
+        let module = Module::new(variant.engine(), bytes).map_err(refusal::of_code)?;
+        Ok(ModuleCode {
+            initialize: entry(&module, INITIALIZE),
+            start: entry(&module, Guest::DEFAULT_ENTRY),
+            module: variant
+                .modules()?
+                .instantiate_pre(&module)
+                .map_err(refusal::of_imports)?,
+            variant,
+        })
+    }
+
+    /// What is called, in order, once the module is instantiated.
+    fn entries(&self, chosen: Option<&str>) -> Result<[Option<ModuleExport>; 2]> {
+        let (name, main) = match chosen {
+            None => (Guest::DEFAULT_ENTRY, self.start),
+            Some(name) => (name, entry(self.module.module(), name)),
+        };
+        if main.is_none() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the guest has no entry {name:?}"),
+            ));
+        }
+        Ok([self.initialize.filter(|_| name != INITIALIZE), main])
+    }
+}
+
+/// What a module wants to be called first.
+const INITIALIZE: &str = "_initialize";
+
+/// An exported function that can be called without arguments.
+fn entry(module: &Module, name: &str) -> Option<ModuleExport> {
+    match module.get_export(name)? {
+        ExternType::Func(ty) if ty.params().len() == 0 && ty.results().len() == 0 => {
+            module.get_export_index(name)
+        }
+        _ => None,
+    }
+}
+
+impl Code for ModuleCode {
+    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let entries = self.entries(task.entry.as_deref())?;
+        let began = Instant::now();
+        let world = World {
+            wasi: Wasi::of(&mut task, control)?,
+            memory: None,
+        };
+        let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
+        let instance = self.module.instantiate(&mut store);
+        let made = Instant::now();
+        let outcome = match instance {
+            Ok(instance) => match call(&mut store, &instance, entries) {
+                Ok(()) => Outcome::Exited(0),
+                Err(error) => traps::outcome(&error, control),
+            },
+            Err(error) => traps::outcome_of_start(error, control, &store.data().limiter)?,
+        };
+        Ok(Ran {
+            outcome,
+            stats: store::stats(&store, &task.limits, began, made),
+        })
+    }
+}
+
+fn call(
+    store: &mut Store<Host<World>>,
+    instance: &Instance,
+    entries: [Option<ModuleExport>; 2],
+) -> wasmtime::Result<()> {
+    for entry in entries.iter().flatten() {
+        instance
+            .get_module_export(&mut *store, entry)
+            .and_then(Extern::into_func)
+            .ok_or_else(|| wasmtime::Error::msg("the entry is not a function of the instance"))?
+            .typed::<(), ()>(&*store)?
+            .call(&mut *store, ())?;
+    }
+    Ok(())
+}

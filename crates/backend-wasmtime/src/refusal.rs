@@ -1,0 +1,37 @@
+//! From what wasmtime says of code it does not take to our errors.
+
+use wasmrun_core::{Error, ErrorKind};
+use wasmtime_environ::WasmError;
+use wasmtime_environ::wasmparser::BinaryReaderError;
+
+/// The code does not compile.
+pub(crate) fn of_code(error: wasmtime::Error) -> Error {
+    let invalid = |why: &dyn std::fmt::Display| {
+        Error::new(
+            ErrorKind::Invalid,
+            format!("the guest is not valid WebAssembly: {why}"),
+        )
+    };
+    if let Some(why) = error.downcast_ref::<BinaryReaderError>() {
+        return invalid(why);
+    }
+    match error.downcast_ref::<WasmError>() {
+        Some(why @ WasmError::InvalidWebAssembly { .. }) => invalid(why),
+        Some(why) => Error::new(
+            ErrorKind::Unsupported,
+            format!("cannot compile the guest: {why}"),
+        ),
+        None => Error::new(
+            ErrorKind::Engine,
+            format!("cannot compile the guest: {error:#}"),
+        ),
+    }
+}
+
+/// What it imports is not what WASI has: core knows the names, wasmtime compares the types.
+pub(crate) fn of_imports(error: wasmtime::Error) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("cannot offer what the guest imports: {error:#}"),
+    )
+}

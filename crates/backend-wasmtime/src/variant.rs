@@ -1,0 +1,189 @@
+//! Engines of wasmtime's with the settings that compiled code depends on, each with its linkers.
+
+use std::sync::OnceLock;
+
+use wasmrun_core::{CompileOptions, Error, ErrorKind, Proposals, Result};
+use wasmtime::{Config, Engine, OptLevel};
+
+use crate::{component, module};
+
+/// The proposals that [`Variant::new`] switches on.
+pub(crate) const PROPOSALS: Proposals = Proposals::WASM3
+    .union(Proposals::THREADS)
+    .union(Proposals::COMPONENT_MODEL);
+
+/// What of the stack of an asynchronous call is for the host's own frames.
+const HOST_STACK: usize = 1536 << 10;
+
+/// What code is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settings {
+    fuel: bool,
+    interruptible: bool,
+    pub(crate) stack: Option<usize>,
+}
+
+impl Settings {
+    pub(crate) fn of(options: CompileOptions) -> Result<Self> {
+        let impossible = |bytes: u64| {
+            Error::new(
+                ErrorKind::Config,
+                format!("a stack of {bytes} bytes cannot be made; ask for some megabytes"),
+            )
+        };
+        let stack = match options.stack {
+            None => None,
+            Some(bytes) => match usize::try_from(bytes) {
+                Ok(size @ 1..) if size.checked_add(HOST_STACK).is_some() => Some(size),
+                _ => return Err(impossible(bytes)),
+            },
+        };
+        Ok(Settings {
+            fuel: options.fuel,
+            interruptible: options.interruptible,
+            stack,
+        })
+    }
+}
+
+/// An engine of wasmtime's and what all programs on it share.
+pub(crate) struct Variant {
+    settings: Settings,
+    engine: Engine,
+    modules: OnceLock<module::Linker>,
+    components: OnceLock<component::Linker>,
+}
+
+impl std::fmt::Debug for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl Variant {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        let mut config = Config::new();
+        config
+            .cranelift_opt_level(OptLevel::Speed)
+            .parallel_compilation(true)
+            .consume_fuel(settings.fuel)
+            .epoch_interruption(settings.interruptible);
+        if let Some(stack) = settings.stack {
+            config
+                .max_wasm_stack(stack)
+                .async_stack_size(stack + HOST_STACK);
+        }
+        set_proposals(&mut config);
+        let engine = Engine::new(&config).map_err(|source| {
+            Error::new(ErrorKind::Engine, "cannot set wasmtime up on this machine")
+                .with_source(source)
+        })?;
+        Ok(Variant {
+            settings,
+            engine,
+            modules: OnceLock::new(),
+            components: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn is_for(&self, settings: Settings) -> bool {
+        self.settings == settings
+    }
+
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.settings.interruptible
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What modules import.
+    pub(crate) fn modules(&self) -> Result<&module::Linker> {
+        made_once(&self.modules, || module::linker(&self.engine))
+    }
+
+    /// What components import.
+    pub(crate) fn components(&self) -> Result<&component::Linker> {
+        made_once(&self.components, || component::linker(&self.engine))
+    }
+}
+
+/// Exactly [`PROPOSALS`]: neither what wasmtime switches on by itself in a later version, nor less.
+fn set_proposals(config: &mut Config) {
+    config
+        .wasm_multi_value(true)
+        .wasm_bulk_memory(true)
+        .wasm_reference_types(true)
+        .wasm_simd(true)
+        .wasm_threads(true)
+        .wasm_tail_call(true)
+        .wasm_extended_const(true)
+        .wasm_multi_memory(true)
+        .wasm_memory64(true)
+        .wasm_relaxed_simd(true)
+        .wasm_exceptions(true)
+        .wasm_function_references(true)
+        .wasm_gc(true)
+        .wasm_wide_arithmetic(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_shared_everything_threads(false)
+        .wasm_component_model(true);
+}
+
+fn made_once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> wasmtime::Result<T>) -> Result<&T> {
+    if let Some(made) = cell.get() {
+        return Ok(made);
+    }
+    let made = make().map_err(|source| {
+        Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
+    })?;
+    Ok(cell.get_or_init(|| made))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_claimed_does_not_compile() {
+        let variant = Variant::new(Settings {
+            fuel: false,
+            interruptible: false,
+            stack: None,
+        })
+        .expect("wasmtime");
+        for (proposal, text) in [
+            (
+                Proposals::WIDE_ARITHMETIC,
+                "(func (param i64 i64) (result i64 i64)
+                    (i64.mul_wide_u (local.get 0) (local.get 1)))",
+            ),
+            (Proposals::CUSTOM_PAGE_SIZES, "(memory 1 (pagesize 1))"),
+            (
+                Proposals::LEGACY_EXCEPTIONS,
+                "(tag $e) (func try catch $e end)",
+            ),
+            (
+                Proposals::STACK_SWITCHING,
+                "(type $f (func)) (type $c (cont $f))",
+            ),
+        ] {
+            assert!(!PROPOSALS.contains(proposal), "{proposal}");
+            let binary = wat::parse_str(format!("(module {text})")).expect("text");
+            let compiled = wasmtime::Module::new(variant.engine(), binary);
+            assert!(compiled.is_err(), "{proposal}");
+        }
+    }
+
+    #[test]
+    fn impossible_stacks_are_refused() {
+        for bytes in [0, u64::MAX] {
+            let options = CompileOptions::of(
+                &wasmrun_core::RunConfig::new().limit(|limits| limits.stack = Some(bytes)),
+            );
+            let error = Settings::of(options).expect_err("no such stack");
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The command line, as it was typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::values::{self, DirArg, EnvArg, StdinArg};
+
+const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+       wasmrun engines [--json]
+       wasmrun inspect GUEST [--json]";
+
+const AFTER_HELP: &str = "Everything after GUEST belongs to the guest. `wasmrun --help` tells more, with examples and exit codes.";
+
+const AFTER_LONG_HELP: &str = "\
+Examples:
+  Run a program with arguments:
+      wasmrun app.wasm --verbose input.txt
+
+  Let it read ./data as /data, write to ./out as /out, and nothing else:
+      wasmrun --dir data::/data:ro --dir out::/out app.wasm
+
+  Run what you do not trust, within bounds:
+      wasmrun --timeout 2s --max-memory 64Mi --fuel 1000000000 app.wasm
+
+  Give it one variable of its own and one of yours:
+      wasmrun --env MODE=fast --env LANG app.wasm
+
+  See which engine is taken, and why:
+      wasmrun --explain --max-memory 64Mi app.wasm
+
+  Use a runtime that is not on PATH:
+      wasmrun --engine wasmi-cli=/opt/wasmi/bin/wasmi app.wasm
+
+  Run a file that is called like a subcommand:
+      wasmrun ./engines
+
+Exit codes:
+  the guest's own  it ran to its end (as far as eight bits tell; a failure is never told as 0)
+  124              its time or fuel ran out
+  125              wasmrun itself failed: bad usage, a directory that is not there
+  126              the file is no program for us: not wasm, invalid, or more than the engine can do
+  127              the file or the engine was not found
+  134              the guest trapped
+  137              it starts out with more memory than it may have
+  128+n            signal n ended it: 130 for Ctrl-C, 143 for SIGTERM";
+
+/// Run WebAssembly programs on any of several engines
+///
+/// The guest sees nothing of the host that it is not given: no directory, no environment, no
+/// network. Whatever is asked for is enforced, or refused before the guest starts; nothing is
+/// ignored.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wasmrun",
+    version,
+    override_usage = USAGE,
+    after_help = AFTER_HELP,
+    after_long_help = AFTER_LONG_HELP,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Option<RunArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program; the word may be left out
+    #[command(
+        override_usage = "wasmrun [run] [OPTIONS] GUEST [ARGS]...",
+        after_help = AFTER_HELP,
+        after_long_help = AFTER_LONG_HELP
+    )]
+    Run(RunArgs),
+    /// Show every engine: where it is, its version, what it can do
+    Engines(EnginesArgs),
+    /// Show what a program is, what it needs, and which engines can run it
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The program (a .wasm module or component, or .wat text), and its arguments
+    #[arg(
+        value_name = "GUEST [ARGS]",
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        hide_long_help = false
+    )]
+    pub guest_and_args: Vec<OsString>,
+
+    /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
+    ///
+    /// `auto` takes the first engine that is here, can do what the guest needs, and honours every
+    /// option given. `wasmrun engines` lists the names.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "auto",
+        help_heading = "Engine"
+    )]
+    pub engine: String,
+
+    /// Engines that `auto` tries before all others, best first
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        help_heading = "Engine"
+    )]
+    pub prefer: Vec<String>,
+
+    /// Show on stderr which engine is taken, and why not the others
+    #[arg(long, help_heading = "Engine")]
+    pub explain: bool,
+
+    /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
+    ///
+    /// GUEST is HOST where it is left out. `:ro` makes it read-only, `:rw`, the default, does not.
+    /// The last `::` separates: for a HOST that contains one, give a GUEST as well.
+    #[arg(long, value_name = "DIR", value_parser = values::dir, help_heading = "What the guest sees")]
+    pub dir: Vec<DirArg>,
+
+    /// Let a later --dir take the guest path of an earlier one
+    #[arg(long, help_heading = "What the guest sees")]
+    pub replace_dirs: bool,
+
+    /// Tell the guest its working directory (components only)
+    #[arg(long, value_name = "GUEST_DIR", help_heading = "What the guest sees")]
+    pub cwd: Option<String>,
+
+    /// Set an environment variable; NAME alone copies the host's
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = values::env, help_heading = "What the guest sees")]
+    pub env: Vec<EnvArg>,
+
+    /// Give the guest all of the host's environment; --env goes over it
+    #[arg(long, help_heading = "What the guest sees")]
+    pub inherit_env: bool,
+
+    /// Its standard input: inherit, null, or a file
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        default_value = "inherit",
+        value_parser = values::stdin,
+        help_heading = "What the guest sees"
+    )]
+    pub stdin: StdinArg,
+
+    /// Its argv[0], instead of the file's name
+    #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
+    pub argv0: Option<String>,
+
+    /// Call this exported function instead of the default entry
+    ///
+    /// It takes no parameters and returns nothing.
+    #[arg(long, value_name = "EXPORT", help_heading = "What the guest sees")]
+    pub invoke: Option<String>,
+
+    /// Let it reach the network as the host does (components only)
+    #[arg(long, help_heading = "What the guest sees")]
+    pub network: bool,
+
+    /// Stop its wall clock at this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = "What the guest sees")]
+    pub clock: Option<u64>,
+
+    /// Let its random numbers follow from this seed
+    #[arg(long, value_name = "N", help_heading = "What the guest sees")]
+    pub seed: Option<u64>,
+
+    /// Linear memory, all memories together, such as 64Mi
+    ///
+    /// Sizes are bytes, or take a unit: k, M, G are powers of 1000, Ki, Mi, Gi powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
+    pub max_memory: Option<u64>,
+
+    /// Fuel, about one unit an instruction
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub fuel: Option<u64>,
+
+    /// Time from start to end, sleeping included, such as 500ms, 2s or 1m30s
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    pub timeout: Option<Duration>,
+
+    /// Stack for the guest's calls
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
+    pub max_stack: Option<u64>,
+
+    /// Elements of all tables together
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_table: Option<u64>,
+
+    /// Core instances a component may consist of
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_instances: Option<u64>,
+
+    /// The largest guest that is read
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256Mi",
+        value_parser = values::size,
+        help_heading = "Limits"
+    )]
+    pub max_guest_size: u64,
+
+    /// Write how it went to a file, as JSON
+    ///
+    /// Outcome, engine and version, times, limits, and every engine considered; the error, if the
+    /// guest could not be started.
+    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    pub report: Option<PathBuf>,
+
+    /// Tell all there is about an error or a trap
+    #[arg(short, long, help_heading = "Reporting")]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EnginesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The program
+    #[arg(value_name = "GUEST")]
+    pub guest: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// The largest guest that is read
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
+    pub max_guest_size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn parsed(line: &str) -> RunArgs {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+        match (cli.command, cli.run) {
+            (Some(Command::Run(args)), _) | (None, Some(args)) => args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn everything_after_the_guest_belongs_to_it() {
+        for line in [
+            "wasmrun --fuel 3 app.wasm --help --fuel 4 -- engines",
+            "wasmrun run --fuel 3 app.wasm --help --fuel 4 -- engines",
+        ] {
+            let args = parsed(line);
+            assert_eq!(args.fuel, Some(3));
+            assert_eq!(
+                args.guest_and_args,
+                ["app.wasm", "--help", "--fuel", "4", "--", "engines"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_guest_called_like_a_subcommand_is_reachable() {
+        for line in [
+            "wasmrun ./engines",
+            "wasmrun run engines",
+            "wasmrun --explain engines",
+            "wasmrun -- engines",
+        ] {
+            let name = parsed(line).guest_and_args.remove(0);
+            assert!(name == "engines" || name == "./engines", "{line}: {name:?}");
+        }
+    }
+}

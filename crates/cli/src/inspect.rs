@@ -1,0 +1,125 @@
+//! `wasmrun inspect GUEST`.
+
+use std::collections::BTreeMap;
+
+use bytesize::ByteSize;
+use serde::Serialize;
+use wasmrun::guest::{Import, Inspection, MemoryDecl, TableDecl, shown};
+use wasmrun::{Choice, Engines, Explanation, Guest, RunConfig};
+
+use crate::args::InspectArgs;
+use crate::say;
+use crate::wrap::labelled;
+
+/// Shows what a guest is; returns the exit code.
+pub fn inspect(args: InspectArgs) -> u8 {
+    let guest = match Guest::open_capped(&args.guest, args.max_guest_size) {
+        Ok(guest) => guest,
+        Err(error) => return say::error(&error, false),
+    };
+    let found = Found {
+        guest: guest.inspect(),
+        engines: Engines::new().explain(&guest, &RunConfig::new(), &Choice::Auto),
+    };
+    if args.json {
+        say::print_json(&found)
+    } else {
+        say::print(&found.describe())
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    guest: Inspection,
+    engines: Explanation,
+}
+
+impl Found {
+    fn describe(&self) -> String {
+        let guest = &self.guest;
+        let mut text = format!(
+            "{}: {}, {}\n",
+            shown(&guest.name),
+            guest.kind,
+            size(guest.bytes as u64)
+        );
+        let mut label = |label: &str, words: &[String]| {
+            if !words.is_empty() {
+                text += &labelled(label, words);
+            }
+        };
+        label("wasi", &[guest.wasi.to_string()]);
+        label(
+            "entries",
+            &strings(guest.entries.iter().map(|name| shown(name))),
+        );
+        if guest.start_section {
+            label("start", &["runs code before its entry".into()]);
+        }
+        if guest.needs_threads {
+            label("threads", &["needs a host that starts them".into()]);
+        }
+        label("proposals", &strings(guest.proposals.iter()));
+        label("memories", &strings(guest.memories.iter().map(memory)));
+        label("tables", &strings(guest.tables.iter().map(table)));
+        for imports in by_module(&guest.imports) {
+            label("imports", &imports);
+        }
+        label("unknown", &strings(guest.unknown_imports.iter()));
+        text += "\nEngines:\n";
+        for line in self.engines.to_string().lines() {
+            text += &format!("  {line}\n");
+        }
+        text
+    }
+}
+
+fn strings<T: ToString>(items: impl Iterator<Item = T>) -> Vec<String> {
+    items.map(|item| item.to_string()).collect()
+}
+
+/// A list for each module imported from, which starts with the module's name. A component's imports
+/// are one list.
+fn by_module(imports: &[Import]) -> Vec<Vec<String>> {
+    let mut modules: BTreeMap<Option<&str>, Vec<String>> = BTreeMap::new();
+    for import in imports {
+        let core = !import.name.is_empty();
+        let names = modules.entry(core.then_some(&*import.module)).or_default();
+        names.push(match (core, names.as_slice()) {
+            (true, []) => format!("{}: {}", shown(&import.module), shown(&import.name)),
+            (true, _) => shown(&import.name),
+            (false, _) => shown(&import.module),
+        });
+    }
+    modules.into_values().collect()
+}
+
+fn memory(memory: &MemoryDecl) -> String {
+    let mut text = size(memory.initial_bytes);
+    if let Some(maximum) = memory.maximum_bytes {
+        text += &format!(" to {}", size(maximum));
+    }
+    for (is, word) in [
+        (memory.imported, " imported"),
+        (memory.shared, " shared"),
+        (memory.memory64, " 64-bit"),
+    ] {
+        if is {
+            text += word;
+        }
+    }
+    text
+}
+
+fn table(table: &TableDecl) -> String {
+    let imported = if table.imported { " imported" } else { "" };
+    match table.maximum {
+        Some(maximum) => format!("{} to {maximum}{imported}", table.initial),
+        None => format!("{}{imported}", table.initial),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}

@@ -1,0 +1,246 @@
+//! From what was typed to what the library takes.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use wasmrun::{
+    Choice, Clock, Engines, Error, ErrorKind, InheritEnv, Network, Preopen, Random, Result,
+    RunConfig, Stdin, guest_path,
+};
+
+use crate::args::RunArgs;
+use crate::values::{DirArg, EnvArg, StdinArg};
+
+/// A run, ready to be started.
+#[derive(Debug)]
+pub struct Request {
+    pub guest: PathBuf,
+    pub max_guest_bytes: u64,
+    pub choice: Choice,
+    pub config: RunConfig,
+}
+
+pub fn resolve(args: &RunArgs, engines: &Engines) -> Result<Request> {
+    let (guest, guest_args) = match args.guest_and_args.split_first() {
+        Some((guest, args)) => (guest.into(), args),
+        None => return Err(usage("name the guest to run")),
+    };
+    Ok(Request {
+        guest,
+        max_guest_bytes: args.max_guest_size,
+        choice: choice(args, engines)?,
+        config: config(args, guest_args)?,
+    })
+}
+
+fn choice(args: &RunArgs, engines: &Engines) -> Result<Choice> {
+    match (args.engine.as_str(), args.prefer.as_slice()) {
+        (engine, []) => Ok(Choice::from(engine)),
+        ("auto", preferred) => {
+            let others = engines
+                .names()
+                .filter(|name| preferred.iter().all(|preferred| preferred != name));
+            let names = preferred.iter().map(String::as_str).chain(others);
+            Ok(Choice::Of(names.map(str::to_owned).collect()))
+        }
+        (engine, _) => Err(usage(format!(
+            "--engine {engine} leaves nothing to --prefer; give one of them"
+        ))),
+    }
+}
+
+fn config(args: &RunArgs, guest_args: &[OsString]) -> Result<RunConfig> {
+    let mut config = RunConfig::new();
+    config.args = guest_args.iter().map(utf8).collect::<Result<_>>()?;
+    config.argv0 = args.argv0.clone();
+    config.env = args.env.iter().map(variable).collect::<Result<_>>()?;
+    if args.inherit_env {
+        config.inherit_env = InheritEnv::All;
+    }
+    config.preopens = args.dir.iter().map(preopen).collect::<Result<_>>()?;
+    config.replace_preopens = args.replace_dirs;
+    config.working_directory = args.cwd.clone();
+    config.stdin = match &args.stdin {
+        StdinArg::Inherit => Stdin::Inherit,
+        StdinArg::Null => Stdin::Null,
+        StdinArg::File(path) => Stdin::File(path.clone()),
+    };
+    if args.network {
+        config.network = Network::Host;
+    }
+    config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
+    config.random = args.seed.map_or(Random::Host, Random::Seeded);
+    config.entry = args.invoke.clone();
+    Ok(config.limit(|limits| {
+        limits.memory = args.max_memory;
+        limits.fuel = args.fuel;
+        limits.timeout = args.timeout;
+        limits.stack = args.max_stack;
+        limits.table_elements = args.max_table;
+        limits.instances = args.max_instances;
+    }))
+}
+
+fn utf8(arg: &OsString) -> Result<String> {
+    arg.to_str().map(str::to_owned).ok_or_else(|| {
+        usage(format!(
+            "argument {arg:?} is not UTF-8, which guests require"
+        ))
+    })
+}
+
+fn variable(arg: &EnvArg) -> Result<(String, String)> {
+    match arg {
+        EnvArg::Set(name, value) => Ok((name.clone(), value.clone())),
+        // Copied here, so that of several --env for one name the last stands, whatever its form.
+        EnvArg::Copy(name) => match std::env::var(name) {
+            Ok(value) => Ok((name.clone(), value)),
+            Err(std::env::VarError::NotPresent) => Err(usage(format!(
+                "--env {name} copies the host's {name}, which is not set; give --env {name}=VALUE"
+            ))),
+            Err(std::env::VarError::NotUnicode(_)) => Err(usage(format!(
+                "--env {name}: the host's value is not UTF-8, which guests require"
+            ))),
+        },
+    }
+}
+
+fn preopen(dir: &DirArg) -> Result<Preopen> {
+    let host = dir.host.to_string_lossy();
+    let guest = match &dir.guest {
+        Some(guest) => guest.clone(),
+        None => {
+            colon_for_two(&dir.host, &host)?;
+            if guest_path::normalise(&host).is_err() {
+                return Err(usage(format!(
+                    "--dir {host}: the guest cannot call it that; say how, as in --dir {host}::/data"
+                )));
+            }
+            host.into_owned()
+        }
+    };
+    Ok(Preopen {
+        host: dir.host.clone(),
+        guest,
+        access: dir.access,
+    })
+}
+
+/// Catches `--dir /a:/b`, the form other tools have.
+fn colon_for_two(path: &Path, host: &str) -> Result<()> {
+    match host.split_once(':') {
+        Some((before, after)) if !path.exists() && Path::new(before).is_dir() => Err(Error::new(
+            ErrorKind::Preopen,
+            format!("--dir {host}: no such directory; did you mean {before}::{after}?"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use wasmrun::Access;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn resolved(line: &str) -> Result<Request> {
+        let args = Cli::try_parse_from(line.split(' '))
+            .expect("parses")
+            .run
+            .expect("a run");
+        resolve(&args, &Engines::new())
+    }
+
+    #[test]
+    fn a_plain_run_gives_the_guest_nothing_but_our_streams() {
+        let request = resolved("wasmrun app.wasm x").expect("resolves");
+        assert_eq!(request.choice, Choice::Auto);
+        assert_eq!(
+            request.config,
+            RunConfig::new().arg("x").stdin(Stdin::Inherit)
+        );
+    }
+
+    #[test]
+    fn every_option_arrives_in_the_config() {
+        let request = resolved(
+            "wasmrun --dir .::/data:ro --replace-dirs --cwd /data --env A=1 --inherit-env \
+             --stdin null --argv0 tool --invoke main --network --clock 1970-01-01T00:00:01Z \
+             --seed 7 --max-memory 1Mi --fuel 2 --timeout 3s --max-stack 4Ki --max-table 5 \
+             --max-instances 6 --max-guest-size 7 app.wasm",
+        )
+        .expect("resolves");
+        let expected = RunConfig::new()
+            .map_dir(".", "/data", Access::ReadOnly)
+            .replace_preopens(true)
+            .working_directory("/data")
+            .env("A", "1")
+            .inherit_env(InheritEnv::All)
+            .argv0("tool")
+            .entry("main")
+            .network(Network::Host)
+            .clock(Clock::Fixed(1_000_000_000))
+            .random(Random::Seeded(7))
+            .limit(|limits| {
+                limits.memory = Some(1 << 20);
+                limits.fuel = Some(2);
+                limits.timeout = Some(std::time::Duration::from_secs(3));
+                limits.stack = Some(4 << 10);
+                limits.table_elements = Some(5);
+                limits.instances = Some(6);
+            });
+        assert_eq!(request.config, expected);
+        assert_eq!(request.max_guest_bytes, 7);
+    }
+
+    #[test]
+    fn preferred_engines_come_before_all_others() {
+        let Choice::Of(names) = resolved("wasmrun --prefer wasmi-cli,wasmer app.wasm")
+            .expect("resolves")
+            .choice
+        else {
+            panic!("a preference is a list");
+        };
+        assert_eq!(names[..3], ["wasmi-cli", "wasmer", "wasmtime"]);
+        assert_eq!(names.len(), Engines::new().names().count());
+    }
+
+    #[test]
+    fn an_engine_by_name_and_a_preference_contradict_each_other() {
+        let error = resolved("wasmrun --engine wasmer --prefer wasmtime app.wasm")
+            .expect_err("a contradiction");
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn of_several_values_for_a_variable_the_last_stands_whatever_its_form() {
+        let path = std::env::var("PATH").expect("tests have a PATH");
+        let request = resolved("wasmrun --env PATH=x --env PATH app.wasm").expect("resolves");
+        assert_eq!(request.config.env.last(), Some(&("PATH".into(), path)));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_cannot_be_copied() {
+        let error = resolved("wasmrun --env WASMRUN_NOT_SET app.wasm").expect_err("not set");
+        assert!(error.to_string().contains("--env WASMRUN_NOT_SET=VALUE"));
+    }
+
+    #[test]
+    fn a_single_colon_between_two_paths_is_pointed_out() {
+        let error = resolved("wasmrun --dir .:/data app.wasm").expect_err("one colon");
+        assert!(error.to_string().ends_with("did you mean .::/data?"));
+    }
+
+    #[test]
+    fn a_directory_above_needs_a_name_in_the_guest() {
+        let error = resolved("wasmrun --dir .. app.wasm").expect_err("no name");
+        assert!(error.to_string().contains("--dir ..::/data"));
+        assert!(resolved("wasmrun --dir ..::/data app.wasm").is_ok());
+    }
+}

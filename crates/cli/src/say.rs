@@ -1,0 +1,57 @@
+//! What we say ourselves: results to standard output, everything else, a line each, to standard
+//! error.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
+use wasmrun::{Error, exit_code};
+
+/// Prints a result; returns the exit code.
+pub fn print(text: &str) -> u8 {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => 0,
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            line(format_args!("cannot write to standard output: {error}"));
+            exit_code::WASMRUN
+        }
+    }
+}
+
+/// Prints a result as JSON; returns the exit code.
+pub fn print_json(value: &impl Serialize) -> u8 {
+    match serde_json::to_string_pretty(value) {
+        Ok(json) => print(&format!("{json}\n")),
+        Err(error) => {
+            line(format_args!("cannot print JSON: {error}"));
+            exit_code::WASMRUN
+        }
+    }
+}
+
+/// Says one line under our name.
+pub fn line(message: impl Display) {
+    plain(format_args!("wasmrun: {message}\n"));
+}
+
+/// Says text that is not under our name.
+pub fn plain(text: impl Display) {
+    // There is no one left to tell that standard error is gone.
+    let _ = write!(io::stderr().lock(), "{text}");
+}
+
+/// Says what went wrong; returns the exit code.
+pub fn error(error: &Error, verbose: bool) -> u8 {
+    if verbose {
+        line(format_args!("{error}\n  {error:?}"));
+    } else {
+        line(error);
+    }
+    error.kind().exit_code()
+}

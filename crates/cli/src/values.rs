@@ -1,0 +1,177 @@
+//! The values options take.
+
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use bytesize::ByteSize;
+use wasmrun::Access;
+
+/// `--dir HOST[::GUEST][:ro|:rw]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirArg {
+    pub host: PathBuf,
+    /// `None` for the host's path.
+    pub guest: Option<String>,
+    pub access: Access,
+}
+
+/// `--env NAME[=VALUE]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EnvArg {
+    Set(String, String),
+    Copy(String),
+}
+
+/// `--stdin inherit|null|FILE`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StdinArg {
+    Inherit,
+    Null,
+    File(PathBuf),
+}
+
+pub fn dir(text: &str) -> Result<DirArg, String> {
+    let (rest, access) = access(text);
+    let (host, guest) = match rest.rsplit_once("::") {
+        Some((host, guest)) => (host, Some(guest)),
+        None => (rest, None),
+    };
+    if host.is_empty() || guest.is_some_and(str::is_empty) {
+        return Err("the form is HOST[::GUEST][:ro|:rw], with neither path empty".into());
+    }
+    Ok(DirArg {
+        host: host.into(),
+        guest: guest.map(str::to_owned),
+        access,
+    })
+}
+
+/// Takes `:ro` or `:rw` off the end. After another colon it is not a mode but a guest path:
+/// `data::ro` is `data`, shown as `ro`.
+fn access(text: &str) -> (&str, Access) {
+    for (mode, access) in [(":ro", Access::ReadOnly), (":rw", Access::ReadWrite)] {
+        if let Some(rest) = text.strip_suffix(mode)
+            && !rest.ends_with(':')
+        {
+            return (rest, access);
+        }
+    }
+    (text, Access::ReadWrite)
+}
+
+pub fn env(text: &str) -> Result<EnvArg, String> {
+    match text.split_once('=') {
+        Some(("", _)) | None if text.is_empty() || text.starts_with('=') => {
+            Err("the form is NAME=VALUE, or NAME to copy the host's value".into())
+        }
+        Some((name, value)) => Ok(EnvArg::Set(name.into(), value.into())),
+        None => Ok(EnvArg::Copy(text.into())),
+    }
+}
+
+pub fn stdin(text: &str) -> Result<StdinArg, String> {
+    Ok(match text {
+        "inherit" => StdinArg::Inherit,
+        "null" => StdinArg::Null,
+        "" => return Err("the form is inherit, null, or the name of a file".into()),
+        file => StdinArg::File(file.into()),
+    })
+}
+
+pub fn size(text: &str) -> Result<u64, String> {
+    let size: ByteSize = text
+        .parse()
+        .map_err(|_| "the form is a number of bytes, or one with a unit such as 64Mi or 1.5G")?;
+    Ok(size.as_u64())
+}
+
+/// Nanoseconds since 1970.
+pub fn time(text: &str) -> Result<u64, String> {
+    let form = || "the form is 2026-01-31T12:00:00Z, not before 1970 nor after 2554".to_owned();
+    let time = humantime::parse_rfc3339_weak(text).map_err(|_| form())?;
+    let since = time.duration_since(UNIX_EPOCH).map_err(|_| form())?;
+    u64::try_from(since.as_nanos()).map_err(|_| form())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_host_guest_and_access() {
+        use Access::{ReadOnly, ReadWrite};
+        for (text, host, guest, access) in [
+            ("data", "data", None, ReadWrite),
+            ("data:ro", "data", None, ReadOnly),
+            ("data:rw", "data", None, ReadWrite),
+            ("/a::/b", "/a", Some("/b"), ReadWrite),
+            ("/a::/b:ro", "/a", Some("/b"), ReadOnly),
+            // A colon of the host's own.
+            ("/a:b", "/a:b", None, ReadWrite),
+            ("C:\\data::/data:ro", "C:\\data", Some("/data"), ReadOnly),
+            // The last `::` separates.
+            ("/a::b::/g", "/a::b", Some("/g"), ReadWrite),
+            // A name that looks like a mode.
+            ("data::ro", "data", Some("ro"), ReadWrite),
+            ("data::ro:ro", "data", Some("ro"), ReadOnly),
+            ("x:ro::/x:rw", "x:ro", Some("/x"), ReadWrite),
+            ("ro", "ro", None, ReadWrite),
+        ] {
+            let expected = DirArg {
+                host: host.into(),
+                guest: guest.map(str::to_owned),
+                access,
+            };
+            assert_eq!(dir(text).as_ref(), Ok(&expected), "{text}");
+        }
+        for text in ["", "::/g", "host::", "::", ":ro", "::ro"] {
+            assert!(dir(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_set_or_copied() {
+        let set = |name: &str, value: &str| Ok(EnvArg::Set(name.into(), value.into()));
+        assert_eq!(env("K=V"), set("K", "V"));
+        assert_eq!(env("K=a=b"), set("K", "a=b"));
+        assert_eq!(env("K="), set("K", ""));
+        assert_eq!(env("K"), Ok(EnvArg::Copy("K".into())));
+        assert!(env("").is_err());
+        assert!(env("=V").is_err());
+    }
+
+    #[test]
+    fn sizes_take_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65536),
+            ("64Ki", 64 << 10),
+            ("64KiB", 64 << 10),
+            ("64Mi", 64 << 20),
+            ("1.5Gi", 3 << 29),
+            ("2G", 2_000_000_000),
+            ("10k", 10_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "Mi", "-1", "64 potatoes", "1e6", "0x10"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_nanoseconds_since_1970() {
+        assert_eq!(time("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
+        assert_eq!(time("2026-01-31T12:00:00Z"), Ok(1_769_860_800_000_000_000));
+        for text in ["", "noon", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn standard_input_is_a_word_or_a_file() {
+        assert_eq!(stdin("null"), Ok(StdinArg::Null));
+        assert_eq!(stdin("inherit"), Ok(StdinArg::Inherit));
+        assert_eq!(stdin("./null"), Ok(StdinArg::File("./null".into())));
+    }
+}

@@ -1,0 +1,320 @@
+//! The same guest on every engine: outcome, output and files are those of the first engine.
+//!
+//! The rules of the suite say what must come out where the specification or the contract does. Here
+//! are scenarios in which it is enough that all engines agree, such as error numbers.
+
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::Trial;
+use wasmrun_core::{Access, Engine, Guest, RunConfig, Stdin};
+
+use crate::case::{Case, captured, stderr, stdout};
+use crate::guests::{cat, files, hello, unstable, wasi};
+use crate::suite::within_patience;
+use crate::{guests, known_differences::KNOWN};
+
+/// What is run, and on what: the guest, the config, and the operations if the guest is
+/// [`files`](crate::guests::files).
+struct Scenario {
+    name: &'static str,
+    set_up: fn(&Case) -> (Guest, RunConfig),
+}
+
+macro_rules! scenarios {
+    ($($name:ident,)*) => {
+        const SCENARIOS: &[Scenario] =
+            &[$(Scenario { name: stringify!($name), set_up: $name },)*];
+    };
+}
+
+scenarios![
+    says_hello,
+    echoes_input,
+    tells_its_arguments,
+    is_unstable,
+    describes_its_streams,
+    finds_errors_in_a_writable_directory,
+    finds_errors_on_open_files,
+    finds_errors_in_a_read_only_directory,
+    finds_no_way_out,
+    changes_a_directory,
+];
+
+/// What was seen of a run, part by part.
+type Seen = Vec<(String, String)>;
+
+/// Every scenario as a trial of every engine but the first, named `engine::differential::scenario`.
+pub fn trials(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
+    let Some((first, others)) = engines.split_first() else {
+        return Vec::new();
+    };
+    let mut trials = Vec::new();
+    for scenario in SCENARIOS {
+        let expected = Arc::new(OnceLock::new());
+        for engine in others {
+            let name = format!("{}::differential::{}", engine.info().name, scenario.name);
+            let (first, engine, expected) = (first.clone(), engine.clone(), expected.clone());
+            trials.push(Trial::test(name.clone(), move || {
+                within_patience(&name, move || {
+                    let expected: &Option<Seen> =
+                        expected.get_or_init(|| see(&Case::new(first), scenario));
+                    let case = Case::new(engine);
+                    if let (Some(expected), Some(seen)) = (expected, see(&case, scenario)) {
+                        compare(case.name(), scenario.name, expected, &seen);
+                    }
+                })
+            }));
+        }
+    }
+    trials
+}
+
+fn see(case: &Case, scenario: &Scenario) -> Option<Seen> {
+    let (guest, config) = (scenario.set_up)(case);
+    let report = case.run(&guest, &config)?;
+    let mut seen = vec![
+        ("outcome".to_owned(), report.outcome.to_string()),
+        ("stderr".to_owned(), stderr(&report)),
+        ("files".to_owned(), format!("{:?}", case.tree())),
+    ];
+    let stdout = stdout(&report);
+    if guest.name() == files().name() {
+        // One line an operation: they differ one by one.
+        let lines = stdout.lines().map(str::to_owned);
+        seen.extend(config.args.iter().cloned().zip(lines));
+    } else {
+        seen.push(("stdout".to_owned(), stdout));
+    }
+    Some(seen)
+}
+
+fn compare(engine: &str, scenario: &str, expected: &Seen, seen: &Seen) {
+    assert_eq!(expected.len(), seen.len(), "{expected:#?}\n{seen:#?}");
+    let mut unknown = Vec::new();
+    let mut stale: Vec<_> = KNOWN
+        .iter()
+        .filter(|known| known.engine == engine && known.scenario == scenario)
+        .map(|known| known.part)
+        .collect();
+    for ((part, expected), (_, seen)) in expected.iter().zip(seen) {
+        if expected == seen {
+            continue;
+        }
+        match stale.iter().position(|known| known == part) {
+            Some(known) => drop(stale.swap_remove(known)),
+            None => unknown.push(format!("{part}: expected {expected:?}, got {seen:?}")),
+        }
+    }
+    assert!(unknown.is_empty(), "differs:\n{}", unknown.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "known differences that are none: {stale:#?}"
+    );
+}
+
+// ---- scenarios -------------------------------------------------------------------------------------
+
+fn says_hello(_: &Case) -> (Guest, RunConfig) {
+    (hello(), captured())
+}
+
+fn echoes_input(_: &Case) -> (Guest, RunConfig) {
+    (cat(), captured().stdin(Stdin::Bytes("a\0b\r\n".into())))
+}
+
+fn tells_its_arguments(_: &Case) -> (Guest, RunConfig) {
+    (guests::args(), captured().args(["one", "two words", "'"]))
+}
+
+fn is_unstable(_: &Case) -> (Guest, RunConfig) {
+    (
+        unstable(guests::CAT),
+        captured().stdin(Stdin::Bytes("x".into())),
+    )
+}
+
+/// What a guest does to its streams that are no files, by error number.
+fn describes_its_streams(_: &Case) -> (Guest, RunConfig) {
+    let guest = wasi(
+        r#"(import "wasi_snapshot_preview1" "fd_seek"
+            (func $fd_seek (param i32 i64 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_tell" (func $fd_tell (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+        (func $tell (param $errno i32)
+            (call $put (i32.add (i32.const 0x20) (local.get $errno))))
+        (func (export "_start")
+            (call $tell (call $fd_prestat_get (i32.const 1) (i32.const 1024)))
+            (call $tell (call $fd_seek (i32.const 1) (i64.const 0) (i32.const 1) (i32.const 1024)))
+            (call $tell (call $fd_tell (i32.const 1) (i32.const 1024)))
+            (call $tell (call $try_write (i32.const 99) (i32.const 1024) (i32.const 1)))
+            (call $tell (call $fd_close (i32.const 2)))
+            (call $tell (call $try_write (i32.const 2) (i32.const 1024) (i32.const 1)))
+            (call $tell (call $clock_time_get (i32.const 77) (i64.const 1) (i32.const 1024))))"#,
+    );
+    (guest, captured())
+}
+
+fn prepared(case: &Case, access: Access) -> RunConfig {
+    case.write("secret", "a secret outside");
+    case.write("data/file", "content");
+    case.write("data/dir/file", "nested");
+    case.mkdir("data/empty");
+    std::os::unix::fs::symlink("file", case.path("data/to-file")).expect("a symlink");
+    std::os::unix::fs::symlink("nowhere", case.path("data/dangling")).expect("a symlink");
+    std::os::unix::fs::symlink("../secret", case.path("data/out")).expect("a symlink");
+    captured().map_dir(case.path("data"), "/data", access)
+}
+
+fn finds_errors_in_a_writable_directory(case: &Case) -> (Guest, RunConfig) {
+    let config = prepared(case, Access::ReadWrite);
+    let operations = [
+        "open a 3:no/such read",
+        "open a 3:file/x read",
+        "open a 3:file/ read",
+        "open a 3:file read dir",
+        "open a 3:dir write",
+        "open a 3:dir read",
+        "open a 3:dangling read",
+        "open a 3:to-file read dir",
+        "open a 3:file write create exclusive",
+        "open a 3: read",
+        "open a 3:@256 write create",
+        "open a 99:file read",
+        "open a 0:file read",
+        "mkdir 3:file",
+        "mkdir 3:dangling",
+        "mkdir 3:no/such",
+        "mkdir 3:",
+        "rmdir 3:file",
+        "rmdir 3:dir",
+        "rmdir 3:no",
+        "rmdir 3:to-file",
+        "unlink 3:no",
+        "unlink 3:dir",
+        "unlink 3:file/",
+        "rename 3:no 3:else",
+        "rename 3:dir 3:file",
+        "rename 3:file 3:dir",
+        "rename 3:dir 3:dir/inside",
+        "link 3:no 3:else",
+        "link 3:file 3:dir",
+        "link 3:dir 3:else",
+        "symlink x 3:file",
+        "symlink x 3:no/such",
+        "readlink 3:file",
+        "readlink 3:no",
+        "stat 3:dangling",
+        "stat 3:file/",
+        "touch-path 3:no 1",
+    ];
+    (files(), config.args(operations))
+}
+
+fn finds_errors_on_open_files(case: &Case) -> (Guest, RunConfig) {
+    let config = prepared(case, Access::ReadWrite);
+    let operations = [
+        "open r 3:file read",
+        "open w 3:file write",
+        "open d 3:dir dir",
+        "write r x",
+        "pwrite r 0 x",
+        "resize r 0",
+        "allocate r 100",
+        "read w",
+        "pread w 0 1",
+        "read d",
+        "write d x",
+        "seek d 0 set",
+        "list r",
+        "resize d 0",
+        "seek r -1 set",
+        "seek r 5 nonsense",
+        "stat r:x",
+        "open a r:x read",
+        "close r",
+        "read r",
+        "close r",
+        "renumber 50 60",
+        "preopen w",
+        "flags w",
+        "set-append w",
+        "flags w",
+    ];
+    (files(), config.args(operations))
+}
+
+fn finds_errors_in_a_read_only_directory(case: &Case) -> (Guest, RunConfig) {
+    let config = prepared(case, Access::ReadOnly);
+    let operations = [
+        "open a 3:new write create",
+        "open a 3:file write",
+        "open a 3:file read truncate",
+        "open a 3:no read",
+        "mkdir 3:new",
+        "rmdir 3:empty",
+        "unlink 3:file",
+        "rename 3:file 3:new",
+        "link 3:file 3:new",
+        "symlink file 3:new",
+        "touch-path 3:file 1",
+        "open r 3:file read",
+        "write r x",
+        "resize r 0",
+        "touch r 1",
+        "open d 3:dir dir",
+        "unlink d:file",
+    ];
+    (files(), config.args(operations))
+}
+
+fn finds_no_way_out(case: &Case) -> (Guest, RunConfig) {
+    let config = prepared(case, Access::ReadWrite);
+    let operations = [
+        "open a 3:../secret read",
+        "open a 3:/etc/passwd read",
+        "open a 3:out read",
+        "open a 3:dir/../../secret read",
+        "open a 3:.. dir",
+        "stat 3:../secret",
+        "lstat 3:out",
+        "stat 3:out",
+        "readlink 3:out",
+        "mkdir 3:../new",
+        "unlink 3:../secret",
+        "rename 3:file 3:../file",
+        "link 3:../secret 3:stolen",
+        "symlink /etc 3:absolute",
+        "symlink ../secret 3:relative",
+        "open a 3:relative read",
+    ];
+    (files(), config.args(operations))
+}
+
+fn changes_a_directory(case: &Case) -> (Guest, RunConfig) {
+    let config = prepared(case, Access::ReadWrite);
+    let operations = [
+        "mkdir 3:new",
+        "open a 3:new/file read write create",
+        "write a 0123456789",
+        "seek a 2 set",
+        "write a xy",
+        "pwrite a 20 end",
+        "fstat a",
+        "set-append a",
+        "flags a",
+        "write a !",
+        "link 3:new/file 3:link",
+        "symlink new/file 3:symlink",
+        "stat 3:symlink",
+        "stat 3:link links",
+        "rename 3:link 3:dir/link",
+        "unlink 3:file",
+        "rmdir 3:empty",
+        "open t 3:dir/file write truncate",
+        "write t new",
+        "list 3",
+        "touch-path 3:dir/file 1000000000",
+        "stat 3:dir/file mtime",
+    ];
+    (files(), config.args(operations))
+}

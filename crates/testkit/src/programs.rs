@@ -1,0 +1,168 @@
+//! Real programs from the package registries, on every engine: the same output, the same files.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use wasmrun_core::{Access, Engine, Guest, Outcome, RunConfig, Stdin};
+
+use crate::case::{Case, captured, stderr, stdout};
+use crate::compiler;
+use crate::guests::hello;
+use crate::suite::{Rule, rules, trial};
+
+rules![
+    cpython_reads_its_world_and_writes_a_file,
+    esbuild_bundles_and_minifies,
+    boolector_solves,
+];
+
+/// The programs as trials of `engine`, named `engine::programs::rule`.
+pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
+    let trials = RULES
+        .iter()
+        .map(|rule: &Rule| trial(engine, "programs", *rule));
+    trials.collect()
+}
+
+fn program(name: &str) -> Guest {
+    let path: PathBuf = compiler::programs().join(name);
+    match Guest::open(&path) {
+        Ok(guest) => guest,
+        Err(error) => panic!("{error}: run scripts/programs, which gets it"),
+    }
+}
+
+/// Shows the trial's `data` directory as `guest`, or, on an engine that cannot map, as what it is.
+fn shown(case: &Case, guest: &str) -> (RunConfig, String) {
+    let host = case.mkdir("data");
+    let guest = if case.can("mapped_preopens") {
+        guest.to_owned()
+    } else {
+        host.to_string_lossy().into_owned()
+    };
+    (captured().map_dir(host, &guest, Access::ReadWrite), guest)
+}
+
+fn cpython_reads_its_world_and_writes_a_file(case: &Case) {
+    case.write(
+        "data/planets.csv",
+        include_str!("../../../examples/data/planets.csv"),
+    );
+    case.write("data/report.py", include_str!("../programs/report.py"));
+    let (config, data) = shown(case, "/data");
+    let config = config
+        .args([&format!("{data}/report.py"), &data])
+        .args(["one", "two words", "drei\u{1f980}"])
+        .env("GREETING", "grüß dich")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdin::Bytes("abc\ndéf\n".into()));
+    let guest = program("python.wasm");
+    let Some(cpython) = case.compile(&guest, &config) else {
+        return;
+    };
+    let report = case.ran(cpython.run(&config));
+    assert_eq!(stderr(&report), "done\n");
+    assert_eq!(stdout(&report), "2 lines, 288 moons\n");
+    assert_eq!(report.outcome, Outcome::Exited(7));
+    assert_eq!(case.read("data/out/report.json"), REPORT);
+    let mut left: Vec<_> = fs::read_dir(case.path("data/out"))
+        .expect("the program made it")
+        .map(|entry| entry.expect("it reads").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["report.json"]);
+
+    // The same program once more, on what it is to find impossible.
+    let config = captured().args(["/no/such/script.py"]);
+    let report = case.ran(cpython.run(&config));
+    assert_eq!(report.outcome, Outcome::Exited(2));
+    assert!(
+        stderr(&report).contains("/no/such/script.py"),
+        "{}",
+        stderr(&report)
+    );
+}
+
+const REPORT: &str = r#"{
+ "arguments": [
+  "one",
+  "two words",
+  "drei🦀"
+ ],
+ "greeting": "grüß dich",
+ "environment": [
+  "GREETING"
+ ],
+ "lines": [
+  "cba",
+  "féd"
+ ],
+ "names": [
+  "planets.csv",
+  "report.py"
+ ],
+ "moons": 288,
+ "sha256": "96a979f7d14d6633a1615b82958267f4d49ba959ce3e60c04c356a083a969a81"
+}"#;
+
+fn esbuild_bundles_and_minifies(case: &Case) {
+    let main = include_str!("../programs/main.js");
+    case.write("data/main.js", main);
+    case.write("data/greet.js", include_str!("../programs/greet.js"));
+    let guest = program("esbuild.wasm");
+
+    let config = captured()
+        .args(["--minify", "--loader=js", "--log-level=error"])
+        .stdin(Stdin::Bytes(main.into()));
+    let Some(esbuild) = case.compile(&guest, &config) else {
+        return;
+    };
+    let report = case.ran(esbuild.run(&config));
+    assert_eq!(stderr(&report), "");
+    assert_eq!(
+        stdout(&report),
+        "import{greet as e}from\"./greet.js\";const r=[\"Mercury\",\"Venus\",\"Earth\",\"Mars\"];\
+         for(const o of r)console.log(e(o));\n"
+    );
+    assert_eq!(report.outcome, Outcome::Exited(0));
+
+    // It wants to see the directories above its input, up to the root.
+    let config = captured()
+        .map_dir(case.path("data"), "/", Access::ReadWrite)
+        .env("PWD", "/")
+        .args(["--bundle", "--minify", "--outfile=/out.js", "/main.js"])
+        .arg("--log-level=error");
+    if case.refuses(&hello(), &config) {
+        return;
+    }
+    let report = case.ran(esbuild.run(&config));
+    assert_eq!(
+        (stdout(&report), stderr(&report)),
+        (String::new(), String::new())
+    );
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    assert_eq!(
+        case.read("data/out.js"),
+        "(()=>{function r(e){return`Hello, ${e}!`.toUpperCase()}var n=[\"Mercury\",\"Venus\",\
+         \"Earth\",\"Mars\"];for(let e of n)console.log(r(e));})();\n"
+    );
+}
+
+fn boolector_solves(case: &Case) {
+    case.write(
+        "data/factors.smt2",
+        include_str!("../programs/factors.smt2"),
+    );
+    let (config, data) = shown(case, "/data");
+    let config = config.arg(format!("{data}/factors.smt2"));
+    if let Some(report) = case.run(&program("boolector.wasm"), &config) {
+        assert_eq!(stderr(&report), "");
+        assert_eq!(
+            stdout(&report),
+            "sat\n((a #b0000000010001111))\n((b #b0000000001100101))\n"
+        );
+        assert_eq!(report.outcome, Outcome::Exited(0));
+    }
+}

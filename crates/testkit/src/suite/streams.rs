@@ -1,0 +1,321 @@
+//! Standard input, output and error.
+
+use std::io::{Read, Write};
+
+use wasmrun_core::{ErrorKind, Event, Outcome, RunConfig, Stdin, Stdout};
+
+use crate::case::{Case, captured, stderr, stdout};
+use crate::guests::{cat, hello, wasi};
+
+crate::suite::rules![
+    output_and_errors_are_kept_apart,
+    output_passes_byte_by_byte,
+    several_buffers_are_written_in_their_order,
+    captured_output_is_bounded_and_the_rest_counted,
+    output_goes_to_a_file,
+    output_goes_nowhere_if_asked,
+    output_can_be_taken_from_a_pipe,
+    no_input_is_the_end_of_the_file,
+    input_comes_from_bytes,
+    input_comes_from_a_file,
+    input_comes_from_a_pipe_until_it_is_closed,
+    input_that_nobody_reads_is_no_failure,
+    large_input_and_output_do_not_block_each_other,
+    a_guest_answers_while_it_runs,
+    a_closed_reader_ends_a_guest_that_writes,
+    captured_output_is_no_terminal,
+    streams_have_one_direction,
+    events_tell_what_is_written_and_then_the_end,
+    a_pipe_nobody_could_use_is_refused,
+];
+
+fn output_and_errors_are_kept_apart(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "out\nerr\n")
+        (func (export "_start")
+            (call $write (i32.const 1) (i32.const 1024) (i32.const 4))
+            (call $write (i32.const 2) (i32.const 1028) (i32.const 4))
+            (call $write (i32.const 1) (i32.const 1024) (i32.const 4)))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "out\nout\n");
+        assert_eq!(stderr(&report), "err\n");
+    }
+}
+
+fn output_passes_byte_by_byte(case: &Case) {
+    let guest = wasi(
+        r#"(func (export "_start") (local $byte i32)
+            (loop $each
+                (i32.store8 (i32.add (i32.const 1024) (local.get $byte)) (local.get $byte))
+                (local.set $byte (i32.add (local.get $byte) (i32.const 1)))
+                (br_if $each (i32.lt_u (local.get $byte) (i32.const 256))))
+            (call $write (i32.const 1) (i32.const 1024) (i32.const 256))
+            (call $write (i32.const 2) (i32.const 1024) (i32.const 256)))"#,
+    );
+    let every: Vec<u8> = (0..=255).collect();
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.stdout.bytes, every);
+        assert_eq!(report.stderr.bytes, every);
+    }
+}
+
+fn several_buffers_are_written_in_their_order(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "abcdef")
+        (data (i32.const 512)
+            "\00\04\00\00\02\00\00\00" "\00\00\00\00\00\00\00\00"
+            "\04\04\00\00\01\00\00\00" "\02\04\00\00\02\00\00\00")
+        (func (export "_start") (local $sum i32)
+            ;; One call may write less than all; what it says it wrote, it wrote.
+            (call $check (call $fd_write (i32.const 1) (i32.const 512) (i32.const 4) (i32.const 8)))
+            (call $put (i32.add (i32.const 0x30) (i32.load (i32.const 8)))))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let (all, written) = ("abecd", &report.stdout.bytes);
+        let told = usize::from(written.last().expect("some output") - b'0');
+        assert!((1..=5).contains(&told), "{}", stdout(&report));
+        assert_eq!(written[..written.len() - 1], all.as_bytes()[..told]);
+    }
+}
+
+/// Writes 1 MiB, 64 KiB at a time.
+const MEBIBYTE: &str = r#"
+    (func (export "_start") (local $left i32)
+        (memory.fill (i32.const 0x10000) (i32.const 0x78) (i32.const 0x10000))
+        (local.set $left (i32.const 16))
+        (loop $more
+            (call $print (i32.const 0x10000) (i32.const 0x10000))
+            (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))"#;
+
+fn captured_output_is_bounded_and_the_rest_counted(case: &Case) {
+    for bound in [0, 1, 1000, 1 << 20] {
+        let config = captured().limit(|limits| limits.output = Some(bound));
+        let Some(report) = case.run(&wasi(MEBIBYTE), &config) else {
+            return;
+        };
+        assert_eq!(report.outcome, Outcome::Exited(0), "the guest goes on");
+        assert_eq!(report.stdout.bytes.len() as u64, bound);
+        assert!(report.stdout.bytes.iter().all(|byte| *byte == b'x'));
+        assert_eq!(report.stdout.dropped, (1 << 20) - bound);
+        assert_eq!(report.stderr.dropped, 0);
+    }
+}
+
+fn output_goes_to_a_file(case: &Case) {
+    let (out, err) = (case.write("out", "older and longer"), case.path("err"));
+    let config = RunConfig::new()
+        .stdout(Stdout::File(out))
+        .stderr(Stdout::File(err));
+    if let Some(report) = case.run(&hello(), &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(case.read("out"), "hello\n");
+        assert_eq!(case.read("err"), "");
+        assert!(report.stdout.bytes.is_empty());
+    }
+}
+
+fn output_goes_nowhere_if_asked(case: &Case) {
+    let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
+    if let Some(report) = case.run(&wasi(MEBIBYTE), &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert!(report.stdout.bytes.is_empty());
+        assert_eq!(report.stdout.dropped, 0);
+    }
+}
+
+fn output_can_be_taken_from_a_pipe(case: &Case) {
+    let config = captured().stdout(Stdout::Pipe);
+    let Some(mut run) = case.start(&wasi(MEBIBYTE), &config) else {
+        return;
+    };
+    let mut output = Vec::new();
+    let mut pipe = run.stdout.take().expect("the pipe that was asked for");
+    pipe.read_to_end(&mut output).expect("a pipe reads");
+    assert_eq!(output.len(), 1 << 20);
+    assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(0));
+}
+
+fn no_input_is_the_end_of_the_file(case: &Case) {
+    if let Some(report) = case.run(&cat(), &captured().stdin(Stdin::Null)) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "");
+    }
+}
+
+fn input_comes_from_bytes(case: &Case) {
+    for input in [&b""[..], b"\0\xff\n", b"line\nno newline at the end"] {
+        let config = captured().stdin(Stdin::Bytes(input.to_vec()));
+        let Some(report) = case.run(&cat(), &config) else {
+            return;
+        };
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.stdout.bytes, input);
+    }
+}
+
+fn input_comes_from_a_file(case: &Case) {
+    let file = case.write("input", "from a file\n");
+    if let Some(report) = case.run(&cat(), &captured().stdin(Stdin::File(file))) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "from a file\n");
+    }
+    let missing = captured().stdin(Stdin::File(case.path("missing")));
+    if let Some(program) = case.compile(&cat(), &missing) {
+        let error = program.run(&missing).expect_err("there is no such file");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().contains("missing"), "{error}");
+    }
+}
+
+fn input_comes_from_a_pipe_until_it_is_closed(case: &Case) {
+    let Some(mut run) = case.start(&cat(), &captured().stdin(Stdin::Pipe)) else {
+        return;
+    };
+    let mut stdin = run.stdin.take().expect("the pipe that was asked for");
+    for word in ["one ", "two ", "three"] {
+        stdin.write_all(word.as_bytes()).expect("the guest reads");
+    }
+    drop(stdin);
+    let report = case.ran(run.wait());
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    assert_eq!(stdout(&report), "one two three");
+}
+
+fn input_that_nobody_reads_is_no_failure(case: &Case) {
+    let config = captured().stdin(Stdin::Bytes(vec![b'x'; 1 << 20]));
+    if let Some(report) = case.run(&hello(), &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "hello\n");
+    }
+}
+
+fn large_input_and_output_do_not_block_each_other(case: &Case) {
+    let input: Vec<u8> = (0..4 << 20)
+        .map(|n: u32| (n.wrapping_mul(2654435761) >> 24) as u8)
+        .collect();
+    let config = captured().stdin(Stdin::Bytes(input.clone()));
+    if let Some(report) = case.run(&cat(), &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert!(report.stdout.bytes == input, "4 MiB came back changed");
+    }
+}
+
+fn a_guest_answers_while_it_runs(case: &Case) {
+    let config = captured().stdin(Stdin::Pipe).stdout(Stdout::Pipe);
+    let Some(mut run) = case.start(&cat(), &config) else {
+        return;
+    };
+    let mut stdin = run.stdin.take().expect("the pipe that was asked for");
+    let mut stdout = run.stdout.take().expect("the pipe that was asked for");
+    for question in ["first", "second", "third"] {
+        stdin
+            .write_all(question.as_bytes())
+            .expect("the guest reads");
+        let mut answer = vec![0; question.len()];
+        stdout.read_exact(&mut answer).expect("the guest answers");
+        assert_eq!(answer, question.as_bytes());
+    }
+    drop(stdin);
+    assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(0));
+}
+
+fn a_closed_reader_ends_a_guest_that_writes(case: &Case) {
+    // Exits with the number of the error that a write returns.
+    let guest = wasi(
+        r#"(func (export "_start") (local $errno i32)
+            (loop $more
+                (local.set $errno
+                    (call $try_write (i32.const 1) (i32.const 0x10000) (i32.const 0x10000)))
+                (br_if $more (i32.eqz (local.get $errno))))
+            (call $proc_exit (local.get $errno)))"#,
+    );
+    let Some(mut run) = case.start(&guest, &captured().stdout(Stdout::Pipe)) else {
+        return;
+    };
+    let mut pipe = run.stdout.take().expect("the pipe that was asked for");
+    pipe.read_exact(&mut [0; 100]).expect("the guest writes");
+    drop(pipe);
+    let report = case.ran(run.wait());
+    // A process that is told by a signal never gets to see the number.
+    assert!(
+        matches!(report.outcome, Outcome::Exited(code) if code != 0),
+        "{}",
+        report.outcome
+    );
+    assert_eq!(stderr(&report), "");
+}
+
+fn captured_output_is_no_terminal(case: &Case) {
+    // The file type is the first byte of an fdstat; 2 is a character device.
+    let guest = wasi(
+        r#"(func (export "_start")
+            (call $check (call $fd_fdstat_get (i32.const 1) (i32.const 1024)))
+            (call $put (i32.add (i32.const 0x30) (i32.load8_u (i32.const 1024)))))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_ne!(stdout(&report), "2", "a character device");
+    }
+}
+
+fn streams_have_one_direction(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "x")
+        (func $read_error (param $fd i32) (result i32)
+            (i32.store (i32.const 0) (i32.const 2048))
+            (i32.store (i32.const 4) (i32.const 1))
+            (call $fd_read (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (func (export "_start")
+            (if (i32.eqz (call $try_write (i32.const 0) (i32.const 1024) (i32.const 1)))
+                (then (call $proc_exit (i32.const 1))))
+            (if (i32.eqz (call $read_error (i32.const 1)))
+                (then (call $proc_exit (i32.const 2))))
+            (if (i32.eqz (call $read_error (i32.const 2)))
+                (then (call $proc_exit (i32.const 3)))))"#,
+    );
+    let config = captured().stdin(Stdin::Bytes(b"input".to_vec()));
+    if let Some(report) = case.run(&guest, &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(
+            (stdout(&report), stderr(&report)),
+            (String::new(), String::new())
+        );
+    }
+}
+
+fn events_tell_what_is_written_and_then_the_end(case: &Case) {
+    let config = RunConfig::new().stdout(Stdout::Pipe).stderr(Stdout::Pipe);
+    let guest = wasi(
+        r#"(data (i32.const 1024) "out\nerr\n")
+        (func (export "_start")
+            (call $write (i32.const 1) (i32.const 1024) (i32.const 4))
+            (call $write (i32.const 2) (i32.const 1028) (i32.const 4))
+            (call $proc_exit (i32.const 5)))"#,
+    );
+    let Some(run) = case.start(&guest, &config) else {
+        return;
+    };
+    let (mut out, mut err, mut outcome) = (Vec::new(), Vec::new(), None);
+    for event in run.events() {
+        assert_eq!(outcome, None, "something came after the end");
+        match event {
+            Event::Stdout(bytes) => out.extend(bytes),
+            Event::Stderr(bytes) => err.extend(bytes),
+            Event::Ended(report) => outcome = Some(case.ran(report).outcome),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((&*out, &*err), (&b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(outcome, Some(Outcome::Exited(5)));
+}
+
+fn a_pipe_nobody_could_use_is_refused(case: &Case) {
+    let config = captured().stdout(Stdout::Pipe);
+    if let Some(program) = case.compile(&hello(), &config) {
+        let error = program.run(&config).expect_err("nobody reads the pipe");
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+}

@@ -1,0 +1,48 @@
+//! Every engine that wasmrun knows, through the whole suite; and the matrix in the documentation.
+//!
+//! `cargo test -p wasmrun-testkit --test behaviour -- wasmer-cli::limits` chooses.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::{env, fs};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use wasmrun::Engines;
+use wasmrun_core::Engine;
+use wasmrun_testkit::{Named, matrix, trials};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let known: Vec<_> = Engines::shared()
+        .all()
+        .map(|(name, engine)| Named::new(name, engine))
+        .collect();
+    let all = known.len();
+    let (mut trials, here) = trials(known);
+    // The page tells of every engine: it cannot be compared where one is missing, and that is what
+    // the trial of that engine says.
+    if here.len() == all {
+        trials.push(Trial::test("documentation::engines", move || {
+            documented(&here)
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn documented(engines: &[Arc<dyn Engine>]) -> Result<(), Failed> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/engines.md");
+    let rendered = matrix::render(engines);
+    if env::var_os("WASMRUN_BLESS").is_some_and(|on| on == "1") {
+        fs::write(&page, rendered)?;
+        return Ok(());
+    }
+    let committed = fs::read_to_string(&page).unwrap_or_default();
+    if committed == rendered {
+        return Ok(());
+    }
+    Err(
+        "docs/engines.md is out of date: run this with WASMRUN_BLESS=1 and look at what changed"
+            .into(),
+    )
+}

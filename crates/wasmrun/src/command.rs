@@ -1,0 +1,263 @@
+//! The front in the manner of [`std::process::Command`].
+
+use std::path::PathBuf;
+
+use wasmrun_core::{
+    Access, Clock, Guest, InheritEnv, Limits, Network, Outcome, Preopen, Program, Random, Report,
+    Result, Run, RunConfig, Stdin, Stdout,
+};
+
+use crate::{Choice, Engines};
+
+/// Runs a guest, in the manner of [`std::process::Command`].
+///
+/// The guest sees nothing of the host that it is not given: no environment, no directory, no
+/// network. Its streams default to what the standard library's do: inherited for
+/// [`status`](Command::status) and [`spawn`](Command::spawn); captured, with no input, for
+/// [`output`](Command::output).
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use wasmrun::{Access, Command};
+///
+/// # fn main() -> wasmrun::Result<()> {
+/// let report = Command::new("app.wasm")
+///     .args(["--input", "/data/in.csv"])
+///     .env("LANG", "C.UTF-8")
+///     .map_dir("/srv/data", "/data", Access::ReadOnly)
+///     .limit(|limits| limits.timeout = Some(Duration::from_secs(2)))
+///     .output()?;
+/// if report.outcome.success() {
+///     println!("{}", String::from_utf8_lossy(&report.stdout.bytes));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Command {
+    source: Source,
+    max_guest_bytes: u64,
+    choice: Choice,
+    engines: Option<Engines>,
+    config: RunConfig,
+    stdin: Option<Stdin>,
+    stdout: Option<Stdout>,
+    stderr: Option<Stdout>,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    File(PathBuf),
+    Guest(Guest),
+}
+
+impl Command {
+    /// A command that runs the guest in a file, which is read when the command is started.
+    pub fn new(guest: impl Into<PathBuf>) -> Self {
+        Self::from_source(Source::File(guest.into()))
+    }
+
+    /// A command that runs a guest that was read before.
+    pub fn from_guest(guest: Guest) -> Self {
+        Self::from_source(Source::Guest(guest))
+    }
+
+    fn from_source(source: Source) -> Self {
+        Command {
+            source,
+            max_guest_bytes: Guest::DEFAULT_MAX_BYTES,
+            choice: Choice::Auto,
+            engines: None,
+            config: RunConfig::new(),
+            stdin: None,
+            stdout: None,
+            stderr: None,
+        }
+    }
+
+    /// Chooses the engine: `"auto"`, a name, or several names, best first.
+    pub fn engine(&mut self, choice: impl Into<Choice>) -> &mut Self {
+        self.choice = choice.into();
+        self
+    }
+
+    /// Chooses among these engines, not [those of the process](Engines::shared).
+    pub fn engines(&mut self, engines: Engines) -> &mut Self {
+        self.engines = Some(engines);
+        self
+    }
+
+    /// The largest file that is read; [`Guest::DEFAULT_MAX_BYTES`] unless set.
+    pub fn max_guest_bytes(&mut self, bytes: u64) -> &mut Self {
+        self.max_guest_bytes = bytes;
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: impl Into<String>) -> &mut Self {
+        self.config.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args(&mut self, args: impl IntoIterator<Item = impl Into<String>>) -> &mut Self {
+        self.config.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.config.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets environment variables.
+    pub fn envs<N: Into<String>, V: Into<String>>(
+        &mut self,
+        vars: impl IntoIterator<Item = (N, V)>,
+    ) -> &mut Self {
+        let vars = vars
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        self.config.env.extend(vars);
+        self
+    }
+
+    /// Gives the guest some or all of the host's environment variables.
+    pub fn inherit_env(&mut self, which: InheritEnv) -> &mut Self {
+        self.config.inherit_env = which;
+        self
+    }
+
+    /// Shows the host directory `host` to the guest as `guest`.
+    pub fn map_dir(
+        &mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> &mut Self {
+        self.config.preopens.push(Preopen {
+            host: host.into(),
+            guest: guest.into(),
+            access,
+        });
+        self
+    }
+
+    /// Sets where standard input comes from.
+    pub fn stdin(&mut self, stdin: Stdin) -> &mut Self {
+        self.stdin = Some(stdin);
+        self
+    }
+
+    /// Sets where standard output goes.
+    pub fn stdout(&mut self, stdout: Stdout) -> &mut Self {
+        self.stdout = Some(stdout);
+        self
+    }
+
+    /// Sets where standard error goes.
+    pub fn stderr(&mut self, stderr: Stdout) -> &mut Self {
+        self.stderr = Some(stderr);
+        self
+    }
+
+    /// Changes the limits.
+    pub fn limit(&mut self, change: impl FnOnce(&mut Limits)) -> &mut Self {
+        change(&mut self.config.limits);
+        self
+    }
+
+    /// Sets `argv[0]`; the guest's file name unless set.
+    pub fn argv0(&mut self, argv0: impl Into<String>) -> &mut Self {
+        self.config.argv0 = Some(argv0.into());
+        self
+    }
+
+    /// Lets a later directory take the guest path of an earlier one.
+    pub fn replace_preopens(&mut self, replace: bool) -> &mut Self {
+        self.config.replace_preopens = replace;
+        self
+    }
+
+    /// Tells the guest its working directory.
+    pub fn working_directory(&mut self, guest_path: impl Into<String>) -> &mut Self {
+        self.config.working_directory = Some(guest_path.into());
+        self
+    }
+
+    /// Grants network access.
+    pub fn network(&mut self, network: Network) -> &mut Self {
+        self.config.network = network;
+        self
+    }
+
+    /// Sets the wall clock.
+    pub fn clock(&mut self, clock: Clock) -> &mut Self {
+        self.config.clock = clock;
+        self
+    }
+
+    /// Sets the source of random numbers.
+    pub fn random(&mut self, random: Random) -> &mut Self {
+        self.config.random = random;
+        self
+    }
+
+    /// Calls this exported function instead of the default one.
+    pub fn entry(&mut self, entry: impl Into<String>) -> &mut Self {
+        self.config.entry = Some(entry.into());
+        self
+    }
+
+    /// Runs the guest and tells how it ended.
+    ///
+    /// # Errors
+    ///
+    /// What kept the guest from starting or from being observed; how it ended, however badly, is
+    /// the [`Outcome`].
+    pub fn status(&self) -> Result<Outcome> {
+        let config = self.config(Stdin::Inherit, Stdout::Inherit);
+        Ok(self.compile(&config)?.run(&config)?.outcome)
+    }
+
+    /// Runs the guest and collects what it wrote.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Command::status`].
+    pub fn output(&self) -> Result<Report> {
+        let config = self.config(Stdin::Null, Stdout::Capture);
+        self.compile(&config)?.run(&config)
+    }
+
+    /// Starts the guest, so that it can be [killed](Run::kill).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Command::status`]; what keeps an engine from starting the guest is told by
+    /// [`Run::wait`].
+    pub fn spawn(&self) -> Result<Run> {
+        let config = self.config(Stdin::Inherit, Stdout::Inherit).killable(true);
+        self.compile(&config)?.start(&config)
+    }
+
+    fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
+        self.config
+            .clone()
+            .stdin(self.stdin.clone().unwrap_or(stdin))
+            .stdout(self.stdout.clone().unwrap_or(output.clone()))
+            .stderr(self.stderr.clone().unwrap_or(output))
+    }
+
+    fn compile(&self, config: &RunConfig) -> Result<Program> {
+        let guest = match &self.source {
+            Source::File(path) => Guest::open_capped(path, self.max_guest_bytes)?,
+            Source::Guest(guest) => guest.clone(),
+        };
+        self.engines
+            .as_ref()
+            .unwrap_or(Engines::shared())
+            .compile(&guest, config, &self.choice)
+    }
+}
