@@ -120,6 +120,8 @@ pub(crate) struct Invocation {
     pub(crate) directory: Option<PathBuf>,
     /// How the runtime's own messages start.
     pub(crate) markers: Vec<Marker>,
+    /// The guest cannot write to its standard output, so what comes there is the runtime's.
+    pub(crate) discards_stdout: bool,
 }
 
 /// What the end of a process means.

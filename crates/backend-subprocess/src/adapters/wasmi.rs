@@ -94,6 +94,7 @@ impl Adapter for Wasmi {
                 Marker::first(NOT_COMPILED),
                 Marker::first(NOT_READ),
             ],
+            ..Invocation::default()
         })
     }
 

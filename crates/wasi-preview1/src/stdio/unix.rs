@@ -193,9 +193,11 @@ impl Descriptor {
             let reactor = block::reactor()?;
             reactor.start()?;
             let _context = reactor.enter();
-            AsyncFd::with_interest(own, interest)?
+            // SAFETY: it owns the only handle to the descriptor, so that stays open and the same.
+            unsafe { AsyncFd::register_with_interest(own, interest)? }
         };
-        waiting.ready(interest).await?;
+        // It is asked once, so what it remembers does not matter.
+        waiting.ready(interest).await?.retain_ready();
         Ok(())
     }
 

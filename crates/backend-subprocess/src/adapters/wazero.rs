@@ -1,0 +1,146 @@
+//! [wazero](https://wazero.io)'s command line.
+//!
+//! Its directories are no walls: symlinks lead out of them, and a read-only one lets files be
+//! created and truncated. So it gets none.
+
+use wasmrun_core::{
+    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
+};
+
+use super::traps::{self, trapped};
+use super::{
+    Adapter, Invocation, Job, Verdict, command_line, common_capability, refuse_initialize,
+};
+use crate::stderr::Marker;
+use crate::version::Version;
+
+pub(super) struct Wazero;
+
+impl Adapter for Wazero {
+    fn name(&self) -> &'static str {
+        "wazero-cli"
+    }
+
+    fn executable(&self) -> &'static str {
+        "wazero"
+    }
+
+    fn how_to_get(&self) -> &'static str {
+        "installing wazero, https://wazero.io"
+    }
+
+    fn version_args(&self) -> &'static [&'static str] {
+        &["version"]
+    }
+
+    /// Nothing but the version, or `dev` where whoever built it did not set one.
+    fn version(&self, printed: &str) -> Option<Version> {
+        match printed.trim() {
+            "dev" => Some(Version::unreleased("dev", self.minimum())),
+            printed if printed.lines().count() == 1 => Version::parse(printed),
+            _ => None,
+        }
+    }
+
+    fn minimum(&self) -> Version {
+        Version::new(1, 0, 0)
+    }
+
+    fn capability(&self, _version: &Version) -> Capability {
+        Capability {
+            proposals: Proposals::WASM2,
+            argv0: Support::Emulated,
+            ..common_capability()
+        }
+    }
+
+    fn accept(&self, guest: &Guest) -> Result<()> {
+        refuse_initialize(guest)
+    }
+
+    fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
+        let mut args = vec!["run".into()];
+        command_line::environment(&mut args, "-env", &job.task.env);
+        args.push(job.program_named(job.argv0())?.into());
+        // Skipped where something follows, and an argument otherwise.
+        if !job.args().is_empty() {
+            args.push("--".into());
+        }
+        args.extend(job.args().iter().map(Into::into));
+        Ok(Invocation {
+            args,
+            markers: vec![Marker::anywhere(NOT_ENDED), Marker::first(NOT_COMPILED)],
+            ..Invocation::default()
+        })
+    }
+
+    fn verdict(&self, _job: &Job<'_>, code: i32, words: &str) -> Verdict {
+        match (code, words) {
+            (1, words) if !words.is_empty() => Verdict::Runtime(explain(words)),
+            (code, _) => Verdict::Guest(Outcome::Exited(code)),
+        }
+    }
+}
+
+/// `_start` is called as a part of instantiating.
+const NOT_ENDED: &str = "error instantiating wasm binary: ";
+const NOT_COMPILED: &str = "error compiling wasm binary: ";
+
+/// Its own words. An "invalid table access" may be of three kinds.
+const WORDS: &traps::Words = &[
+    ("wasm error: unreachable", TrapKind::Unreachable),
+    ("wasm error: out of bounds memory access", TrapKind::MemoryOutOfBounds),
+    ("wasm error: integer divide by zero", TrapKind::DivideByZero),
+    ("wasm error: integer overflow", TrapKind::IntegerOverflow),
+    ("wasm error: invalid conversion to integer", TrapKind::InvalidConversion),
+    ("wasm error: indirect call type mismatch", TrapKind::IndirectCallTypeMismatch),
+    ("wasm error: ", TrapKind::Other),
+    ("stack overflow", TrapKind::StackOverflow),
+];
+
+fn explain(words: &str) -> Result<Outcome> {
+    let first = words.lines().next().unwrap_or_default();
+    if let Some(cause) = first.strip_prefix(NOT_COMPILED) {
+        return Err(Error::new(ErrorKind::Invalid, cause).with_context("said", words));
+    }
+    let cause = first.strip_prefix(NOT_ENDED).unwrap_or(first);
+    // `module[NAME] function[_start] failed: CAUSE`, `start function[0] failed: CAUSE`
+    if let Some((_, cause)) = cause.split_once("] failed: ") {
+        let kind = traps::kind(WORDS, cause).unwrap_or(TrapKind::HostFunction);
+        return Ok(trapped(kind, words));
+    }
+    // `data[0]: out of bounds memory access`
+    let segment = cause
+        .split_once("]: ")
+        .and_then(|(_, cause)| traps::kind(traps::SPECIFICATION, cause));
+    match segment {
+        Some(kind) => Ok(trapped(kind, words)),
+        None => Err(Error::new(ErrorKind::Unsupported, cause).with_context("said", words)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_first_line_tells_what_happened() {
+        let outcome = |words: &str| explain(words).expect("an outcome");
+        let start = "error instantiating wasm binary: module[app] function[_start] failed: ";
+        assert_eq!(
+            outcome(&format!("{start}wasm error: integer divide by zero\nwasm stack trace:\n\t.$0()")),
+            trapped(TrapKind::DivideByZero, "")
+        );
+        assert_eq!(
+            outcome(&format!("{start}wasm error: invalid table access")),
+            trapped(TrapKind::Other, "")
+        );
+        assert_eq!(
+            outcome("error instantiating wasm binary: data[0]: out of bounds memory access"),
+            trapped(TrapKind::MemoryOutOfBounds, "")
+        );
+        let error = explain("error instantiating wasm binary: module[env] not instantiated")
+            .expect_err("not linked");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,222 @@
+//! Finding runtimes, and asking them who they are.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use wasmrun_core::stdio::{Capture, Input, Output};
+use wasmrun_core::{Control, Error, ErrorKind, Interrupt, Result};
+
+use crate::adapters::{ADAPTERS, Adapter};
+use crate::engine::SubprocessEngine;
+use crate::spawn::{Launch, Status, Streams, execute};
+use crate::stderr::Splitter;
+use crate::version::Version;
+
+/// The names of all engines of this backend, best first.
+pub const NAMES: &[&str] = &[
+    "wasmtime-cli",
+    "wasmer-cli",
+    "wasmedge-cli",
+    "wasmi-cli",
+    "wazero-cli",
+    "node-cli",
+];
+
+/// How long a runtime may take to tell its version. The first start of a large executable from a
+/// cold disk takes a second or two.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much it may say.
+const LONGEST_ANSWER: u64 = 64 << 10;
+
+/// An engine that was looked for.
+#[derive(Debug)]
+pub struct Discovered {
+    /// Its name.
+    pub name: &'static str,
+    /// The engine, or why it is not here.
+    pub engine: Result<SubprocessEngine>,
+}
+
+/// Looks for all engines on `PATH`, at the same time. In the order of [`NAMES`].
+pub fn discover() -> Vec<Discovered> {
+    thread::scope(|scope| {
+        let searches = ADAPTERS.map(|adapter| {
+            let search = thread::Builder::new().spawn_scoped(scope, || search(adapter));
+            (adapter, search)
+        });
+        searches
+            .into_iter()
+            .map(|(adapter, started)| Discovered {
+                name: adapter.name(),
+                engine: match started {
+                    Ok(search) => search.join().unwrap_or_else(|_| Err(not_found(adapter))),
+                    // No thread to be had: without one, then.
+                    Err(_) => search(adapter),
+                },
+            })
+            .collect()
+    })
+}
+
+/// Looks for the executable of the engine `name` on `PATH`, and asks it for its version.
+///
+/// # Errors
+///
+/// [`EngineNotFound`](ErrorKind::EngineNotFound) if there is none, if it is too old, or if it is
+/// something else; the message says how to get one.
+pub fn find(name: &str) -> Result<SubprocessEngine> {
+    search(adapter(name)?)
+}
+
+/// Takes the executable at `path` for the engine `name`, and asks it for its version.
+///
+/// # Errors
+///
+/// As for [`find`].
+pub fn at(name: &str, path: impl AsRef<Path>) -> Result<SubprocessEngine> {
+    let (adapter, path) = (adapter(name)?, path.as_ref());
+    let found = std::path::absolute(path)
+        .ok()
+        .filter(|path| path.is_file())
+        .ok_or_else(|| {
+            let message = format!("no executable at {}", path.display());
+            Error::new(ErrorKind::EngineNotFound, message).with_engine(name)
+        })?;
+    probe(adapter, found).map_err(|error| error.with_engine(name))
+}
+
+fn adapter(name: &str) -> Result<&'static dyn Adapter> {
+    ADAPTERS
+        .into_iter()
+        .find(|adapter| adapter.name() == name)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::EngineNotFound,
+                format!(
+                    "no runtime is called {name:?}; there are {}",
+                    NAMES.join(", ")
+                ),
+            )
+        })
+}
+
+fn search(adapter: &'static dyn Adapter) -> Result<SubprocessEngine> {
+    let path = which::which(adapter.executable())
+        .ok()
+        .and_then(|path| std::path::absolute(path).ok())
+        .ok_or_else(|| not_found(adapter))?;
+    probe(adapter, path).map_err(|error| error.with_engine(adapter.name()))
+}
+
+fn not_found(adapter: &dyn Adapter) -> Error {
+    Error::new(
+        ErrorKind::EngineNotFound,
+        format!(
+            "no executable {:?} on PATH; get it by {}",
+            adapter.executable(),
+            adapter.how_to_get()
+        ),
+    )
+    .with_engine(adapter.name())
+}
+
+fn probe(adapter: &'static dyn Adapter, path: PathBuf) -> Result<SubprocessEngine> {
+    let printed = ask(adapter, &path)?;
+    let Some(version) = adapter.version(&printed) else {
+        return Err(Error::new(
+            ErrorKind::EngineNotFound,
+            format!(
+                "{} is no {}: asked for its version, it says {:?}",
+                path.display(),
+                adapter.executable(),
+                printed.lines().next().unwrap_or_default()
+            ),
+        ));
+    };
+    check_age(adapter, &path, &version)?;
+    tracing::debug!(engine = adapter.name(), %version, path = %path.display(), "found runtime");
+    Ok(SubprocessEngine::new(adapter, version, path))
+}
+
+fn check_age(adapter: &dyn Adapter, path: &Path, version: &Version) -> Result<()> {
+    let minimum = adapter.minimum();
+    if version.is_older_than(&minimum) {
+        return Err(Error::new(
+            ErrorKind::EngineNotFound,
+            format!(
+                "{} is version {version}, and {minimum} is the oldest that will do; get a newer one by {}",
+                path.display(),
+                adapter.how_to_get()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What the executable prints when it is asked for its version.
+fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
+    let launch = Launch {
+        executable: path.to_owned(),
+        args: adapter.version_args().iter().map(Into::into).collect(),
+        directory: None,
+    };
+    let answer = Capture::new(LONGEST_ANSWER);
+    let streams = Streams {
+        stdin: Input::Null,
+        stdout: Output::Capture(answer.clone()),
+        stderr: Output::Null,
+        splitter: Splitter::new(Vec::new()),
+    };
+    let refuse = |why: String| {
+        Error::new(
+            ErrorKind::EngineNotFound,
+            format!("{} does not tell its version: {why}", path.display()),
+        )
+    };
+    let control = Control::new();
+    let ended = within(PATIENCE, &control, || execute(launch, streams, &control))?;
+    match ended.status {
+        _ if control.interrupted().is_some() => Err(refuse(format!(
+            "no answer within {} seconds",
+            PATIENCE.as_secs()
+        ))),
+        Status::Code(0) => Ok(String::from_utf8_lossy(&answer.take().bytes).into_owned()),
+        Status::Code(code) => Err(refuse(format!("it exits with {code}"))),
+        Status::Signal(signal) => Err(refuse(format!("signal {signal} ends it"))),
+    }
+}
+
+/// Runs `step`, and interrupts it when it takes longer than `time`.
+fn within<T>(time: Duration, control: &Control, step: impl FnOnce() -> T) -> T {
+    let (done, waiting) = channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if waiting.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                control.interrupt(Interrupt::Timeout);
+            }
+        });
+        let result = step();
+        drop(done);
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_adapter_is_named() {
+        assert_eq!(ADAPTERS.map(|adapter| adapter.name()), NAMES);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = find("wasm3-cli").expect_err("there is none");
+        assert_eq!(error.kind(), ErrorKind::EngineNotFound);
+        assert!(error.to_string().contains("wasmtime-cli"), "{error}");
+    }
+}
