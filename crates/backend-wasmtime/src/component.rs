@@ -7,7 +7,7 @@ use wasmrun_core::{Code, Control, Outcome, Ran, Result, Task};
 use wasmrun_wasi_preview1::{block_on, context};
 use wasmtime::component::{Component, ResourceTable};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::p2::bindings::{CommandPre, LinkOptions};
+use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::store::{self, Host};
@@ -32,12 +32,10 @@ impl WasiView for Host<World> {
     }
 }
 
-/// Every interface of preview2, and the exit code that it is about to get.
+/// Every interface of preview2.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
     let mut linker = Linker::new(engine);
-    let mut options = LinkOptions::default();
-    options.cli_exit_with_code(true);
-    wasmtime_wasi::p2::add_to_linker_with_options_async(&mut linker, &options)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }
 

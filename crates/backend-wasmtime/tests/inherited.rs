@@ -166,12 +166,14 @@ mod terminal {
 
     pub fn a_terminal_is_one() -> Result<(), Failed> {
         // What fd_fdstat_get says standard input is: 2, a character device.
-        let (_ours, theirs) = open();
+        let (mut ours, theirs) = open();
         let (stdin, stdout) = twice(theirs);
         let ask = r#"
             (drop (call $fd_fdstat_get (i32.const 0) (i32.const 200)))
             (call $proc_exit (i32.load8_u (i32.const 200)))"#;
-        ends(start(ask, stdin, stdout), &Outcome::Exited(2))
+        let child = start(ask, stdin, stdout);
+        ours.write_all(b"\x04").expect("a terminal");
+        ends(child, &Outcome::Exited(2))
     }
 
     pub fn a_read_of_a_silent_terminal_is_cut_short() -> Result<(), Failed> {

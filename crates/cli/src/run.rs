@@ -39,7 +39,7 @@ pub fn run(args: RunArgs) -> u8 {
         None | Some(Ok(())) => code,
         Some(Err(error)) => {
             say::line(format_args!(
-                "{error}; without that the exit code were {code}"
+                "{error}; the exit code would have been {code}"
             ));
             exit_code::WASMRUN
         }

@@ -1,0 +1,27 @@
+//! The manual.
+
+#[allow(dead_code)]
+mod common;
+
+use common::run;
+
+#[test]
+fn help_goes_to_stdout_and_is_a_success() {
+    for args in [
+        &["--help"][..],
+        &["-h"],
+        &["run", "--help"],
+        &["engines", "--help"],
+        &["inspect", "--help"],
+    ] {
+        let seen = run(args);
+        assert_eq!(seen.code, Some(0), "{args:?}");
+        assert_eq!(seen.stderr, "", "{args:?}");
+    }
+}
+
+#[test]
+fn help_reads_like_this() {
+    insta::assert_snapshot!("help_short", run(["-h"]).stdout);
+    insta::assert_snapshot!("help_long", run(["--help"]).stdout);
+}
