@@ -117,7 +117,7 @@ impl Code for SubprocessCode {
             stderr,
             splitter: Splitter::new(invocation.markers),
         };
-        tracing::debug!(?launch, "starting runtime");
+        tracing::debug!(executable = %path.display(), guest = ?job.guest, "starting runtime");
         let began = Instant::now();
         let ended = execute(launch, streams, control)?;
         let mut stats = Stats::default();
@@ -157,6 +157,8 @@ fn outcome(
     }
     let code = match status {
         Status::Code(code) => code,
+        // Its reader is gone, and it takes that as native programs do: a quiet end.
+        Status::Signal(SIGPIPE) => return Ok(Outcome::Exited(128 + SIGPIPE)),
         Status::Signal(signal) => {
             let said = words.text();
             words.release(control);
@@ -173,8 +175,10 @@ fn outcome(
     }
 }
 
+const SIGKILL: i32 = 9;
+const SIGPIPE: i32 = 13;
+
 fn killed(adapter: &dyn Adapter, signal: i32) -> Error {
-    const SIGKILL: i32 = 9;
     let why = match signal {
         SIGKILL => "someone killed it; the system does when memory runs out",
         _ => "it crashed",

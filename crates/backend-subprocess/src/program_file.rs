@@ -70,7 +70,9 @@ struct Stamp {
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
-        std::fs::metadata(path).ok().map(|found| Stamp::from(&found))
+        std::fs::metadata(path)
+            .ok()
+            .map(|found| Stamp::from(&found))
     }
 }
 

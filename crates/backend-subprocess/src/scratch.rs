@@ -33,7 +33,11 @@ impl Scratch {
             .map_err(|source| {
                 Error::new(
                     ErrorKind::Io,
-                    format!("cannot make {} lead to {}", link.display(), target.display()),
+                    format!(
+                        "cannot make {} lead to {}",
+                        link.display(),
+                        target.display()
+                    ),
                 )
                 .with_source(source)
             })?;

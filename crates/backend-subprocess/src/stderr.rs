@@ -171,15 +171,31 @@ mod tests {
                 ("plain", "plain", ""),
                 ("", "", ""),
                 ("Error", "Error", ""),
-                ("a\nError: failed to run x\n why", "a\n", "Error: failed to run x\n why"),
-                ("no newError: failed to run x", "no new", "Error: failed to run x"),
+                (
+                    "a\nError: failed to run x\n why",
+                    "a\n",
+                    "Error: failed to run x\n why",
+                ),
+                (
+                    "no newError: failed to run x",
+                    "no new",
+                    "Error: failed to run x",
+                ),
                 (
                     "Error: failed to run 1\nError: failed to run 2",
                     "Error: failed to run 1\n",
                     "Error: failed to run 2",
                 ),
-                ("Error: failed to compile: x", "", "Error: failed to compile: x"),
-                ("mine\nError: failed to compile: x", "mine\nError: failed to compile: x", ""),
+                (
+                    "Error: failed to compile: x",
+                    "",
+                    "Error: failed to compile: x",
+                ),
+                (
+                    "mine\nError: failed to compile: x",
+                    "mine\nError: failed to compile: x",
+                    "",
+                ),
             ] {
                 assert_eq!(
                     split(text, size),

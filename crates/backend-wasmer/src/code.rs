@@ -89,7 +89,7 @@ fn bound(import: &Import) -> Result<Bind> {
     })
 }
 
-fn engine(metered: bool) -> Engine {
+pub(crate) fn engine(metered: bool) -> Engine {
     let mut compiler = Cranelift::default();
     if metered {
         // Nothing runs before a run says how much it may.
@@ -138,7 +138,7 @@ fn extent(module: &Module) -> Range<usize> {
         .unwrap_or_default()
 }
 
-fn not_compiled(error: CompileError) -> Error {
+pub(crate) fn not_compiled(error: CompileError) -> Error {
     let (kind, message) = match &error {
         CompileError::Validate(_) | CompileError::Wasm(WasmError::InvalidWebAssembly { .. }) => {
             (ErrorKind::Invalid, "the guest is not valid WebAssembly")

@@ -12,10 +12,11 @@ pub(crate) fn of_code(error: wasmtime::Error) -> Error {
             format!("the guest is not valid WebAssembly: {why}"),
         )
     };
-    if let Some(why) = error.downcast_ref::<BinaryReaderError>() {
+    let causes = || error.chain();
+    if let Some(why) = causes().find_map(|cause| cause.downcast_ref::<BinaryReaderError>()) {
         return invalid(why);
     }
-    match error.downcast_ref::<WasmError>() {
+    match causes().find_map(|cause| cause.downcast_ref::<WasmError>()) {
         Some(why @ WasmError::InvalidWebAssembly { .. }) => invalid(why),
         Some(why) => Error::new(
             ErrorKind::Unsupported,

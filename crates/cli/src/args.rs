@@ -79,7 +79,7 @@ pub enum Command {
         after_help = AFTER_HELP,
         after_long_help = AFTER_LONG_HELP
     )]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -262,7 +262,8 @@ mod tests {
     fn parsed(line: &str) -> RunArgs {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
         match (cli.command, cli.run) {
-            (Some(Command::Run(args)), _) | (None, Some(args)) => args,
+            (Some(Command::Run(args)), _) => *args,
+            (None, Some(args)) => args,
             other => panic!("{line}: {other:?}"),
         }
     }

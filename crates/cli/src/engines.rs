@@ -8,10 +8,11 @@ use crate::say;
 use crate::wrap::labelled;
 
 /// Shows every engine; returns the exit code.
-pub fn engines(args: EnginesArgs) -> u8 {
+pub fn engines(args: &EnginesArgs) -> u8 {
     let engines = Engines::new();
     let shown: Vec<Shown> = engines
         .all()
+        .into_iter()
         .map(|(name, engine)| Shown {
             name: name.to_owned(),
             state: match engine {

@@ -12,7 +12,7 @@ use crate::say;
 use crate::wrap::labelled;
 
 /// Shows what a guest is; returns the exit code.
-pub fn inspect(args: InspectArgs) -> u8 {
+pub fn inspect(args: &InspectArgs) -> u8 {
     let guest = match Guest::open_capped(&args.guest, args.max_guest_size) {
         Ok(guest) => guest,
         Err(error) => return say::error(&error, false),

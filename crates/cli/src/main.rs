@@ -43,9 +43,10 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> u8 {
     match (cli.command, cli.run) {
-        (Some(Command::Run(args)), _) | (None, Some(args)) => run::run(args),
-        (Some(Command::Engines(args)), _) => engines::engines(args),
-        (Some(Command::Inspect(args)), _) => inspect::inspect(args),
+        (Some(Command::Run(args)), _) => run::run(&args),
+        (Some(Command::Engines(args)), _) => engines::engines(&args),
+        (Some(Command::Inspect(args)), _) => inspect::inspect(&args),
+        (None, Some(args)) => run::run(&args),
         (None, None) => unreachable!("clap asks for a guest or a subcommand"),
     }
 }

@@ -16,10 +16,10 @@ use crate::resolve::{Request, resolve};
 use crate::{say, signals};
 
 /// Runs the guest; returns the exit code.
-pub fn run(args: RunArgs) -> u8 {
+pub fn run(args: &RunArgs) -> u8 {
     signals::end_with_the_process();
     let engines = Engines::new();
-    let opened = resolve(&args, &engines).and_then(|request| {
+    let opened = resolve(args, &engines).and_then(|request| {
         let file = args.report.as_deref().map(ReportFile::create).transpose()?;
         Ok((request, file))
     });
@@ -28,7 +28,7 @@ pub fn run(args: RunArgs) -> u8 {
         Err(error) => return say::error(&error, args.verbose),
     };
     let mut report = RunReport::new(&request.guest, &request.config.limits);
-    let code = match execute(&args, &request, &engines, &mut report) {
+    let code = match execute(args, &request, &engines, &mut report) {
         Ok(ended) => tell(&ended, &request.config.limits, args.verbose),
         Err(error) => {
             report.failed(&error);
@@ -123,7 +123,7 @@ fn select(
 }
 
 enum Event {
-    Ended(Result<Report>),
+    Ended(Box<Result<Report>>),
     Signal(u8),
 }
 
@@ -140,18 +140,18 @@ fn watched(program: &Program, config: &RunConfig) -> Result<(Outcome, Stats, Opt
     let killer = run.killer().ok();
     thread::Builder::new()
         .name("wasmrun-wait".into())
-        .spawn(move || drop(events.send(Event::Ended(run.wait()))))
+        .spawn(move || drop(events.send(Event::Ended(Box::new(run.wait())))))
         .map_err(no_watch)?;
 
     let killed_by = |signal| (Outcome::Killed, Stats::default(), Some(signal));
     let mut killed = None;
     loop {
         match (happened.recv(), killed) {
-            (Ok(Event::Ended(Ok(report))), None) => {
-                return Ok((report.outcome, report.stats, None));
-            }
-            (Ok(Event::Ended(Err(error))), None) => return Err(error),
             (Ok(Event::Ended(_)), Some(signal)) => return Ok(killed_by(signal)),
+            (Ok(Event::Ended(ended)), None) => {
+                let Report { outcome, stats, .. } = (*ended)?;
+                return Ok((outcome, stats, None));
+            }
             (Ok(Event::Signal(signal)), None) => match &killer {
                 Some(killer) => {
                     killer.kill();

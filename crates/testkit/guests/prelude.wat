@@ -9,6 +9,7 @@
 (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "clock_time_get"
   (func $clock_time_get (param i32 i64 i32) (result i32)))
+(import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_fdstat_get"
   (func $fd_fdstat_get (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_prestat_get"
@@ -17,6 +18,9 @@
   (func $fd_prestat_dir_name (param i32 i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_read"
   (func $fd_read (param i32 i32 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "fd_seek"
+  (func $fd_seek (param i32 i64 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "fd_tell" (func $fd_tell (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_write"
   (func $fd_write (param i32 i32 i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "path_open"

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let known: Vec<_> = Engines::shared()
         .all()
+        .into_iter()
         .map(|(name, engine)| Named::new(name, engine))
         .collect();
     let all = known.len();

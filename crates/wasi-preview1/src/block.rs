@@ -16,17 +16,19 @@ const RETRY: Duration = Duration::from_millis(10);
 
 /// Runs `future` to its end on this thread, or until `control` is interrupted.
 ///
-/// The future may use tokio's clocks and sockets, and run guest code. A future that need not wait
-/// costs one poll; the first that must wait starts the one thread that all of them share.
+/// The future may use tokio's clocks and sockets, and run guest code. What it waits for is watched
+/// by one thread that all guests share, started when it is first needed.
 ///
 /// # Errors
 ///
 /// The [`Interrupt`], if that came before the future's end.
 pub fn block_on<F: Future>(control: &Control, future: F) -> Result<F::Output, Interrupt> {
     let reactor = loop {
-        match reactor() {
+        // Started before anything waits: a guest that asks again and again whether a time has come
+        // never does.
+        match reactor().and_then(|reactor| reactor.start().map(|()| reactor)) {
             Ok(reactor) => break reactor,
-            // Out of descriptors: wait until there are some, or the guest is to end.
+            // Out of descriptors or threads: wait until there are some, or the guest is to end.
             Err(_) => match control.sleep(RETRY) {
                 None => {}
                 Some(reason) => return Err(reason),
@@ -114,7 +116,7 @@ impl Reactor {
         self.runtime.enter()
     }
 
-    /// Starts its thread, if that has not happened yet: the last thing to do before waiting.
+    /// Starts its thread, if that has not happened yet.
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if !*started {

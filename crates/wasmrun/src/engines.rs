@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock, OnceLock};
+use std::thread;
 
 use wasmrun_core::{Engine, Error, ErrorKind, Guest, Place, Program, Result, RunConfig};
 
@@ -81,9 +82,27 @@ impl Engines {
             .map(|slot| (slot.name(), slot.open()))
     }
 
-    /// Every engine, with the reason where it is not here. This looks for executables.
-    pub fn all(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
-        self.0.iter().map(|slot| (slot.name(), slot.open()))
+    /// Every engine, with the reason where it is not here. This looks for executables, for all at
+    /// the same time.
+    pub fn all(&self) -> Vec<(&str, Result<Arc<dyn Engine>>)> {
+        thread::scope(|scope| {
+            let opening: Vec<_> = self
+                .0
+                .iter()
+                .map(|slot| {
+                    let thread = thread::Builder::new().spawn_scoped(scope, || slot.open());
+                    (slot, thread.ok())
+                })
+                .collect();
+            opening
+                .into_iter()
+                .map(|(slot, thread)| {
+                    // Without a thread to be had, or after a panic in one, here.
+                    let opened = thread.and_then(|thread| thread.join().ok());
+                    (slot.name(), opened.unwrap_or_else(|| slot.open()))
+                })
+                .collect()
+        })
     }
 
     /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that

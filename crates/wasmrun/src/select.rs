@@ -186,6 +186,8 @@ pub(crate) fn explain(
     config: &RunConfig,
     choice: &Choice,
 ) -> Explanation {
+    // Opens them all at the same time; the walk then finds them open.
+    drop(engines.all());
     walk(engines, guest, config, choice, Extent::All)
 }
 

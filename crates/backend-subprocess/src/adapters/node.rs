@@ -107,17 +107,17 @@ impl Adapter for Node {
 /// As V8 came to have them on by default.
 fn proposals(version: &Version) -> Proposals {
     let mut proposals = Proposals::WASM2 | Proposals::TAIL_CALL | Proposals::LEGACY_EXCEPTIONS;
-    if version.at_least(22, 0) {
+    if version.at_least(22) {
         proposals |= Proposals::EXTENDED_CONST
             | Proposals::RELAXED_SIMD
             | Proposals::MULTI_MEMORY
             | Proposals::FUNCTION_REFERENCES
             | Proposals::GC;
     }
-    if version.at_least(24, 0) {
+    if version.at_least(24) {
         proposals |= Proposals::MEMORY64;
     }
-    if version.at_least(25, 0) {
+    if version.at_least(25) {
         proposals |= Proposals::EXCEPTIONS;
     }
     proposals | Proposals::THREADS
@@ -134,9 +134,15 @@ const WORDS: &traps::Words = &[
     ("divide by zero", TrapKind::DivideByZero),
     ("remainder by zero", TrapKind::DivideByZero),
     ("divide result unrepresentable", TrapKind::IntegerOverflow),
-    ("float unrepresentable in integer range", TrapKind::InvalidConversion),
+    (
+        "float unrepresentable in integer range",
+        TrapKind::InvalidConversion,
+    ),
     ("dereferencing a null pointer", TrapKind::NullReference),
-    ("operation does not support unaligned accesses", TrapKind::UnalignedAtomic),
+    (
+        "operation does not support unaligned accesses",
+        TrapKind::UnalignedAtomic,
+    ),
     ("Maximum call stack size exceeded", TrapKind::StackOverflow),
 ];
 
@@ -151,7 +157,9 @@ fn explain(told: &Value) -> Option<Result<Outcome>> {
             Ok(Outcome::Exited(code))
         }
         "trapped" => {
-            let words = message.split_once("(): ").map_or(message, |(_, words)| words);
+            let words = message
+                .split_once("(): ")
+                .map_or(message, |(_, words)| words);
             let kind = traps::kind(WORDS, words).unwrap_or(TrapKind::Other);
             Ok(trapped(kind, story))
         }

@@ -12,7 +12,10 @@ pub(super) const SPECIFICATION: &Words = &[
     ("undefined element", TrapKind::TableOutOfBounds),
     ("out of bounds table access", TrapKind::TableOutOfBounds),
     ("uninitialized element", TrapKind::UninitializedElement),
-    ("indirect call type mismatch", TrapKind::IndirectCallTypeMismatch),
+    (
+        "indirect call type mismatch",
+        TrapKind::IndirectCallTypeMismatch,
+    ),
     ("integer divide by zero", TrapKind::DivideByZero),
     ("integer overflow", TrapKind::IntegerOverflow),
     ("invalid conversion to integer", TrapKind::InvalidConversion),

@@ -102,7 +102,10 @@ fn check_variable(name: &str, value: &str) -> Result<()> {
 fn explain(words: &str) -> Result<Outcome> {
     match traps::kind(traps::SPECIFICATION, words) {
         Some(kind) => Ok(trapped(kind, words)),
-        None => Err(Error::new(ErrorKind::Engine, words.lines().next().unwrap_or_default())),
+        None => Err(Error::new(
+            ErrorKind::Engine,
+            words.lines().next().unwrap_or_default(),
+        )),
     }
 }
 

@@ -139,7 +139,7 @@ fn directory(job: &Job<'_>) -> Result<PathBuf> {
         .filter(|preopen| !Path::new(&preopen.guest).is_absolute())
         .collect();
     if let Some(here) = relative.iter().find(|preopen| preopen.guest == ".") {
-        return program_in(job, &here.host);
+        return here_is(&here.host, job, &relative);
     }
     let program = job.program_named(job.argv0())?;
     if relative.is_empty() {
@@ -161,15 +161,28 @@ fn directory(job: &Job<'_>) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// `.` is one directory only: that of the program too.
-fn program_in(job: &Job<'_>, host: &Path) -> Result<PathBuf> {
-    let there = host.join(job.argv0()).canonicalize().ok();
-    if there.is_none() || there != job.program.canonicalize().ok() {
+/// `.` is one directory only: the program and the other relative directories must be in it.
+fn here_is(host: &Path, job: &Job<'_>, relative: &[&Preopen]) -> Result<PathBuf> {
+    let same = |name: &str, target: &Path| {
+        let there = host.join(name).canonicalize().ok();
+        there.is_some() && there == target.canonicalize().ok()
+    };
+    if !same(job.argv0(), &job.program) {
         return Err(unsupported(format!(
             "cannot show {} as `.` unless the guest's file is in it under the name {}",
             utf8(host)?,
             job.argv0()
         )));
+    }
+    for preopen in relative {
+        if !same(&preopen.guest, &preopen.host) {
+            return Err(unsupported(format!(
+                "cannot show {} as {} while {} is `.`: directories keep their host path",
+                preopen.host.display(),
+                preopen.guest,
+                host.display()
+            )));
+        }
     }
     Ok(host.to_owned())
 }
@@ -216,11 +229,15 @@ mod tests {
     fn its_first_line_tells_what_happened() {
         let outcome = |words: &str| explain(words).expect("an outcome");
         assert_eq!(
-            outcome("Error: failed during execution of _start: wasm `unreachable` instruction executed"),
+            outcome(
+                "Error: failed during execution of _start: wasm `unreachable` instruction executed"
+            ),
             trapped(TrapKind::Unreachable, "")
         );
         assert_eq!(
-            outcome("Error: failed to instantiate and start the Wasm module: out of bounds memory access"),
+            outcome(
+                "Error: failed to instantiate and start the Wasm module: out of bounds memory access"
+            ),
             trapped(TrapKind::MemoryOutOfBounds, "")
         );
         let error = explain("Error: failed to populate WASI externals: invalid Wasi import: a::b")

@@ -15,9 +15,10 @@ use crate::version::Version;
 
 pub(super) struct Wasmtime;
 
-/// The limits and proposals that came later.
-const SHARED_MEMORY_SWITCH: (u32, u32) = (40, 0);
-const WASM3: (u32, u32) = (47, 0);
+/// The releases that brought what came later.
+const SHARED_MEMORY_SWITCH: u32 = 40;
+const WORKING_DIRECTORY: u32 = 46;
+const WASM3: u32 = 47;
 
 impl Adapter for Wasmtime {
     fn name(&self) -> &'static str {
@@ -43,7 +44,7 @@ impl Adapter for Wasmtime {
 
     fn capability(&self, version: &Version) -> Capability {
         use Support::Native;
-        let proposals = if version.at_least(WASM3.0, WASM3.1) {
+        let proposals = if version.at_least(WASM3) {
             Proposals::WASM3
         } else {
             Proposals::WASM2
@@ -68,13 +69,14 @@ impl Adapter for Wasmtime {
             table_elements: Native,
             instances: Native,
             network: Native,
+            working_directory: if version.at_least(WORKING_DIRECTORY) {
+                Native
+            } else {
+                Support::Unsupported
+            },
             reports_trap_kinds: Native,
             ..common_capability()
         }
-    }
-
-    fn accept(&self, _guest: &Guest) -> Result<()> {
-        Ok(())
     }
 
     fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
@@ -88,6 +90,15 @@ impl Adapter for Wasmtime {
         if task.network == Network::Host {
             args.push("-S".into());
             args.push("inherit-network=y,allow-ip-name-lookup=y".into());
+        }
+        if let Some(directory) = &task.working_directory {
+            if directory.contains(',') {
+                return Err(unsupported(format!(
+                    "cannot be told the working directory {directory}: commas separate settings on its command line"
+                )));
+            }
+            args.push("-S".into());
+            args.push(format!("cwd={directory}").into());
         }
         // A module's export without a name would be called before `_start`.
         let module = guest.kind() == GuestKind::Module;
@@ -175,7 +186,7 @@ fn settings(job: &Job<'_>) -> Result<Vec<String>> {
         settings.push(format!("max-wasm-stack={stack},async-stack-size={whole}"));
     }
     let shared = guest.memories().iter().any(|memory| memory.shared);
-    if shared && version.at_least(SHARED_MEMORY_SWITCH.0, SHARED_MEMORY_SWITCH.1) {
+    if shared && version.at_least(SHARED_MEMORY_SWITCH) {
         settings.push("shared-memory=y".into());
     }
     Ok(settings)

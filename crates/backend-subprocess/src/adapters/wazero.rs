@@ -89,11 +89,20 @@ const NOT_COMPILED: &str = "error compiling wasm binary: ";
 /// Its own words. An "invalid table access" may be of three kinds.
 const WORDS: &traps::Words = &[
     ("wasm error: unreachable", TrapKind::Unreachable),
-    ("wasm error: out of bounds memory access", TrapKind::MemoryOutOfBounds),
+    (
+        "wasm error: out of bounds memory access",
+        TrapKind::MemoryOutOfBounds,
+    ),
     ("wasm error: integer divide by zero", TrapKind::DivideByZero),
     ("wasm error: integer overflow", TrapKind::IntegerOverflow),
-    ("wasm error: invalid conversion to integer", TrapKind::InvalidConversion),
-    ("wasm error: indirect call type mismatch", TrapKind::IndirectCallTypeMismatch),
+    (
+        "wasm error: invalid conversion to integer",
+        TrapKind::InvalidConversion,
+    ),
+    (
+        "wasm error: indirect call type mismatch",
+        TrapKind::IndirectCallTypeMismatch,
+    ),
     ("wasm error: ", TrapKind::Other),
     ("stack overflow", TrapKind::StackOverflow),
 ];
@@ -128,7 +137,9 @@ mod tests {
         let outcome = |words: &str| explain(words).expect("an outcome");
         let start = "error instantiating wasm binary: module[app] function[_start] failed: ";
         assert_eq!(
-            outcome(&format!("{start}wasm error: integer divide by zero\nwasm stack trace:\n\t.$0()")),
+            outcome(&format!(
+                "{start}wasm error: integer divide by zero\nwasm stack trace:\n\t.$0()"
+            )),
             trapped(TrapKind::DivideByZero, "")
         );
         assert_eq!(

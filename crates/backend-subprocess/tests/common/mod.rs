@@ -1,6 +1,6 @@
 //! What the tests share: the runtimes of this machine, and small guests.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its part")]
 
 use std::sync::Arc;
 
@@ -204,4 +204,15 @@ pub fn failures(stdout: &[u8]) -> Vec<String> {
         .filter(|line| !line.ends_with("=00"))
         .map(str::to_owned)
         .collect()
+}
+
+/// The processes whose command line mentions `text`.
+pub fn processes_with(text: &str) -> Vec<String> {
+    let lines = std::fs::read_dir("/proc")
+        .expect("reads")
+        .filter_map(|entry| {
+            let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+            String::from_utf8(line).ok()
+        });
+    lines.filter(|line| line.contains(text)).collect()
 }

@@ -5,4 +5,4 @@
   (func (export "_start")
     (i32.store (i32.const 16) (i32.const 1))
     (i64.store (i32.const 24) (i64.const 600000000000))
-    (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))
+    (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))

@@ -475,7 +475,7 @@ fn a_guest_without_an_entry_is_refused(case: &Case) {
     ];
     for guest in guests {
         case.assert_refused(
-            &["entry", "modules", "components"],
+            &["entry", "modules", "components", "proposals"],
             &guest,
             &RunConfig::new(),
         );

@@ -79,16 +79,15 @@ impl Descriptor {
     }
 
     fn inherited(stream: Fd, access: OFlags) -> Self {
-        let fd = stream.as_fd();
-        let is_terminal = fd.is_terminal();
-        if is_terminal && let Some(own) = reopen_nonblocking(fd, access) {
+        let (is_terminal, never_waits) = kind(stream.as_fd());
+        if is_terminal && let Some(own) = reopen_nonblocking(stream.as_fd(), access) {
             return Descriptor {
                 fd: Fd::Owned(own),
                 mode: Mode::NonBlocking,
                 is_terminal,
             };
         }
-        let mode = if never_waits(fd) {
+        let mode = if never_waits {
             Mode::Ready
         } else {
             Mode::Shared {
@@ -104,7 +103,8 @@ impl Descriptor {
 
     /// A file that nobody else has open by the same open file description.
     pub(crate) fn owned(file: File) -> io::Result<Self> {
-        let mode = if never_waits(file.as_fd()) {
+        let (is_terminal, never_waits) = kind(file.as_fd());
+        let mode = if never_waits {
             Mode::Ready
         } else {
             let flags = rustix::fs::fcntl_getfl(&file)?;
@@ -112,9 +112,9 @@ impl Descriptor {
             Mode::NonBlocking
         };
         Ok(Descriptor {
-            is_terminal: file.is_terminal(),
             fd: Fd::Owned(file.into()),
             mode,
+            is_terminal,
         })
     }
 
@@ -215,13 +215,13 @@ impl Descriptor {
     }
 }
 
-fn never_waits(fd: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| {
-        matches!(
-            FileType::from_raw_mode(stat.st_mode),
-            FileType::RegularFile | FileType::Directory | FileType::BlockDevice
-        )
-    })
+/// Whether it is a terminal, and whether it is of a kind that never makes anybody wait.
+fn kind(fd: BorrowedFd<'_>) -> (bool, bool) {
+    match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::CharacterDevice) => (fd.is_terminal(), false),
+        Ok(FileType::RegularFile | FileType::Directory | FileType::BlockDevice) => (false, true),
+        _ => (false, false),
+    }
 }
 
 /// Opens the terminal behind `fd` anew, so that the mode can be set without others noticing. A

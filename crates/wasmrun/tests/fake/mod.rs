@@ -12,12 +12,15 @@ pub fn guest() -> Guest {
     Guest::from_bytes("app.wasm", r#"(module (func (export "_start")))"#).expect("a guest")
 }
 
+/// What an engine is made unable to do.
+type Lack = fn(&mut Capability);
+
 /// Engines of these names, each unable to do something.
-pub fn engines<const N: usize>(engines: [(&str, fn(&mut Capability)); N]) -> Engines {
+pub fn engines<const N: usize>(engines: [(&str, Lack); N]) -> Engines {
     let mut all = Engines::empty();
-    for (name, change) in engines {
+    for (name, lack) in engines {
         let mut capability = Capability::EVERYTHING;
-        change(&mut capability);
+        lack(&mut capability);
         all.register(Arc::new(Fake {
             info: EngineInfo {
                 name: name.into(),

@@ -1,0 +1,118 @@
+//! Finding runtimes: what is not one, or too old, or stuck, is told so.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use wasmrun_backend_subprocess::{NAMES, at, discover, find};
+use wasmrun_core::{Engine, ErrorKind, Place};
+
+/// An executable that is no runtime; discovery is the only thing such a fake is good for.
+fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("runtime");
+    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("writes");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    (directory, path)
+}
+
+fn refusal(name: &str, body: &str) -> String {
+    let (_directory, path) = script(body);
+    let error = at(name, &path).expect_err("it is no runtime");
+    assert_eq!(error.kind(), ErrorKind::EngineNotFound, "{error:?}");
+    assert_eq!(error.engine(), Some(name));
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn all_are_found_in_order_and_one_by_one() {
+    let found = discover();
+    let names: Vec<_> = found.iter().map(|found| found.name).collect();
+    assert_eq!(names, NAMES);
+    for found in found {
+        if common::runtime(found.name).is_none() {
+            continue;
+        }
+        let engine = found.engine.expect("it was found by name");
+        assert_eq!(engine.info().name, found.name);
+        let Place::Executable(path) = &engine.info().place else {
+            panic!("{:?}", engine.info());
+        };
+        assert!(path.is_absolute());
+        let again = at(found.name, path).expect("it is there");
+        assert_eq!(again.info(), engine.info());
+    }
+}
+
+#[test]
+fn another_program_is_no_runtime() {
+    for name in NAMES {
+        let told = refusal(name, "echo hello; echo 1.2.3");
+        assert!(told.contains("hello"), "{told}");
+        refusal(name, "");
+        refusal(name, "exit 3");
+        refusal(name, "kill -9 $$");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_too_old_is_told_which_will_do() {
+    for (name, version, enough) in [
+        ("wasmtime-cli", "wasmtime-cli 13.0.0", ""),
+        ("wasmtime-cli", "wasmtime 35.9.9", "36.0.0"),
+        ("wasmer-cli", "wasmer 6.1.0", "7.0.0"),
+        ("wasmedge-cli", "wasmedge version 0.16.4", "0.17.0"),
+        ("wasmi-cli", "wasmi 1.0.9", "2.0.0"),
+        ("node-cli", "v18.20.0", "20.0.0"),
+    ] {
+        let told = refusal(name, &format!("echo '{version}'"));
+        assert!(told.contains(enough), "{told}");
+    }
+}
+
+#[test]
+fn a_probe_is_bounded_in_output_and_environment() {
+    let told = refusal(
+        "wasmtime-cli",
+        "echo yes; head -c 10000000 /dev/zero",
+    );
+    assert!(told.contains("yes"), "{told}");
+    let (_directory, path) = script("echo \"wasmtime 48.0.8$HOME$CARGO\"; cat");
+    let engine = at("wasmtime-cli", path).expect("a version");
+    assert_eq!(engine.info().version, "48.0.8");
+}
+
+#[test]
+fn a_probe_that_hangs_is_ended() {
+    let mark = format!("6{:09}", std::process::id());
+    let (_directory, path) = script(&format!("sleep {mark} & sleep {mark}"));
+    let error = at("wasmi-cli", &path).expect_err("it hangs");
+    assert!(error.to_string().contains("no answer"), "{error}");
+    // What it started is gone with it.
+    assert_eq!(common::processes_with(&mark), [""; 0]);
+}
+
+#[test]
+fn what_is_no_executable_is_not_found() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for path in [file.path(), "/no/such/file".as_ref(), "/".as_ref()] {
+        let error = at("wasmtime-cli", path).expect_err("no executable");
+        assert!(
+            matches!(error.kind(), ErrorKind::EngineNotFound | ErrorKind::Io),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains(path.to_str().expect("UTF-8")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_runtime_says_how_to_get_it() {
+    // Names are found on PATH only, and this one has another.
+    let error = find("wasmtime").expect_err("not the engine's name");
+    assert_eq!(error.kind(), ErrorKind::EngineNotFound);
+}

@@ -1,0 +1,190 @@
+//! Modules that import WASIX, through wasmer-wasix.
+//!
+//! A guest gets arguments, an environment and standard streams, and a file system in memory; it
+//! runs on one thread, so that nothing of it is left when it ends: to start threads or processes
+//! fails in the guest. All else that could be asked is refused, because wasmer-wasix cannot keep it:
+//! its directories follow symbolic links to anywhere, and some of its calls cannot be cut short.
+
+mod stdio;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::{Builder, Runtime};
+use wasmer::{Module, Store};
+use wasmer_wasix::runtime::PluggableRuntime;
+use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
+use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError};
+use wasmrun_core::{
+    Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Random,
+    Result, Stats, Task,
+};
+
+use crate::code::{self, not_compiled};
+use crate::traps;
+use stdio::Stream;
+use tasks::OneThread;
+
+/// A compiled WASIX module.
+pub(crate) struct WasixCode {
+    module: Module,
+    runtime: Arc<PluggableRuntime>,
+}
+
+impl WasixCode {
+    pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+        refuse_options(options)?;
+        let engine = code::engine(false);
+        let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
+        let reactor = reactor()?;
+        let _context = reactor.enter();
+        let mut runtime = PluggableRuntime::new(Arc::new(OneThread::new(reactor.handle())));
+        runtime.set_engine(engine);
+        Ok(WasixCode {
+            module,
+            runtime: Arc::new(runtime),
+        })
+    }
+}
+
+/// What wakes guests that sleep.
+fn reactor() -> Result<&'static Runtime> {
+    static REACTOR: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
+    if let Some(reactor) = REACTOR.get() {
+        return Ok(reactor);
+    }
+    let reactor = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("wasmrun-wasix")
+        .enable_all()
+        .build()
+        .map_err(|source| {
+            Error::new(ErrorKind::Io, "cannot start a thread for WASIX").with_source(source)
+        })?;
+    Ok(REACTOR.get_or_init(|| reactor))
+}
+
+fn refuse_options(options: CompileOptions) -> Result<()> {
+    if options.fuel {
+        return Err(refused("cannot limit the fuel of a guest that uses WASIX"));
+    }
+    if options.interruptible {
+        return Err(refused(
+            "cannot limit the time of a guest that uses WASIX, nor kill it",
+        ));
+    }
+    Ok(())
+}
+
+fn refuse_requests(task: &Task) -> Result<()> {
+    if let Some(preopen) = task.preopens.first() {
+        return Err(refused(format!(
+            "cannot show {} to a guest that uses WASIX: wasmer lets symbolic links lead out of it",
+            preopen.guest
+        )));
+    }
+    for (asked, what) in [
+        (
+            task.limits.memory.is_some(),
+            "limit the memory of a guest that uses WASIX",
+        ),
+        (
+            task.limits.table_elements.is_some(),
+            "limit the tables of a guest that uses WASIX",
+        ),
+        (
+            task.clock != Clock::Host,
+            "stop the clock of a guest that uses WASIX",
+        ),
+        (
+            task.random != Random::Host,
+            "seed the random numbers of a guest that uses WASIX",
+        ),
+        (
+            task.entry.is_some(),
+            "start a guest that uses WASIX at another export than _start",
+        ),
+    ] {
+        if asked {
+            return Err(refused(format!("cannot {what}")));
+        }
+    }
+    Ok(())
+}
+
+fn refused(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+impl Code for WasixCode {
+    fn run(&self, task: Task, _: &Control) -> Result<Ran> {
+        refuse_requests(&task)?;
+        let began = Instant::now();
+        let reactor = reactor()?;
+        let _context = reactor.enter();
+        let mut store = Store::new(self.runtime.engine.clone());
+        let mut stats = Stats::default();
+        let instantiated = environment(task)?
+            .runtime(self.runtime.clone())
+            .instantiate(self.module.clone(), &mut store);
+        let (instance, environment) = match instantiated {
+            Ok(instantiated) => instantiated,
+            Err(error) => {
+                let outcome = ended(error)?;
+                return Ok(Ran { outcome, stats });
+            }
+        };
+        let started = Instant::now();
+        stats.instantiate = Some(started - began);
+        let entry = instance
+            .exports
+            .get_typed_function::<(), ()>(&store, Guest::DEFAULT_ENTRY)
+            .map_err(|source| {
+                Error::new(ErrorKind::Engine, "lost the guest's _start").with_source(source)
+            })?;
+        let outcome = match entry.call(&mut store) {
+            Ok(()) => Outcome::Exited(0),
+            Err(error) => ended(error.into())?,
+        };
+        stats.run = Some(started.elapsed());
+        close(&environment, &mut store, &outcome);
+        Ok(Ran { outcome, stats })
+    }
+}
+
+/// What the guest sees.
+fn environment(task: Task) -> Result<WasiEnvBuilder> {
+    let mut args = task.args.iter();
+    let environment = WasiEnvBuilder::new(args.next().map_or("", String::as_str))
+        .args(args)
+        .envs(task.env)
+        .stdin(Box::new(Stream::input(task.stdin)?))
+        .stdout(Box::new(Stream::output(task.stdout, std::io::stdout())?))
+        .stderr(Box::new(Stream::output(task.stderr, std::io::stderr())?));
+    Ok(environment)
+}
+
+fn ended(error: WasiRuntimeError) -> Result<Outcome> {
+    if let Some(code) = error.as_exit_code() {
+        return Ok(Outcome::Exited(code.raw()));
+    }
+    match error {
+        WasiRuntimeError::Runtime(error) => Ok(match error.downcast_ref::<WasiError>() {
+            Some(WasiError::ThreadExit) => Outcome::Exited(0),
+            _ => traps::outcome(error),
+        }),
+        error => Err(
+            Error::new(ErrorKind::Engine, "cannot start the guest with WASIX").with_source(error),
+        ),
+    }
+}
+
+/// Closes what the guest left open.
+fn close(environment: &WasiFunctionEnv, store: &mut Store, outcome: &Outcome) {
+    let code = match outcome {
+        Outcome::Exited(code) => (*code).into(),
+        _ => Errno::Noexec.into(),
+    };
+    environment.on_exit(store, Some(code));
+}
