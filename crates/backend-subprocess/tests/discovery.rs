@@ -74,10 +74,7 @@ fn a_runtime_that_is_too_old_is_told_which_will_do() {
 
 #[test]
 fn a_probe_is_bounded_in_output_and_environment() {
-    let told = refusal(
-        "wasmtime-cli",
-        "echo yes; head -c 10000000 /dev/zero",
-    );
+    let told = refusal("wasmtime-cli", "echo yes; head -c 10000000 /dev/zero");
     assert!(told.contains("yes"), "{told}");
     let (_directory, path) = script("echo \"wasmtime 48.0.8$HOME$CARGO\"; cat");
     let engine = at("wasmtime-cli", path).expect("a version");

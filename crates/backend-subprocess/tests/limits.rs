@@ -8,8 +8,8 @@ use std::time::Duration;
 use common::*;
 use wasmrun_backend_subprocess::SubprocessEngine;
 use wasmrun_core::{
-    Engine, ErrorKind, Outcome, Program, Report, Result, RunConfig, Stdin, Stdout, Support,
-    Trap, TrapKind,
+    Engine, ErrorKind, Outcome, Program, Report, Result, RunConfig, Stdin, Stdout, Support, Trap,
+    TrapKind,
 };
 
 on_every_runtime! {
@@ -227,7 +227,10 @@ fn a_component_ends_as_its_run_does(engine: SubprocessEngine) {
     for (body, expected) in [
         ("i32.const 0", Outcome::Exited(0)),
         ("i32.const 1", Outcome::Exited(1)),
-        ("unreachable", Outcome::Trapped(Trap::new(TrapKind::Unreachable, ""))),
+        (
+            "unreachable",
+            Outcome::Trapped(Trap::new(TrapKind::Unreachable, "")),
+        ),
     ] {
         let support = engine.capability().components;
         let Some(report) = if_supported(support, &engine, &component(body), &captured()) else {

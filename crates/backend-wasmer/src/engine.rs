@@ -53,7 +53,7 @@ impl Engine for WasmerEngine {
     }
 
     fn capability(&self) -> Capability {
-        use Support::{Native, Unsupported};
+        use Support::{Emulated, Native, Unsupported};
         let if_supported = |supported| if supported { Native } else { Unsupported };
         let interruptible = if_supported(interrupt::SUPPORTED && STDIO_IS_INTERRUPTIBLE);
         Capability {
@@ -74,8 +74,8 @@ impl Engine for WasmerEngine {
             timeout: interruptible,
             kill: interruptible,
             table_elements: Native,
-            fixed_clock: Native,
-            seeded_random: Native,
+            fixed_clock: Emulated,
+            seeded_random: Emulated,
             reports_exit_codes: Native,
             reports_trap_kinds: Native,
             reports_fuel: Native,

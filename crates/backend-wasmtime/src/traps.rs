@@ -2,13 +2,27 @@
 
 use wasmrun_core::{Control, Error, ErrorKind, Outcome, Result, Trap, TrapKind};
 use wasmrun_wasi_preview1::Stop;
-use wasmtime::{GcHeapOutOfMemory, ThrownException};
+use wasmtime::{GcHeapOutOfMemory, ThrownException, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::limits::Limiter;
 
 /// How a guest ended whose code failed with `error`.
 pub(crate) fn outcome(error: &wasmtime::Error, control: &Control) -> Outcome {
+    let mut outcome = without_stack(error, control);
+    if let Outcome::Trapped(trap) = &mut outcome
+        && let Some(stack) = error.downcast_ref::<WasmBacktrace>()
+    {
+        // Its first line says that it is one.
+        for line in stack.to_string().lines().skip(1) {
+            trap.message.push('\n');
+            trap.message.push_str(line);
+        }
+    }
+    outcome
+}
+
+fn without_stack(error: &wasmtime::Error, control: &Control) -> Outcome {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone().outcome();
     }
@@ -22,13 +36,13 @@ pub(crate) fn outcome(error: &wasmtime::Error, control: &Control) -> Outcome {
             _ => trapped(kind(*trap), trap),
         };
     }
-    if error.is::<ThrownException>() {
-        return trapped(TrapKind::UncaughtException, error);
+    if let Some(thrown) = error.downcast_ref::<ThrownException>() {
+        return trapped(TrapKind::UncaughtException, thrown);
     }
     if error.is::<GcHeapOutOfMemory<()>>() {
         return Outcome::OutOfMemory;
     }
-    trapped(TrapKind::HostFunction, format_args!("{error:#}"))
+    trapped(TrapKind::HostFunction, error.root_cause())
 }
 
 /// As [`outcome`], for a guest that may not even have been made.

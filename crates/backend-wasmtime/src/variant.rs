@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use wasmrun_core::{CompileOptions, Error, ErrorKind, Proposals, Result};
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::{component, module};
 
@@ -66,6 +66,8 @@ impl Variant {
         config
             .cranelift_opt_level(OptLevel::Speed)
             .parallel_compilation(true)
+            // Not as the environment says.
+            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
             .epoch_interruption(settings.interruptible);
         if let Some(stack) = settings.stack {

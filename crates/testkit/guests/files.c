@@ -163,15 +163,20 @@ static void op_open(void) {
         else if (!strcmp(flag, "truncate"))
             how |= __WASI_OFLAGS_TRUNC;
         else if (!strcmp(flag, "dir"))
-            how |= __WASI_OFLAGS_DIRECTORY, rights |= directory;
+            how |= __WASI_OFLAGS_DIRECTORY;
         else if (!strcmp(flag, "nofollow"))
             lookup = 0;
         else
             abort();
     }
+    /* As a C library does: a directory hands down what it was given itself. */
+    __wasi_fdstat_t parent = {0};
+    (void)__wasi_fd_fdstat_get(at.fd, &parent);
+    if (how & __WASI_OFLAGS_DIRECTORY)
+        rights |= directory & parent.fs_rights_inheriting;
     __wasi_fd_t fd;
-    uint16_t error =
-        __wasi_path_open(at.fd, lookup, at.path, how, rights, directory | read | write, flags, &fd);
+    uint16_t error = __wasi_path_open(at.fd, lookup, at.path, how, rights,
+                                      parent.fs_rights_inheriting, flags, &fd);
     if (error == 0)
         opened[letter - 'a'] = fd;
     put_error(error);
@@ -433,6 +438,9 @@ static void operation(char *text) {
         a = place();
         put_error(__wasi_path_filestat_set_times(a.fd, __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, a.path, 0,
                                                  number(), __WASI_FSTFLAGS_MTIM));
+    } else if (!strcmp(op, "clock")) {
+        __wasi_timestamp_t time;
+        put_error(__wasi_clock_time_get((__wasi_clockid_t)number(), 1, &time));
     } else if (!strcmp(op, "hammer")) {
         op_hammer();
     } else {

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 use wasmrun_core::{
-    Access, Capability, Clock, Engine, ErrorKind, Guest, GuestKind, InheritEnv, Network, Program,
-    Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
+    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Network,
+    Program, Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
 };
 
 use crate::tree::Tree;
@@ -49,6 +49,25 @@ impl Case {
     pub fn run(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
         let program = self.compile(guest, config)?;
         Some(self.ran(program.run(config)))
+    }
+
+    /// Like [`Case::run`], for what an engine may refuse itself although it can do the like: a value
+    /// its command line cannot carry, two requests that exclude each other. `None` then as well.
+    pub fn run_or_refused(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
+        if self.refuses(guest, config) {
+            return None;
+        }
+        let before = self.tree();
+        let ran = Program::compile(self.engine.clone(), guest, config)
+            .and_then(|program| program.run(config));
+        match ran {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.assert_refusal(&error);
+                assert_eq!(self.tree(), before, "a refused guest left something behind");
+                None
+            }
+            ran => Some(self.ran(ran)),
+        }
     }
 
     /// Starts a guest; `None` as for [`Case::run`].
@@ -112,18 +131,22 @@ impl Case {
             let Some(error) = error else {
                 panic!("{} lacks {what:?} and did not refuse", self.name());
             };
-            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
-            assert_eq!(error.engine(), Some(self.name()), "{error:?}");
+            self.assert_refusal(&error);
             assert!(
                 refusals
                     .iter()
                     .any(|refusal| refusal.reason == error.message()),
                 "{error:?}"
             );
-            let line = error.to_string();
-            assert!(!line.contains('\n'), "{line}");
         }
         assert_eq!(self.tree(), before, "a refused guest left something behind");
+    }
+
+    fn assert_refusal(&self, error: &Error) {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        assert_eq!(error.engine(), Some(self.name()), "{error:?}");
+        let line = error.to_string();
+        assert!(!line.contains('\n'), "{line}");
     }
 
     /// What the guest or the config asks for and the engine lacks, by the names of the capabilities.

@@ -197,6 +197,21 @@ impl Endless {
     }
 }
 
+/// More calls than any stack holds, and yet finite: on an engine that bounds no stack they take some
+/// two gigabytes, so that it is the rule that fails and not the machine.
+pub const FAR_TOO_DEEP: u64 = 20_000_000;
+
+/// Calls itself a number of times, with nothing that could be done in a loop, and returns.
+pub fn recursion(depth: u64) -> Guest {
+    plain(&format!(
+        r#"(func $down (param i64) (result i64)
+            (if (i64.eqz (local.get 0)) (then (return (i64.const 0))))
+            (i64.add (i64.const 1) (call $down (i64.sub (local.get 0) (i64.const 1)))))
+        (func (export "_start")
+            (if (i64.ne (call $down (i64.const {depth})) (i64.const {depth})) (then unreachable)))"#
+    ))
+}
+
 /// Does to files what its arguments say: `guests/files.c`.
 pub fn files() -> Guest {
     static FILES: OnceLock<Guest> = OnceLock::new();

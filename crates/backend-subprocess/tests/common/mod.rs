@@ -1,6 +1,11 @@
 //! What the tests share: the runtimes of this machine, and small guests.
 
-#![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test file uses its part"
+)]
 
 use std::sync::Arc;
 

@@ -447,7 +447,7 @@ fn an_entry_of_a_reactor_is_called_after_its_initialisation(case: &Case) {
         (func (export "_initialize") (call $print (i32.const 1024) (i32.const 12)))
         (func (export "serve") (call $print (i32.const 1036) (i32.const 8)))"#,
     );
-    if let Some(report) = case.run(&guest, &captured().entry("serve")) {
+    if let Some(report) = case.run_or_refused(&guest, &captured().entry("serve")) {
         assert_eq!(report.outcome, Outcome::Exited(0));
         assert_eq!(stdout(&report), "initialised\nserving\n");
     }

@@ -13,13 +13,14 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{Endless, component, hello, plain, wasi, with_memory};
+use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, plain, recursion, wasi, with_memory};
 
 crate::suite::rules![
     memory_grows_up_to_its_limit,
     memory_that_starts_out_too_large_ends_the_guest_before_its_start,
     memory_may_declare_more_than_its_limit,
     memories_count_together,
+    a_shared_memory_has_its_limit_or_is_refused,
     memory_within_its_limit_is_left_alone,
     the_peak_of_memory_is_told,
     tables_grow_up_to_their_limit,
@@ -130,12 +131,26 @@ fn memory_may_declare_more_than_its_limit(case: &Case) {
 
 fn memories_count_together(case: &Case) {
     let guest = grower(r#"(memory (export "memory") 1) (memory $second 3)"#);
-    if let Some(grown) = grown(case, &guest, Some(6 * PAGE)) {
-        assert_eq!(grown, 2);
+    for (limit, grown) in [(6 * PAGE, Some(2)), (3 * PAGE, None)] {
+        let config = limited(|limits| limits.memory = Some(limit));
+        if let Some(report) = case.run_or_refused(&guest, &config) {
+            match grown {
+                Some(pages) => assert_eq!(report.stdout.bytes, [b'0' + pages]),
+                None => assert_eq!(report.outcome, Outcome::OutOfMemory),
+            }
+        }
     }
-    let config = limited(|limits| limits.memory = Some(3 * PAGE));
-    if let Some(report) = case.run(&guest, &config) {
-        assert_eq!(report.outcome, Outcome::OutOfMemory);
+}
+
+fn a_shared_memory_has_its_limit_or_is_refused(case: &Case) {
+    let guest = plain(
+        r#"(memory (export "memory") 1 100 shared)
+        (func (export "_start")
+            (if (i32.ne (memory.grow (i32.const 10)) (i32.const -1)) (then unreachable)))"#,
+    );
+    let config = limited(|limits| limits.memory = Some(4 * PAGE));
+    if let Some(report) = case.run_or_refused(&guest, &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0), "it grew past its limit");
     }
 }
 
@@ -447,24 +462,13 @@ fn only_what_was_started_killable_can_be_killed(case: &Case) {
 
 // ---- stack -----------------------------------------------------------------------------------------
 
-/// Calls itself a number of times, with nothing that could be done in a loop, and returns.
-fn recursion(depth: u64) -> Guest {
-    plain(&format!(
-        r#"(func $down (param i64) (result i64)
-            (if (i64.eqz (local.get 0)) (then (return (i64.const 0))))
-            (i64.add (i64.const 1) (call $down (i64.sub (local.get 0) (i64.const 1)))))
-        (func (export "_start")
-            (if (i64.ne (call $down (i64.const {depth})) (i64.const {depth})) (then unreachable)))"#
-    ))
-}
-
 fn stack(bytes: u64) -> RunConfig {
     limited(|limits| limits.stack = Some(bytes))
 }
 
 fn a_stack_limit_ends_recursion(case: &Case) {
     for bytes in [64 << 10, 256 << 10, 1 << 20, 8 << 20] {
-        if let Some(report) = case.run(&recursion(u64::MAX), &stack(bytes)) {
+        if let Some(report) = case.run(&recursion(FAR_TOO_DEEP), &stack(bytes)) {
             let told = matches!(&report.outcome, Outcome::Trapped(trap)
                 if trap.kind == TrapKind::StackOverflow
                     || (trap.kind == TrapKind::Other && !case.can("reports_trap_kinds")));
