@@ -16,13 +16,16 @@ use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::guest::{Import, TableDecl, shown};
 use wasmrun_core::{
-    Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
+    Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats,
+    Task,
 };
 use wasmrun_wasi_preview1::Wasi;
 
+use crate::checkpoints::{Checkpoints, Flag};
+use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
 use crate::wasi::{Bind, Host, binding};
-use crate::{interrupt, start, traps};
+use crate::{start, traps};
 
 /// What a guest may export to be called before its entry.
 const INITIALIZE: &str = "_initialize";
@@ -53,8 +56,11 @@ impl ModuleCode {
         let wasm = if guest.start_section() {
             let taken = |name: &str| guest.exports().iter().any(|export| export.name == name);
             let (module, name) = start::exported(guest.bytes(), taken).map_err(|source| {
-                Error::new(ErrorKind::Invalid, "the guest's start section cannot be read")
-                    .with_source(source)
+                Error::new(
+                    ErrorKind::Invalid,
+                    "the guest's start section cannot be read",
+                )
+                .with_source(source)
             })?;
             before.push(name);
             rewritten = module;
@@ -65,7 +71,7 @@ impl ModuleCode {
         if guest.has_entry(INITIALIZE) {
             before.push(INITIALIZE.into());
         }
-        let engine = engine(options.fuel);
+        let engine = engine(options);
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         Ok(ModuleCode {
             base: BaseTunables::for_target(engine.target()),
@@ -89,11 +95,14 @@ fn bound(import: &Import) -> Result<Bind> {
     })
 }
 
-pub(crate) fn engine(metered: bool) -> Engine {
+pub(crate) fn engine(options: CompileOptions) -> Engine {
     let mut compiler = Cranelift::default();
-    if metered {
+    if options.fuel {
         // Nothing runs before a run says how much it may.
         compiler.push_middleware(Arc::new(Metering::new(0, cost)));
+    }
+    if options.interruptible {
+        compiler.push_middleware(Arc::new(Checkpoints::default()));
     }
     let mut features = Features::none();
     features
@@ -155,46 +164,26 @@ pub(crate) fn not_compiled(error: CompileError) -> Error {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let bounded = Bounded::new(self.base.clone(), &task.limits, &self.tables, control);
+        let flag = self.interruptible.as_ref().map(|_| Arc::default());
+        let bounded = Bounded::new(self.base.clone(), &task.limits, &self.tables, control)
+            .with_flag(flag.clone());
         let memory = bounded.memory();
         let mut engine = self.engine.clone();
         engine.set_tunables(bounded);
         let mut store = Store::new(engine);
-        let _interruption = self
-            .interruptible
-            .clone()
-            .map(|code| interrupt::prepare(&mut store, control, code))
-            .transpose()?;
+        // Dropped before the store.
+        let _interruption = self.interruption(&mut store, control, flag)?;
 
         let mut stats = Stats::default();
-        let outcome = match self.instantiate(&mut store, &mut task, control)? {
-            Err(outcome) => {
-                stats.instantiate = Some(began.elapsed());
-                outcome
-            }
+        let instantiated = self.instantiate(&mut store, &mut task, control)?;
+        let started = Instant::now();
+        stats.instantiate = Some(started - began);
+        let outcome = match instantiated {
+            Err(outcome) => outcome,
             Ok(instance) => {
-                let fuel = task.limits.fuel.filter(|_| self.metered);
-                if let Some(fuel) = fuel {
-                    set_remaining_points(&mut store, &instance, fuel);
-                }
-                let started = Instant::now();
-                stats.instantiate = Some(started - began);
-                let ended = self.call(&mut store, &instance, task.entry.as_deref())?;
+                let outcome = self.execute(&mut store, &instance, &task, &mut stats)?;
                 stats.run = Some(started.elapsed());
-                let left = fuel.map(|fuel| (fuel, get_remaining_points(&mut store, &instance)));
-                match (ended, left) {
-                    (Err(_), Some((fuel, MeteringPoints::Exhausted))) => {
-                        stats.fuel_used = Some(fuel);
-                        Outcome::OutOfFuel
-                    }
-                    (ended, left) => {
-                        stats.fuel_used = left.map(|(fuel, left)| match left {
-                            MeteringPoints::Remaining(left) => fuel - left,
-                            MeteringPoints::Exhausted => fuel,
-                        });
-                        ended.map_or_else(traps::outcome, |()| Outcome::Exited(0))
-                    }
-                }
+                outcome
             }
         };
         stats.peak_memory = Some(memory.peak());
@@ -203,6 +192,19 @@ impl Code for ModuleCode {
 }
 
 impl ModuleCode {
+    fn interruption(
+        &self,
+        store: &mut Store,
+        control: &Control,
+        flag: Option<Arc<Flag>>,
+    ) -> Result<Option<Interruption>> {
+        self.interruptible
+            .clone()
+            .zip(flag)
+            .map(|(code, flag)| interrupt::prepare(store, control, code, flag))
+            .transpose()
+    }
+
     /// An instance of the module, or how the guest ended instead: its segments may not fit.
     fn instantiate(
         &self,
@@ -210,28 +212,53 @@ impl ModuleCode {
         task: &mut Task,
         control: &Control,
     ) -> Result<Result<Instance, Outcome>> {
-        let host = if self.imports.is_empty() {
-            None
-        } else {
-            let wasi = Wasi::of(task, control)?;
-            Some(FunctionEnv::new(store, Host { wasi, memory: None }))
-        };
-        let imports: Vec<Extern> = host
+        let wasi = Wasi::of(task, control)?;
+        let host = FunctionEnv::new(store, Host { wasi, memory: None });
+        let imports: Vec<Extern> = self
+            .imports
             .iter()
-            .flat_map(|host| self.imports.iter().map(move |bind| (bind, host)))
-            .map(|(bind, host)| bind(store, host).into())
+            .map(|bind| bind(store, &host).into())
             .collect();
         let instance = match Instance::new_by_index(store, &self.module, &imports) {
             Ok(instance) => instance,
             Err(
                 InstantiationError::Start(error) | InstantiationError::Link(LinkError::Trap(error)),
             ) => return Ok(Err(traps::outcome(error))),
-            Err(error) => return Err(not_instantiated(error)),
+            Err(error) => return Err(not_instantiated(error, "WASI")),
         };
-        if let Some(host) = host {
-            host.as_mut(store).memory = instance.exports.get_memory(MEMORY).ok().cloned();
-        }
+        host.as_mut(store).memory = instance.exports.get_memory(MEMORY).ok().cloned();
         Ok(Ok(instance))
+    }
+
+    /// Runs the guest to its end, with as much fuel as it may have.
+    fn execute(
+        &self,
+        store: &mut Store,
+        instance: &Instance,
+        task: &Task,
+        stats: &mut Stats,
+    ) -> Result<Outcome> {
+        let fuel = task.limits.fuel.filter(|_| self.metered);
+        if let Some(fuel) = fuel {
+            set_remaining_points(store, instance, fuel);
+        }
+        let outcome = match self.call(store, instance, task.entry.as_deref())? {
+            Ok(()) => Outcome::Exited(0),
+            Err(error) => traps::outcome(error),
+        };
+        let Some(fuel) = fuel else {
+            return Ok(outcome);
+        };
+        match get_remaining_points(store, instance) {
+            MeteringPoints::Remaining(left) => {
+                stats.fuel_used = Some(fuel - left);
+                Ok(outcome)
+            }
+            MeteringPoints::Exhausted => {
+                stats.fuel_used = Some(fuel);
+                Ok(Outcome::OutOfFuel)
+            }
+        }
     }
 
     /// Calls what comes before the entry, and the entry.
@@ -262,12 +289,13 @@ impl ModuleCode {
     }
 }
 
-fn not_instantiated(error: InstantiationError) -> Error {
+/// `provider` is what the guest's imports come from.
+pub(crate) fn not_instantiated(error: InstantiationError, provider: &str) -> Error {
     let (kind, message) = match &error {
         InstantiationError::Link(LinkError::Import(module, name, _)) => (
-            ErrorKind::Invalid,
+            ErrorKind::Unsupported,
             format!(
-                "the guest imports {}.{} with another type than WASI gives it",
+                "the guest imports {}.{}, which {provider} does not have with that type",
                 shown(module),
                 shown(name)
             ),

@@ -1,72 +1,70 @@
 //! Ends a guest that computes: from another thread, at no cost to the guest while nothing happens.
 //!
 //! wasmer sends a signal to the guest's thread and unwinds the guest from the signal handler. It
-//! does so wherever on its stack the guest is, also in the middle of wasmer's own functions, which
-//! may hold a lock or be allocating just then; the lock would stay locked for the whole process. So
-//! a handler of ours goes first and lets the signal through only while the guest runs code of its
-//! own. The signal is sent again and again until it arrives there.
-//!
-//! A guest that does nothing but fill and copy gigabytes is almost never seen in code of its own.
-//! After [`PATIENCE`] it is unwound wherever it is: those functions hold no locks.
+//! does so wherever on its stack the guest is, also in the middle of functions of wasmer's and of
+//! libraries, which may hold a lock or be allocating just then; the lock would stay locked for the
+//! whole process. So a handler of ours goes first and lets the signal through only while the guest
+//! runs code of its own. The signal is sent again and again until it arrives there; a guest that is
+//! hardly ever there meets one of its [checkpoints](crate::checkpoints) instead.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmer::{Interrupter, Store};
 use wasmrun_core::{Control, Error, ErrorKind, Hook, Result};
+
+use crate::checkpoints::Flag;
 
 pub(crate) const SUPPORTED: bool = true;
 
 /// Time between two signals.
 const RETRY: Duration = Duration::from_micros(50);
 
-/// How long a guest is given to be seen in code of its own.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Lets an interrupt of the control end the guest, until it is dropped.
+/// Lets an interrupt of the control end the guest, until it is dropped, which must be before the
+/// guest's instance is.
 pub(crate) struct Interruption {
-    _run: Arc<Run>,
+    run: Arc<Run>,
     _hook: Hook,
+}
+
+impl Drop for Interruption {
+    fn drop(&mut self) {
+        self.run.flag.forget();
+    }
 }
 
 /// A run that can be interrupted. Gone when the run is over.
 struct Run {
     interrupter: Interrupter,
-    impatient: Arc<AtomicBool>,
+    flag: Arc<Flag>,
 }
 
-/// Prepares a run in `store` of the guest whose code is at `code`.
+/// Prepares a run in `store` of the guest whose code is at `code` and whose checkpoints look at
+/// `flag`.
 pub(crate) fn prepare(
     store: &mut Store,
     control: &Control,
     code: Range<usize>,
+    flag: Arc<Flag>,
 ) -> Result<Interruption> {
     start_chaser().map_err(|source| {
         Error::new(ErrorKind::Io, "cannot start a thread for time limits").with_source(source)
     })?;
-    let impatient = Arc::new(AtomicBool::new(false));
-    let anywhere = impatient.clone();
     store.set_trap_handler(Some(Box::new(move |signal: c_int, _, context| {
         // To have handled a signal is to ignore it.
-        signal == libc::SIGUSR1
-            && !anywhere.load(Ordering::Relaxed)
-            // SAFETY: wasmer passes on the context its signal handler was given.
-            && !code.contains(&unsafe { program_counter(context) })
+        // SAFETY: wasmer passes on the context its signal handler was given.
+        signal == libc::SIGUSR1 && !code.contains(&unsafe { program_counter(context) })
     })));
     let run = Arc::new(Run {
         interrupter: store.interrupter(),
-        impatient,
+        flag,
     });
     let weak = Arc::downgrade(&run);
     let hook = control.on_interrupt(move || chase(weak.clone()));
-    Ok(Interruption {
-        _run: run,
-        _hook: hook,
-    })
+    Ok(Interruption { run, _hook: hook })
 }
 
 /// Where the thread was when the signal came.
@@ -85,24 +83,16 @@ unsafe fn program_counter(context: *const c_void) -> usize {
 }
 
 /// What is being chased: runs that were interrupted and have not ended yet.
-static CHASED: Mutex<Vec<Chased>> = Mutex::new(Vec::new());
+static CHASED: Mutex<Vec<Weak<Run>>> = Mutex::new(Vec::new());
 static MORE: Condvar = Condvar::new();
 
-struct Chased {
-    run: Weak<Run>,
-    since: Instant,
-}
-
-fn chased() -> MutexGuard<'static, Vec<Chased>> {
+fn chased() -> MutexGuard<'static, Vec<Weak<Run>>> {
     // Nothing that can panic runs under this lock.
     CHASED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn chase(run: Weak<Run>) {
-    chased().push(Chased {
-        run,
-        since: Instant::now(),
-    });
+    chased().push(run);
     MORE.notify_one();
 }
 
@@ -116,7 +106,8 @@ fn start_chaser() -> std::io::Result<()> {
             .name("wasmrun-interrupt".into())
             .spawn(|| {
                 loop {
-                    send_signals();
+                    interrupt_all();
+                    thread::sleep(RETRY);
                 }
             })?;
         *started = true;
@@ -124,21 +115,17 @@ fn start_chaser() -> std::io::Result<()> {
     Ok(())
 }
 
-fn send_signals() {
+fn interrupt_all() {
     let mut chased = chased();
     while chased.is_empty() {
         chased = MORE.wait(chased).unwrap_or_else(PoisonError::into_inner);
     }
-    chased.retain(|Chased { run, since }| {
+    chased.retain(|run| {
         let Some(run) = run.upgrade() else {
             return false;
         };
-        if since.elapsed() > PATIENCE {
-            run.impatient.store(true, Ordering::Relaxed);
-        }
+        run.flag.raise();
         run.interrupter.interrupt();
         true
     });
-    drop(chased);
-    thread::sleep(RETRY);
 }

@@ -8,17 +8,21 @@
 //! |---|---|
 //! | memory, table elements | counted where wasmer makes and grows them |
 //! | fuel | wasmer's metering, compiled in only when asked for |
-//! | time, kill | a signal to the thread that runs the guest; no cost while nothing happens |
+//! | time, kill | a signal to the thread that runs the guest, and a check before its long operations |
 //! | stack | refused: wasmer hands out pooled stacks, which may be larger than asked for |
 //!
 //! While it runs guests, wasmer owns the signals SIGSEGV, SIGILL, SIGFPE and SIGUSR1 of the process,
 //! passes on the first three when they are not a guest's, and aborts on a SIGUSR1 that it did not
 //! send itself.
 
+mod checkpoints;
 mod code;
 mod engine;
 #[cfg_attr(
-    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
     path = "interrupt/unsupported.rs"
 )]
 mod interrupt;

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmer::sys::vm::{
-    ExpectedValue, LinearMemory, Trap, VMMemory, VMMemoryDefinition, VMTable, VMTableDefinition,
-    WaiterError, on_host_stack,
+    ExpectedValue, LinearMemory, Trap, VMGlobal, VMGlobalDefinition, VMMemory, VMMemoryDefinition,
+    VMTable, VMTableDefinition, WaiterError, on_host_stack,
 };
 use wasmer::sys::{BaseTunables, Tunables};
-use wasmer::{MemoryError, MemoryStyle, MemoryType, Pages, TableStyle, TableType};
+use wasmer::{GlobalType, MemoryError, MemoryStyle, MemoryType, Pages, TableStyle, TableType};
 use wasmrun_core::guest::TableDecl;
 use wasmrun_core::{Control, Limits};
+
+use crate::checkpoints::Flag;
 
 /// The elements a table may grow to where no bound is asked for: what wasmer lets a table declare,
 /// but does not hold it to when it grows.
@@ -25,6 +27,7 @@ pub(crate) struct Bounded {
     /// How far each table may grow, in the order of their making.
     tables: Vec<u32>,
     tables_made: AtomicUsize,
+    flag: Option<Arc<Flag>>,
     control: Control,
 }
 
@@ -71,8 +74,16 @@ impl Bounded {
             }),
             tables: table_bounds(tables, limits.table_elements),
             tables_made: AtomicUsize::new(0),
+            flag: None,
             control: control.clone(),
         }
+    }
+
+    /// Tells `flag` where the guest's last global is. The flag must forget it before the guest's
+    /// instance is dropped.
+    pub(crate) fn with_flag(mut self, flag: Option<Arc<Flag>>) -> Self {
+        self.flag = flag;
+        self
     }
 
     pub(crate) fn memory(&self) -> Arc<MemoryUse> {
@@ -175,6 +186,19 @@ impl Tunables for Bounded {
             self.base
                 .create_vm_table(&self.bounded_table(ty), style, definition)
         }
+    }
+
+    unsafe fn create_vm_global(
+        &self,
+        ty: GlobalType,
+        definition: NonNull<VMGlobalDefinition>,
+    ) -> Result<VMGlobal, String> {
+        if let Some(flag) = &self.flag {
+            // SAFETY: whoever gave the flag keeps the promise of `with_flag`.
+            unsafe { flag.place(definition) };
+        }
+        // SAFETY: the caller's promise, handed on.
+        unsafe { self.base.create_vm_global(ty, definition) }
     }
 }
 

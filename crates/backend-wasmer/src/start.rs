@@ -49,11 +49,7 @@ fn start_function(wasm: &[u8]) -> Result<u32, BinaryReaderError> {
     Ok(0)
 }
 
-fn with_export(
-    exports: &[u8],
-    name: &str,
-    function: u32,
-) -> Result<Vec<u8>, BinaryReaderError> {
+fn with_export(exports: &[u8], name: &str, function: u32) -> Result<Vec<u8>, BinaryReaderError> {
     let mut reader = BinaryReader::new(exports, 0);
     let count = reader.read_var_u32()?;
     let rest = &exports[reader.original_position()..];

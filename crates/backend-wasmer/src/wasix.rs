@@ -15,13 +15,15 @@ use tokio::runtime::{Builder, Runtime};
 use wasmer::{Module, Store};
 use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
-use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError};
+use wasmer_wasix::{
+    WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError,
+};
 use wasmrun_core::{
     Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Random,
     Result, Stats, Task,
 };
 
-use crate::code::{self, not_compiled};
+use crate::code::{self, not_compiled, not_instantiated};
 use crate::traps;
 use stdio::Stream;
 use tasks::OneThread;
@@ -35,7 +37,7 @@ pub(crate) struct WasixCode {
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse_options(options)?;
-        let engine = code::engine(false);
+        let engine = code::engine(options);
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         let reactor = reactor()?;
         let _context = reactor.enter();
@@ -167,13 +169,17 @@ fn environment(task: Task) -> Result<WasiEnvBuilder> {
 
 fn ended(error: WasiRuntimeError) -> Result<Outcome> {
     if let Some(code) = error.as_exit_code() {
-        return Ok(Outcome::Exited(code.raw()));
+        // WASIX keeps the remainder of a division by 256, with its sign in the upper half of 16 bits.
+        return Ok(Outcome::Exited(i32::from(code.raw() as u16 as i16)));
     }
     match error {
         WasiRuntimeError::Runtime(error) => Ok(match error.downcast_ref::<WasiError>() {
             Some(WasiError::ThreadExit) => Outcome::Exited(0),
             _ => traps::outcome(error),
         }),
+        WasiRuntimeError::Thread(WasiThreadError::InstanceCreateFailed(error)) => {
+            Err(not_instantiated(*error, "wasmer's WASIX"))
+        }
         error => Err(
             Error::new(ErrorKind::Engine, "cannot start the guest with WASIX").with_source(error),
         ),

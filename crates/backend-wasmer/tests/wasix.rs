@@ -63,7 +63,7 @@ mod built_in {
     #[test]
     fn its_environment_is_what_was_given() {
         let guest = r#"(module
-            (import "wasix_32v1" "getpid" (func $pid (param i32) (result i32)))
+            (import "wasix_32v1" "proc_id" (func $pid (param i32) (result i32)))
             (import "wasix_32v1" "environ_sizes_get" (func $env (param i32 i32) (result i32)))
             (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
             (memory (export "memory") 1)
@@ -84,13 +84,46 @@ mod built_in {
                 (memory (export "memory") 1) (func (export "_start") {body}))"#
             )
         };
-        for code in [0, 1, 200, 256, -1] {
+        for code in [0, 1, 200, -1] {
             let exits = guest(&format!("(call $exit (i32.const {code}))"));
-            assert_eq!(run(&exits, &RunConfig::new()).outcome, Outcome::Exited(code));
+            assert_eq!(
+                run(&exits, &RunConfig::new()).outcome,
+                Outcome::Exited(code)
+            );
         }
-        assert_eq!(run(&guest(""), &RunConfig::new()).outcome, Outcome::Exited(0));
+        assert_eq!(
+            run(&guest(""), &RunConfig::new()).outcome,
+            Outcome::Exited(0)
+        );
         let traps = run(&guest("unreachable"), &RunConfig::new()).outcome;
-        assert_eq!(traps, Outcome::Trapped(Trap::new(TrapKind::Unreachable, "")));
+        assert_eq!(
+            traps,
+            Outcome::Trapped(Trap::new(TrapKind::Unreachable, ""))
+        );
+    }
+
+    #[test]
+    fn an_import_that_wasix_lacks_is_named() {
+        let guest = r#"(module (import "wasix_32v1" "sing" (func (param i32)))
+            (memory (export "memory") 1) (func (export "_start")))"#;
+        let config = RunConfig::new();
+        let error = compile(guest, &config)
+            .and_then(|program| program.run(&config))
+            .expect_err("no such function");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("wasix_32v1.sing"), "{error}");
+    }
+
+    #[test]
+    fn a_thread_cannot_be_started() {
+        let guest = r#"(module
+            (import "wasix_32v1" "thread_spawn_v2" (func $spawn (param i32 i32) (result i32)))
+            (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "wasi_thread_start") (param i32 i32) unreachable)
+            (func (export "_start")
+                (call $exit (i32.eqz (call $spawn (i32.const 64) (i32.const 0))))))"#;
+        assert_eq!(run(guest, &RunConfig::new()).outcome, Outcome::Exited(0));
     }
 
     #[test]

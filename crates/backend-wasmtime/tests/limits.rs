@@ -261,7 +261,10 @@ fn traps_arrive_with_their_kind() {
                 assert_eq!(trap.kind, kind, "{body}: {}", trap.message);
                 let mut lines = trap.message.lines();
                 assert!(lines.next().is_some_and(|cause| !cause.is_empty()));
-                assert!(lines.all(|frame| frame.contains("wasm function")), "{trap:?}");
+                assert!(
+                    lines.all(|frame| frame.contains("wasm function")),
+                    "{trap:?}"
+                );
             }
             other => panic!("{body}: {other}"),
         }

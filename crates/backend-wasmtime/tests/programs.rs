@@ -3,7 +3,7 @@
 mod common;
 
 use common::{both, captured, command, component, module, outcome, refused, run};
-use wasmrun_core::{Access, ErrorKind, Outcome, RunConfig, Stdin};
+use wasmrun_core::{Access, ErrorKind, Network, Outcome, Random, RunConfig, Stdin};
 
 fn hello() -> String {
     command(
@@ -98,6 +98,110 @@ fn a_component_may_exit_with_a_code() {
         (export "wasi:cli/run@0.2.0" (instance $command)))"#;
     let guest = wasmrun_core::Guest::from_bytes("exit.wat", text).expect("a component");
     assert_eq!(outcome(&guest, &RunConfig::new()), Outcome::Exited(77));
+}
+
+#[test]
+fn a_component_is_told_its_working_directory() {
+    let text = r#"(component
+        (import "wasi:cli/environment@0.2.0" (instance $environment
+            (export "initial-cwd" (func (result (option string))))))
+        (core module $libc
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+        (core instance $libc (instantiate $libc))
+        (core func $cwd (canon lower (func $environment "initial-cwd")
+            (memory $libc "memory") (realloc (func $libc "realloc"))))
+        (core module $main
+            (import "host" "cwd" (func $cwd (param i32)))
+            (import "libc" "memory" (memory 1))
+            ;; Succeeds if there is one and it begins with "/dat".
+            (func (export "run") (result i32)
+                (call $cwd (i32.const 16))
+                (i32.eqz (i32.and
+                    (i32.load8_u (i32.const 16))
+                    (i32.eq (i32.load (i32.const 1024)) (i32.const 0x7461642f))))))
+        (core instance $host (export "cwd" (func $cwd)))
+        (core instance $main (instantiate $main
+            (with "host" (instance $host)) (with "libc" (instance $libc))))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $command (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+    let guest = wasmrun_core::Guest::from_bytes("cwd.wat", text).expect("a component");
+    assert_eq!(outcome(&guest, &RunConfig::new()), Outcome::Exited(1));
+    let config = RunConfig::new().working_directory("/data");
+    assert_eq!(outcome(&guest, &config), Outcome::Exited(0));
+}
+
+#[test]
+fn a_component_gets_a_socket_only_where_the_network_is_granted() {
+    let text = r#"(component
+        (import "wasi:sockets/network@0.2.0" (instance $network
+            (type $code (enum "unknown" "access-denied" "not-supported"
+                "invalid-argument" "out-of-memory" "timeout" "concurrency-conflict"
+                "not-in-progress" "would-block" "invalid-state" "new-socket-limit"
+                "address-not-bindable" "address-in-use" "remote-unreachable"
+                "connection-refused" "connection-reset" "connection-aborted"
+                "datagram-too-large" "name-unresolvable" "temporary-resolver-failure"
+                "permanent-resolver-failure"))
+            (export "error-code" (type (eq $code)))
+            (type $version (enum "ipv4" "ipv6"))
+            (export "ip-address-family" (type (eq $version)))))
+        (alias export $network "error-code" (type $error))
+        (alias export $network "ip-address-family" (type $family))
+        (import "wasi:sockets/tcp@0.2.0" (instance $tcp
+            (export "tcp-socket" (type (sub resource)))))
+        (alias export $tcp "tcp-socket" (type $socket))
+        (import "wasi:sockets/tcp-create-socket@0.2.0" (instance $create
+            (alias outer 1 $error (type $error-here))
+            (export "error-code" (type $e (eq $error-here)))
+            (alias outer 1 $family (type $family-here))
+            (export "ip-address-family" (type $f (eq $family-here)))
+            (alias outer 1 $socket (type $socket-here))
+            (export "tcp-socket" (type $s (eq $socket-here)))
+            (export "create-tcp-socket" (func
+                (param "address-family" $f) (result (result (own $s) (error $e)))))))
+        (core module $libc (memory (export "memory") 1))
+        (core instance $libc (instantiate $libc))
+        (core func $create (canon lower (func $create "create-tcp-socket")
+            (memory $libc "memory")))
+        (core module $main
+            (import "host" "create" (func $create (param i32 i32)))
+            (import "libc" "memory" (memory 1))
+            (func (export "run") (result i32)
+                (call $create (i32.const 0) (i32.const 16))
+                (i32.load8_u (i32.const 16))))
+        (core instance $host (export "create" (func $create)))
+        (core instance $main (instantiate $main
+            (with "host" (instance $host)) (with "libc" (instance $libc))))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $command (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+    let guest = wasmrun_core::Guest::from_bytes("socket.wat", text).expect("a component");
+    assert_eq!(outcome(&guest, &RunConfig::new()), Outcome::Exited(1));
+    let config = RunConfig::new().network(Network::Host);
+    assert_eq!(outcome(&guest, &config), Outcome::Exited(0));
+}
+
+#[test]
+fn seeded_random_numbers_are_those_of_modules_in_components_too() {
+    let draw = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $fd_write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (drop (call $random (i32.const 100) (i32.const 32)))
+            (i32.store (i32.const 0) (i32.const 100))
+            (i32.store (i32.const 4) (i32.const 32))
+            (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+    let drawn = |seed| {
+        let config = captured().random(Random::Seeded(seed));
+        both(draw).map(|guest| run(&guest, &config).stdout.bytes)
+    };
+    let [module, component] = drawn(7);
+    assert_eq!(module.len(), 32);
+    assert_eq!(module, component);
+    assert_ne!(drawn(8)[0], module);
 }
 
 #[test]

@@ -45,7 +45,7 @@ Exit codes:
   127              the file or the engine was not found
   134              the guest trapped
   137              it starts out with more memory than it may have
-  128+n            signal n ended it: 130 for Ctrl-C, 143 for SIGTERM";
+  128+n            signal n ended it: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM";
 
 /// Run WebAssembly programs on any of several engines
 ///

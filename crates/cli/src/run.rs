@@ -192,7 +192,7 @@ fn tell(ended: &Ended, limits: &Limits, verbose: bool) -> u8 {
             }
             if verbose {
                 for line in trap.message.lines() {
-                    say::plain(format_args!("  {}\n", shown(line)));
+                    say::plain(format_args!("  {}\n", say::harmless(line)));
                 }
             }
         }

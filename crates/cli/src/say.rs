@@ -46,6 +46,19 @@ pub fn plain(text: impl Display) {
     let _ = write!(io::stderr().lock(), "{text}");
 }
 
+/// A line from elsewhere, unable to drive a terminal.
+pub fn harmless(line: &str) -> String {
+    let mut harmless = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '\t' => harmless.push_str("    "),
+            c if c.is_control() => harmless.extend(c.escape_default()),
+            c => harmless.push(c),
+        }
+    }
+    harmless
+}
+
 /// Says what went wrong; returns the exit code.
 pub fn error(error: &Error, verbose: bool) -> u8 {
     if verbose {
@@ -54,4 +67,14 @@ pub fn error(error: &Error, verbose: bool) -> u8 {
         line(error);
     }
     error.kind().exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(harmless("\tat \u{1b}[31mf ü"), "    at \\u{1b}[31mf ü");
+    }
 }

@@ -74,11 +74,7 @@ fn damaged_wasm_is_invalid() {
 fn a_missing_file_is_127_and_a_directory_is_not_a_program() {
     let missing = run(["no/such/app.wasm"]);
     assert_eq!(missing.code, Some(127), "{missing:?}");
-    assert!(
-        missing
-            .message()
-            .starts_with("no such file: no/such/app.wasm")
-    );
+    assert_eq!(missing.message(), "no such file: no/such/app.wasm");
     let guests = Guests::new();
     let directory = run([guests.dir()]);
     assert_eq!(directory.code, Some(126), "{directory:?}");
@@ -135,6 +131,7 @@ fn an_import_that_is_not_part_of_wasi_is_named() {
     }
 }
 
+#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
 #[test]
 fn code_that_does_not_validate_is_refused_by_every_engine() {
     for message in

@@ -49,6 +49,10 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
         GuestKind::Package => (capability.packages, "packages"),
     };
     found.unless(kind, name, || format!("cannot run {name}"));
+    if !kind.is_supported() {
+        // What else such a guest needs follows from its kind.
+        return found.0;
+    }
     match guest.wasi() {
         WasiVersion::None => {}
         WasiVersion::Unstable => found.unless(capability.unstable, "unstable", || {

@@ -438,9 +438,6 @@ static void operation(char *text) {
         a = place();
         put_error(__wasi_path_filestat_set_times(a.fd, __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, a.path, 0,
                                                  number(), __WASI_FSTFLAGS_MTIM));
-    } else if (!strcmp(op, "clock")) {
-        __wasi_timestamp_t time;
-        put_error(__wasi_clock_time_get((__wasi_clockid_t)number(), 1, &time));
     } else if (!strcmp(op, "hammer")) {
         op_hammer();
     } else {

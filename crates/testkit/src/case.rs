@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Network,
-    Program, Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
+    Place, Program, Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
 };
 
+use crate::known_differences;
 use crate::tree::Tree;
 
 /// What a rule of the suite is given: an engine to try it on.
@@ -51,8 +52,9 @@ impl Case {
         Some(self.ran(program.run(config)))
     }
 
-    /// Like [`Case::run`], for what an engine may refuse itself although it can do the like: a value
-    /// its command line cannot carry, two requests that exclude each other. `None` then as well.
+    /// Like [`Case::run`], for what an executable may refuse itself although it can do the like: a
+    /// value its command line cannot carry, two requests that exclude each other, a start section.
+    /// `None` then as well. An engine in this process has no such excuse.
     pub fn run_or_refused(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
         if self.refuses(guest, config) {
             return None;
@@ -60,13 +62,22 @@ impl Case {
         let before = self.tree();
         let ran = Program::compile(self.engine.clone(), guest, config)
             .and_then(|program| program.run(config));
-        match ran {
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                self.assert_refusal(&error);
-                assert_eq!(self.tree(), before, "a refused guest left something behind");
-                None
+        if !self.refused_itself(&ran) {
+            return Some(self.ran(ran));
+        }
+        assert_eq!(self.tree(), before, "a refused guest left something behind");
+        None
+    }
+
+    /// Whether this is a refusal of the engine's own, which only an executable may have.
+    pub fn refused_itself<T>(&self, result: &Result<T, Error>) -> bool {
+        let executable = matches!(self.engine.info().place, Place::Executable(_));
+        match result {
+            Err(error) if executable && error.kind() == ErrorKind::Unsupported => {
+                self.assert_refusal(error);
+                true
             }
-            ran => Some(self.ran(ran)),
+            _ => false,
         }
     }
 
@@ -227,6 +238,11 @@ impl Case {
             .unwrap_or_else(|| panic!("no capability is called {what:?}"))
             .1
             .is_supported()
+    }
+
+    /// Whether the engine is known to differ here, for a reason.
+    pub(crate) fn known(&self, part: &str, expected: &str, seen: &str) -> bool {
+        known_differences::is_known(self.name(), part, expected, seen)
     }
 
     // ---- a directory of the trial's own --------------------------------------------------------

@@ -97,6 +97,7 @@ fn strings(which: &str) -> String {
     format!(
         r#"(func (export "_start")
             (call $check (call ${which}_sizes_get (i32.const 32) (i32.const 36)))
+            (if (i32.eqz (i32.load (i32.const 32))) (then (return)))
             (call $check (call ${which}_get (i32.const 0x100000) (i32.const 0x200000)))
             (call $print (i32.const 0x200000) (i32.load (i32.const 36))))"#
     )

@@ -32,7 +32,7 @@ mod case;
 mod compiler;
 pub mod differential;
 pub mod guests;
-mod known_differences;
+pub mod known_differences;
 pub mod matrix;
 mod null;
 pub mod programs;

@@ -10,7 +10,7 @@ use std::{env, fs};
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmrun::Engines;
 use wasmrun_core::Engine;
-use wasmrun_testkit::{Named, matrix, trials};
+use wasmrun_testkit::{Named, known_differences, matrix, trials};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -28,7 +28,17 @@ fn main() -> ExitCode {
             documented(&here)
         }));
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let whole = conclusion.num_passed > 0
+        && conclusion.num_filtered_out + conclusion.num_failed + conclusion.num_ignored == 0;
+    let unneeded = known_differences::unneeded();
+    if whole && !unneeded.is_empty() {
+        for (engine, why) in unneeded {
+            eprintln!("no longer a difference of {engine}, take it out of the list: {why}");
+        }
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }
 
 fn documented(engines: &[Arc<dyn Engine>]) -> Result<(), Failed> {

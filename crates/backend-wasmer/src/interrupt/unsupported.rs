@@ -2,15 +2,23 @@
 //! safely.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use wasmer::Store;
 use wasmrun_core::{Control, Error, ErrorKind, Result};
+
+use crate::checkpoints::Flag;
 
 pub(crate) const SUPPORTED: bool = false;
 
 pub(crate) struct Interruption;
 
-pub(crate) fn prepare(_: &mut Store, _: &Control, _: Range<usize>) -> Result<Interruption> {
+pub(crate) fn prepare(
+    _: &mut Store,
+    _: &Control,
+    _: Range<usize>,
+    _: Arc<Flag>,
+) -> Result<Interruption> {
     Err(Error::new(
         ErrorKind::Unsupported,
         "cannot interrupt a guest on this platform",

@@ -67,8 +67,11 @@ fn inherited(stream: impl Inherit) -> Result<File> {
     #[cfg(windows)]
     let stream = stream.as_handle().try_clone_to_owned();
     stream.map(File::from).map_err(|source| {
-        Error::new(ErrorKind::Io, "cannot share a standard stream with the guest")
-            .with_source(source)
+        Error::new(
+            ErrorKind::Io,
+            "cannot share a standard stream with the guest",
+        )
+        .with_source(source)
     })
 }
 

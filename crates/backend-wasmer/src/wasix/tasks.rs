@@ -27,7 +27,10 @@ impl VirtualTaskManager for OneThread {
         self.0.sleep_now(time)
     }
 
-    fn task_shared(&self, task: Box<dyn FnOnce() -> Boxed<()> + Send>) -> Result<(), WasiThreadError> {
+    fn task_shared(
+        &self,
+        task: Box<dyn FnOnce() -> Boxed<()> + Send>,
+    ) -> Result<(), WasiThreadError> {
         self.0.task_shared(task)
     }
 

@@ -61,10 +61,9 @@ fn cannot_read(name: &str, error: io::Error) -> Error {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             Error::new(ErrorKind::GuestNotFound, format!("no such file: {name}"))
         }
-        _ => Error::new(ErrorKind::Io, format!("cannot read {name}")),
+        _ => Error::new(ErrorKind::Io, format!("cannot read {name}")).with_source(error),
     }
     .with_operation("open guest")
-    .with_source(error)
 }
 
 /// A large file that is no program at all should hear that, not how large it is.

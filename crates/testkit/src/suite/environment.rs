@@ -212,7 +212,9 @@ fn argv0_is_the_file_name(case: &Case) {
         (in_text, "text.wat"),
     ] {
         if let Some(args) = strings(case, &guest, &captured().arg("x")) {
-            assert_eq!(args, [name, "x"]);
+            assert_eq!(args[1..], ["x"]);
+            let right = args[0] == name || case.known("argv[0]", name, &args[0]);
+            assert!(right, "{:?}, expected {name:?}", args[0]);
         }
     }
 }

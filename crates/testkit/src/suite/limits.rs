@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    Access, ErrorKind, Guest, Limits, Outcome, RunConfig, Stdin, Stdout, Trap, TrapKind,
+    Access, ErrorKind, Guest, Limits, Outcome, Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
 };
 
 use crate::case::{Case, captured, stdout};
@@ -107,13 +107,13 @@ fn memory_that_starts_out_too_large_ends_the_guest_before_its_start(case: &Case)
     );
     for limit in [0, 1, 99 * PAGE, 100 * PAGE - 1] {
         let config = limited(|limits| limits.memory = Some(limit));
-        if let Some(report) = case.run(&guest, &config) {
+        if let Some(report) = case.run_or_refused(&guest, &config) {
             assert_eq!(report.outcome, Outcome::OutOfMemory, "limit {limit}");
             assert_eq!(stdout(&report), "");
         }
     }
     let config = limited(|limits| limits.memory = Some(100 * PAGE));
-    if let Some(report) = case.run(&guest, &config) {
+    if let Some(report) = case.run_or_refused(&guest, &config) {
         assert_eq!(report.outcome, Outcome::Exited(0));
     }
 }
@@ -233,7 +233,8 @@ fn fuel_ends_a_loop_of_host_calls(case: &Case) {
 }
 
 fn fuel_ends_a_start_section(case: &Case) {
-    if let Some(report) = case.run(&Endless::Loop.at_instantiation(), &fuel(1_000_000)) {
+    let guest = Endless::Loop.at_instantiation();
+    if let Some(report) = case.run_or_refused(&guest, &fuel(1_000_000)) {
         assert_eq!(report.outcome, Outcome::OutOfFuel);
     }
 }
@@ -285,7 +286,7 @@ fn ended(
     case: &Case,
     guest: &Guest,
     config: &RunConfig,
-    end: impl FnOnce(&wasmrun_core::Run),
+    end: impl FnOnce(&Run),
 ) -> Option<Outcome> {
     let mut run = case.start(guest, config)?;
     // Kept open for as long as the guest runs.
@@ -308,7 +309,7 @@ fn time_ends_whatever_the_guest_does(case: &Case) {
 fn time_ends_a_start_section(case: &Case) {
     for endless in [Endless::Loop, Endless::HostCalls, Endless::Sleep] {
         let config = limited(|limits| limits.timeout = Some(SOON));
-        if let Some(report) = case.run(&endless.at_instantiation(), &config) {
+        if let Some(report) = case.run_or_refused(&endless.at_instantiation(), &config) {
             assert_eq!(report.outcome, Outcome::TimedOut, "{endless:?}");
             assert_eq!(stdout(&report), "ready\n");
         }
@@ -427,12 +428,10 @@ fn a_kill_of_a_guest_that_has_ended_changes_nothing(case: &Case) {
 
 fn a_kill_at_once_is_a_kill(case: &Case) {
     for endless in [Endless::Loop, Endless::Sleep] {
-        for guest in [endless.guest(), endless.at_instantiation()] {
-            let config = quiet(endless).killable(true);
-            let kill = |run: &wasmrun_core::Run| run.kill().expect("it was started killable");
-            if let Some(outcome) = ended(case, &guest, &config, kill) {
-                assert_eq!(outcome, Outcome::Killed, "{endless:?}");
-            }
+        let config = quiet(endless).killable(true);
+        let kill = |run: &Run| run.kill().expect("it was started killable");
+        if let Some(outcome) = ended(case, &endless.guest(), &config, kill) {
+            assert_eq!(outcome, Outcome::Killed, "{endless:?}");
         }
     }
 }
