@@ -12,7 +12,7 @@ use wasmrun_core::{
     Result, Stats, Task,
 };
 
-use crate::adapters::{Adapter, Job, Verdict};
+use crate::adapters::{Adapter, Job, Verdict, lost_exit_code};
 use crate::program_file::ProgramFile;
 use crate::scratch::Scratch;
 use crate::spawn::{Ended, Launch, Status, Streams, execute};
@@ -106,6 +106,7 @@ impl Code for SubprocessCode {
             executable: path.clone(),
             args: invocation.args,
             directory: invocation.directory,
+            passes_large_exit_codes: adapter.passes_large_exit_codes(),
         };
         let streams = Streams {
             stdin,
@@ -157,6 +158,7 @@ fn outcome(
     }
     let code = match status {
         Status::Code(code) => code,
+        Status::LargeCode => return Err(lost_exit_code("0 to 255")),
         // Its reader is gone, and it takes that as native programs do: a quiet end.
         Status::Signal(SIGPIPE) => return Ok(Outcome::Exited(128 + SIGPIPE)),
         Status::Signal(signal) => {

@@ -23,6 +23,8 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<OsString>,
     /// Its working directory; the root where `None`, so that it depends on nothing of ours.
     pub(crate) directory: Option<PathBuf>,
+    /// It hands the guest's exit code on as it is, however large.
+    pub(crate) passes_large_exit_codes: bool,
 }
 
 /// Its streams.
@@ -47,6 +49,8 @@ pub(crate) struct Ended {
 pub(crate) enum Status {
     /// With an exit code.
     Code(i32),
+    /// With an exit code of more than eight bits, which are all that arrive.
+    LargeCode,
     /// By a signal.
     Signal(i32),
 }

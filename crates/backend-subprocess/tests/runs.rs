@@ -86,8 +86,10 @@ fn argv0_is_the_file_name_or_what_the_caller_sets(engine: SubprocessEngine) {
     let argv0 = text(&report.stdout.bytes).split('\0').next();
     assert_eq!(argv0, Some("-odd ü name.wasm"));
 
-    let config = captured().argv0("--other.wasm").arg("x");
-    assert_eq!(strings(&engine, &config).0, ["--other.wasm", "x"]);
+    if engine.capability().argv0.is_supported() {
+        let config = captured().argv0("--other").arg("x");
+        assert_eq!(strings(&engine, &config).0, ["--other", "x"]);
+    }
 }
 
 fn the_environment_is_what_the_caller_gives_and_nothing_else(engine: SubprocessEngine) {
@@ -178,8 +180,10 @@ fn an_exit_code_arrives_whole_or_not_at_all(engine: SubprocessEngine) {
             Ok(report) if whole || (0..126).contains(&code) => {
                 assert_eq!(report.outcome, Outcome::Exited(code));
             }
-            // Eight bits are what there is.
-            Ok(report) => assert_eq!(report.outcome, Outcome::Exited(code & 0xff), "{code}"),
+            Ok(report) if (0..256).contains(&code) => {
+                assert_eq!(report.outcome, Outcome::Exited(code));
+            }
+            Ok(report) => panic!("{code} was told as {}", report.outcome),
             Err(error) => {
                 assert!(!whole && !(0..126).contains(&code), "{code}: {error:?}");
                 assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");

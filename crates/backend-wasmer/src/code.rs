@@ -10,7 +10,7 @@ use wasmer::sys::{
 };
 use wasmer::{
     CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
-    RuntimeError, Store, WasmError,
+    RuntimeError, Store, TypedFunction, WasmError,
 };
 use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
@@ -28,17 +28,18 @@ use crate::wasi::{Bind, Host, binding};
 use crate::{start, traps};
 
 /// What a guest may export to be called before its entry.
-const INITIALIZE: &str = "_initialize";
+pub(crate) const INITIALIZE: &str = "_initialize";
 
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
 
 /// A compiled module with everything planned that does not differ between runs.
 pub(crate) struct ModuleCode {
+    /// Goes before the engine, which holds its code.
+    module: Module,
     /// wasmer's engines keep all code they ever compiled, so each module has one of its own.
     engine: Engine,
     base: BaseTunables,
-    module: Module,
     imports: Vec<Bind>,
     tables: Vec<TableDecl>,
     /// Exports to call before the entry.
@@ -51,22 +52,14 @@ pub(crate) struct ModuleCode {
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         let imports = guest.imports().iter().map(bound).collect::<Result<_>>()?;
+        let exported = start::exported(guest)?;
         let mut before = Vec::new();
-        let rewritten;
-        let wasm = if guest.start_section() {
-            let taken = |name: &str| guest.exports().iter().any(|export| export.name == name);
-            let (module, name) = start::exported(guest.bytes(), taken).map_err(|source| {
-                Error::new(
-                    ErrorKind::Invalid,
-                    "the guest's start section cannot be read",
-                )
-                .with_source(source)
-            })?;
-            before.push(name);
-            rewritten = module;
-            rewritten.as_slice()
-        } else {
-            guest.bytes()
+        let wasm = match &exported {
+            None => guest.bytes(),
+            Some((module, start)) => {
+                before.push(start.clone());
+                module
+            }
         };
         if guest.has_entry(INITIALIZE) {
             before.push(INITIALIZE.into());
@@ -78,8 +71,8 @@ impl ModuleCode {
             interruptible: options.interruptible.then(|| extent(&module)),
             metered: options.fuel,
             tables: guest.tables().to_vec(),
-            engine,
             module,
+            engine,
             imports,
             before,
         })
@@ -271,22 +264,29 @@ impl ModuleCode {
         let entry = entry.unwrap_or(Guest::DEFAULT_ENTRY);
         let before = self.before.iter().map(String::as_str);
         for name in before.filter(|name| *name != entry).chain([entry]) {
-            let function = instance
-                .exports
-                .get_typed_function::<(), ()>(store, name)
-                .map_err(|source| {
-                    Error::new(
-                        ErrorKind::Engine,
-                        format!("lost the guest's function {}", shown(name)),
-                    )
-                    .with_source(source)
-                })?;
+            let function = entry_function(store, instance, name)?;
             if let Err(error) = function.call(store) {
                 return Ok(Err(error));
             }
         }
         Ok(Ok(()))
     }
+}
+
+/// A function to call without arguments; core has seen that it is there.
+pub(crate) fn entry_function(
+    store: &Store,
+    instance: &Instance,
+    name: &str,
+) -> Result<TypedFunction<(), ()>> {
+    let function = instance.exports.get_typed_function(store, name);
+    function.map_err(|source| {
+        Error::new(
+            ErrorKind::Engine,
+            format!("lost the guest's function {}", shown(name)),
+        )
+        .with_source(source)
+    })
 }
 
 /// `provider` is what the guest's imports come from.

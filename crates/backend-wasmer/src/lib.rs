@@ -4,6 +4,19 @@
 //! cannot tell wasmer from wasmtime; with the feature `wasix`, modules that import WASIX run too,
 //! through wasmer-wasix, as far as it can keep what it is asked.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use wasmrun_backend_wasmer::WasmerEngine;
+//! use wasmrun_core::{Guest, Outcome, Program, RunConfig};
+//!
+//! let guest = Guest::from_bytes("app.wat", r#"(module (func (export "_start")))"#)?;
+//! let config = RunConfig::new();
+//! let program = Program::compile(Arc::new(WasmerEngine::new()?), &guest, &config)?;
+//! assert_eq!(program.run(&config)?.outcome, Outcome::Exited(0));
+//! # Ok::<(), wasmrun_core::Error>(())
+//! ```
+//!
 //! | asked for | how it is kept |
 //! |---|---|
 //! | memory, table elements | counted where wasmer makes and grows them |

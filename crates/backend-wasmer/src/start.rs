@@ -5,29 +5,39 @@
 //! never ends would do so before fuel is counted. So it becomes an export, which is called first.
 
 use wasmer::sys::wasmparser::{BinaryReader, BinaryReaderError};
+use wasmrun_core::{Error, ErrorKind, Guest, Result};
 
 const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 const HEADER: usize = 8;
 
-/// The module without its start section, and the name under which it exports the function
-/// instead. `taken` tells which names it exports already.
-pub(crate) fn exported(
-    wasm: &[u8],
-    taken: impl Fn(&str) -> bool,
-) -> Result<(Vec<u8>, String), BinaryReaderError> {
+/// The guest's module without its start section, and the name under which it exports the function
+/// instead; `None` if it has no such section.
+pub(crate) fn exported(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
     let mut name = String::from("wasmrun:start");
-    while taken(&name) {
+    while guest.exports().iter().any(|export| export.name == name) {
         name.push('\'');
     }
-    let start = start_function(wasm)?;
+    match with_export_for_start(guest.bytes(), &name) {
+        Ok(module) => Ok(module.map(|module| (module, name))),
+        Err(source) => Err(
+            Error::new(ErrorKind::Invalid, "the guest's sections cannot be read")
+                .with_source(source),
+        ),
+    }
+}
+
+fn with_export_for_start(wasm: &[u8], name: &str) -> Result<Option<Vec<u8>>, BinaryReaderError> {
+    let Some(start) = start_function(wasm)? else {
+        return Ok(None);
+    };
     let mut module = wasm[..HEADER].to_vec();
     for section in sections(wasm) {
         let section = section?;
         match section.id {
             START_SECTION => {}
             EXPORT_SECTION => {
-                let contents = with_export(section.contents, &name, start)?;
+                let contents = with_export(section.contents, name, start)?;
                 module.push(EXPORT_SECTION);
                 write_leb(&mut module, contents.len());
                 module.extend(contents);
@@ -35,18 +45,19 @@ pub(crate) fn exported(
             _ => module.extend(section.whole),
         }
     }
-    Ok((module, name))
+    Ok(Some(module))
 }
 
-fn start_function(wasm: &[u8]) -> Result<u32, BinaryReaderError> {
+fn start_function(wasm: &[u8]) -> Result<Option<u32>, BinaryReaderError> {
     for section in sections(wasm) {
         let section = section?;
         if section.id == START_SECTION {
-            return BinaryReader::new(section.contents, 0).read_var_u32();
+            return BinaryReader::new(section.contents, 0)
+                .read_var_u32()
+                .map(Some);
         }
     }
-    // Asked only of modules that have one.
-    Ok(0)
+    Ok(None)
 }
 
 fn with_export(exports: &[u8], name: &str, function: u32) -> Result<Vec<u8>, BinaryReaderError> {

@@ -8,43 +8,55 @@
 mod stdio;
 mod tasks;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
-use wasmer::{Module, Store};
+use wasmer::{Instance, InstantiationError, Module, RuntimeError, Store};
 use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
-use wasmer_wasix::{
-    WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError,
-};
+use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
 use wasmrun_core::{
     Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Random,
     Result, Stats, Task,
 };
 
-use crate::code::{self, not_compiled, not_instantiated};
-use crate::traps;
+use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
+use crate::{start, traps};
 use stdio::Stream;
 use tasks::OneThread;
 
 /// A compiled WASIX module.
 pub(crate) struct WasixCode {
     module: Module,
+    /// The export to call before the entry.
+    start: Option<String>,
     runtime: Arc<PluggableRuntime>,
 }
 
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse_options(options)?;
+        let (wasm, start) = match start::exported(guest)? {
+            None => (Cow::Borrowed(guest.bytes()), None),
+            // wasmer-wasix calls the one before we could call the other.
+            Some(_) if guest.has_entry(INITIALIZE) => {
+                return Err(refused(
+                    "cannot run a guest that uses WASIX with both a start section and _initialize",
+                ));
+            }
+            Some((module, start)) => (Cow::Owned(module), Some(start)),
+        };
         let engine = code::engine(options);
-        let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
+        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         let reactor = reactor()?;
         let _context = reactor.enter();
         let mut runtime = PluggableRuntime::new(Arc::new(OneThread::new(reactor.handle())));
         runtime.set_engine(engine);
         Ok(WasixCode {
             module,
+            start,
             runtime: Arc::new(runtime),
         })
     }
@@ -139,19 +151,28 @@ impl Code for WasixCode {
         };
         let started = Instant::now();
         stats.instantiate = Some(started - began);
-        let entry = instance
-            .exports
-            .get_typed_function::<(), ()>(&store, Guest::DEFAULT_ENTRY)
-            .map_err(|source| {
-                Error::new(ErrorKind::Engine, "lost the guest's _start").with_source(source)
-            })?;
-        let outcome = match entry.call(&mut store) {
-            Ok(()) => Outcome::Exited(0),
-            Err(error) => ended(error.into())?,
-        };
+        let outcome = self.call(&mut store, &instance)?;
         stats.run = Some(started.elapsed());
         close(&environment, &mut store, &outcome);
         Ok(Ran { outcome, stats })
+    }
+}
+
+impl WasixCode {
+    /// Calls the start function, if there is one, and the entry.
+    fn call(&self, store: &mut Store, instance: &Instance) -> Result<Outcome> {
+        for name in self
+            .start
+            .as_deref()
+            .into_iter()
+            .chain([Guest::DEFAULT_ENTRY])
+        {
+            let function = code::entry_function(store, instance, name)?;
+            if let Err(error) = function.call(store) {
+                return ended(error.into());
+            }
+        }
+        Ok(Outcome::Exited(0))
     }
 }
 
@@ -177,13 +198,22 @@ fn ended(error: WasiRuntimeError) -> Result<Outcome> {
             Some(WasiError::ThreadExit) => Outcome::Exited(0),
             _ => traps::outcome(error),
         }),
-        WasiRuntimeError::Thread(WasiThreadError::InstanceCreateFailed(error)) => {
-            Err(not_instantiated(*error, "wasmer's WASIX"))
+        WasiRuntimeError::Thread(WasiThreadError::InstanceCreateFailed(error)) => match *error {
+            InstantiationError::Start(error) => ended(error.into()),
+            error => Err(not_instantiated(error, "wasmer's WASIX")),
+        },
+        WasiRuntimeError::Thread(WasiThreadError::InitFailed(error)) => {
+            match error.downcast_ref::<RuntimeError>() {
+                Some(error) => ended(error.clone().into()),
+                None => Err(not_started(WasiThreadError::InitFailed(error))),
+            }
         }
-        error => Err(
-            Error::new(ErrorKind::Engine, "cannot start the guest with WASIX").with_source(error),
-        ),
+        error => Err(not_started(error)),
     }
+}
+
+fn not_started(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Engine, "cannot start the guest with WASIX").with_source(source)
 }
 
 /// Closes what the guest left open.

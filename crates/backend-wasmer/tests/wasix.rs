@@ -115,6 +115,35 @@ mod built_in {
     }
 
     #[test]
+    fn what_runs_before_the_entry_may_end_the_guest() {
+        for (early, expected) in [
+            ("(call $exit (i32.const 4))", Outcome::Exited(4)),
+            (
+                "unreachable",
+                Outcome::Trapped(Trap::new(TrapKind::Unreachable, "")),
+            ),
+        ] {
+            for field in [r#"(export "_initialize" (func $early))"#, "(start $early)"] {
+                let guest = format!(
+                    r#"(module (import "wasix_32v1" "proc_exit2" (func $exit (param i32)))
+                    (memory (export "memory") 1) (func $early {early}) {field}
+                    (func (export "_start")))"#
+                );
+                assert_eq!(run(&guest, &RunConfig::new()).outcome, expected, "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_start_section_together_with_initialize_is_refused() {
+        let guest = r#"(module (import "wasix_32v1" "proc_exit2" (func (param i32)))
+            (memory (export "memory") 1) (func $early) (start $early)
+            (export "_initialize" (func $early)) (func (export "_start")))"#;
+        let error = compile(guest, &RunConfig::new()).expect_err("refused");
+        assert!(error.to_string().contains("_initialize"), "{error}");
+    }
+
+    #[test]
     fn a_thread_cannot_be_started() {
         let guest = r#"(module
             (import "wasix_32v1" "thread_spawn_v2" (func $spawn (param i32 i32) (result i32)))

@@ -442,11 +442,21 @@ fn an_interrupt_that_meets_the_end_of_a_guest_does_no_harm() {
                 (i64.sub (i64.load (i32.const 8)) (i64.load (i32.const 0)))
                 (i64.const 1000000))))";
     let config = within(1);
-    let programs: Vec<_> = ["unreachable", "(throw $tag)", "(call $exit (i32.const 1))", ""]
-        .iter()
-        .map(|end| compile(&command(fields, &format!("{until_deadline} {end}")), &config))
-        .collect::<Result<_>>()
-        .expect("they compile");
+    let programs: Vec<_> = [
+        "unreachable",
+        "(throw $tag)",
+        "(call $exit (i32.const 1))",
+        "",
+    ]
+    .iter()
+    .map(|end| {
+        compile(
+            &command(fields, &format!("{until_deadline} {end}")),
+            &config,
+        )
+    })
+    .collect::<Result<_>>()
+    .expect("they compile");
     thread::scope(|scope| {
         for program in &programs {
             scope.spawn(|| {

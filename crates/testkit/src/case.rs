@@ -106,7 +106,7 @@ impl Case {
     pub fn refuses(&self, guest: &Guest, config: &RunConfig) -> bool {
         let lacking = self.lacking(guest, config);
         if !lacking.is_empty() {
-            self.assert_refused(&lacking, guest, config);
+            self.assert_refused(&[], guest, config);
         }
         !lacking.is_empty()
     }
@@ -122,14 +122,16 @@ impl Case {
         report
     }
 
-    /// Asserts that the guest is refused for `what` (a field of [`Capability`], `imports`, `entry` …),
-    /// by an error of one line that names the engine, and that nothing happened.
-    pub fn assert_refused(&self, what: &[&str], guest: &Guest, config: &RunConfig) {
+    /// Asserts that the guest is refused for `what` (`imports`, `entry` …) or for what the engine
+    /// lacks, by an error of one line that names the engine, and that nothing happened.
+    pub fn assert_refused(&self, what: &[&'static str], guest: &Guest, config: &RunConfig) {
         let refusals = check::refusals(&self.capability, guest, config);
+        let mut allowed = self.lacking(guest, config);
+        allowed.extend(what);
         for refusal in &refusals {
             assert!(
-                what.contains(&refusal.what),
-                "refused for {:?}: {refusal}; expected: {what:?}",
+                allowed.contains(&refusal.what),
+                "refused for {:?}: {refusal}; expected: {allowed:?}",
                 refusal.what
             );
         }
@@ -140,7 +142,7 @@ impl Case {
         let at_start = unasked.ok().map(|program| program.start(config).err());
         for error in [Some(at_compile), at_start].into_iter().flatten() {
             let Some(error) = error else {
-                panic!("{} lacks {what:?} and did not refuse", self.name());
+                panic!("{} lacks {allowed:?} and did not refuse", self.name());
             };
             self.assert_refusal(&error);
             assert!(

@@ -33,10 +33,12 @@ pub fn wasi(fields: &str) -> Guest {
 
 /// A preview1 guest with a memory of its own.
 pub fn with_memory(memory: &str, fields: &str) -> Guest {
-    text(
-        "guest.wasm",
-        &format!("(module {PRELUDE} {memory} {fields})"),
-    )
+    text("guest.wasm", &source(memory, fields))
+}
+
+/// The text of a preview1 guest.
+pub fn source(memory: &str, fields: &str) -> String {
+    format!("(module {PRELUDE} {memory} {fields})")
 }
 
 /// A guest for preview1's predecessor.
@@ -82,12 +84,12 @@ pub fn exit(code: i32) -> Guest {
     ))
 }
 
-/// Writes its arguments to standard output, a NUL byte after each.
+/// Writes its arguments to standard output, a NUL byte after each, and a full stop.
 pub fn args() -> Guest {
     with_memory(r#"(memory (export "memory") 64)"#, &strings("args"))
 }
 
-/// Writes its environment to standard output, a NUL byte after each.
+/// Writes its environment to standard output, a NUL byte after each, and a full stop.
 pub fn environ() -> Guest {
     with_memory(r#"(memory (export "memory") 64)"#, &strings("environ"))
 }
@@ -97,9 +99,11 @@ fn strings(which: &str) -> String {
     format!(
         r#"(func (export "_start")
             (call $check (call ${which}_sizes_get (i32.const 32) (i32.const 36)))
-            (if (i32.eqz (i32.load (i32.const 32))) (then (return)))
-            (call $check (call ${which}_get (i32.const 0x100000) (i32.const 0x200000)))
-            (call $print (i32.const 0x200000) (i32.load (i32.const 36))))"#
+            (if (i32.load (i32.const 32))
+                (then
+                    (call $check (call ${which}_get (i32.const 0x100000) (i32.const 0x200000)))
+                    (call $print (i32.const 0x200000) (i32.load (i32.const 36)))))
+            (call $put (i32.const 0x2e)))"#
     )
 }
 
@@ -202,14 +206,16 @@ impl Endless {
 /// two gigabytes, so that it is the rule that fails and not the machine.
 pub const FAR_TOO_DEEP: u64 = 20_000_000;
 
-/// Calls itself a number of times, with nothing that could be done in a loop, and returns.
+/// Calls itself a number of times, with nothing that could be done in a loop, and exits
+/// with 7.
 pub fn recursion(depth: u64) -> Guest {
-    plain(&format!(
+    wasi(&format!(
         r#"(func $down (param i64) (result i64)
             (if (i64.eqz (local.get 0)) (then (return (i64.const 0))))
             (i64.add (i64.const 1) (call $down (i64.sub (local.get 0) (i64.const 1)))))
         (func (export "_start")
-            (if (i64.ne (call $down (i64.const {depth})) (i64.const {depth})) (then unreachable)))"#
+            (if (i64.ne (call $down (i64.const {depth})) (i64.const {depth})) (then unreachable))
+            (call $proc_exit (i32.const 7)))"#
     ))
 }
 

@@ -95,7 +95,13 @@ impl Code for NullCode {
 
 fn everything() -> Capability {
     Capability {
-        proposals: Proposals::WASM3,
+        proposals: Proposals::WASM3
+            | Proposals::THREADS
+            | Proposals::LEGACY_EXCEPTIONS
+            | Proposals::STACK_SWITCHING
+            | Proposals::WIDE_ARITHMETIC
+            | Proposals::CUSTOM_PAGE_SIZES
+            | Proposals::COMPONENT_MODEL,
         modules: Support::Native,
         components: Support::Native,
         packages: Support::Native,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use wasmrun_core::{Access, Preopen, Result};
+use wasmrun_core::{Preopen, Result};
 
 use super::{unsupported, utf8};
 
@@ -21,12 +21,12 @@ pub(super) fn directories(
     args: &mut Vec<OsString>,
     option: &str,
     preopens: &[Preopen],
-    write: impl Fn(&str, &str, Access) -> String,
+    write: impl Fn(&str, &str) -> String,
     read: impl Fn(&str) -> (&str, &str),
 ) -> Result<()> {
     for preopen in preopens {
         let host = utf8(&preopen.host)?;
-        let text = write(host, &preopen.guest, preopen.access);
+        let text = write(host, &preopen.guest);
         if read(&text) != (host, &preopen.guest) {
             return Err(unsupported(format!(
                 "cannot be told to map {host} to {}: colons separate paths on its command line",

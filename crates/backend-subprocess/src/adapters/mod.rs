@@ -16,7 +16,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun_core::guest::ExportKind;
-use wasmrun_core::{Capability, Error, ErrorKind, Guest, Outcome, Result, Support, Task};
+use wasmrun_core::{
+    Capability, Error, ErrorKind, Guest, Outcome, Result, Support, Task, WasiVersion,
+};
 
 use crate::scratch::Scratch;
 use crate::stderr::Marker;
@@ -56,6 +58,12 @@ pub(crate) trait Adapter: Send + Sync {
 
     /// What that version can do.
     fn capability(&self, version: &Version) -> Capability;
+
+    /// Whether it hands a guest's exit code to the operating system whatever it is. Those that do
+    /// not tell of large codes themselves.
+    fn passes_large_exit_codes(&self) -> bool {
+        false
+    }
 
     /// Refuses guests that the runtime would run, but not as they are meant.
     fn accept(&self, _guest: &Guest) -> Result<()> {
@@ -149,6 +157,23 @@ pub(crate) fn common_capability() -> Capability {
 
 pub(crate) fn unsupported(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, message)
+}
+
+/// The guest's exit code is not one of those that arrive.
+pub(crate) fn lost_exit_code(arriving: &str) -> Error {
+    unsupported(format!(
+        "the guest exited with a code that is not one of {arriving}, and this runtime passes on no other"
+    ))
+}
+
+/// For runtimes that know no WASI yet when an instance is made.
+fn refuse_start_with_wasi(guest: &Guest) -> Result<()> {
+    if guest.start_section() && guest.wasi() != WasiVersion::None {
+        return Err(unsupported(
+            "has no WASI yet when a start section runs, and the guest has one",
+        ));
+    }
+    Ok(())
 }
 
 fn exports_function(guest: &Guest, name: &str) -> bool {

@@ -4,11 +4,11 @@
 
 use serde_json::{Value, json};
 use wasmrun_core::{
-    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind, WasiVersion,
+    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
 };
 
 use super::traps::{self, trapped};
-use super::{Adapter, Invocation, Job, Verdict, common_capability, unsupported, utf8};
+use super::{Adapter, Invocation, Job, Verdict, common_capability, refuse_start_with_wasi, utf8};
 use crate::version::Version;
 
 pub(super) struct Node;
@@ -55,12 +55,7 @@ impl Adapter for Node {
     }
 
     fn accept(&self, guest: &Guest) -> Result<()> {
-        if guest.start_section() && guest.wasi() != WasiVersion::None {
-            return Err(unsupported(
-                "has no WASI yet when the guest's start function runs, and the guest has one",
-            ));
-        }
-        Ok(())
+        refuse_start_with_wasi(guest)
     }
 
     fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {

@@ -3,12 +3,11 @@
 //! Its diagnostics would go to standard output, where the guest's own output goes, so they are
 //! switched off. What is left is the exit code: 134 for every trap, and 1 for a guest it cannot
 //! start, which a guest's own 1 looks like. `argv[0]` is the file's name with its extension made
-//! `.wasm`.
-
-use std::path::Path;
+//! `.wasm`. Its read-only directories let the files of a directory in them be removed, so it gets
+//! none.
 
 use wasmrun_core::{
-    Access, Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
+    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
 };
 
 use super::traps::trapped;
@@ -21,6 +20,8 @@ use crate::version::Version;
 pub(super) struct WasmEdge;
 
 const PAGE: u64 = 64 << 10;
+/// The largest number it reads: more than any memory has.
+const MOST_PAGES: u64 = i32::MAX as u64;
 
 impl Adapter for WasmEdge {
     fn name(&self) -> &'static str {
@@ -46,19 +47,26 @@ impl Adapter for WasmEdge {
     }
 
     fn capability(&self, _version: &Version) -> Capability {
-        use Support::{Emulated, Native};
+        use Support::Native;
         Capability {
             proposals: Proposals::WASM3 | Proposals::THREADS,
-            argv0: Emulated,
             preopens: Native,
             mapped_preopens: Native,
-            read_only_preopens: Native,
             memory: Native,
             ..common_capability()
         }
     }
 
+    fn passes_large_exit_codes(&self) -> bool {
+        true
+    }
+
     fn accept(&self, guest: &Guest) -> Result<()> {
+        if guest.start_section() {
+            return Err(unsupported(
+                "does not tell how a start section ended, and the guest has one",
+            ));
+        }
         refuse_initialize(guest)
     }
 
@@ -67,7 +75,8 @@ impl Adapter for WasmEdge {
         let mut args = vec!["--log-level=off".into()];
         if let Some(bytes) = task.limits.memory {
             refuse_several_memories(guest, task.limits.memory)?;
-            args.push(format!("--memory-page-limit={}", bytes / PAGE).into());
+            let pages = (bytes / PAGE).min(MOST_PAGES);
+            args.push(format!("--memory-page-limit={pages}").into());
         }
         if guest.proposals().contains(Proposals::THREADS) {
             args.push("--enable-threads".into());
@@ -77,22 +86,16 @@ impl Adapter for WasmEdge {
             &mut args,
             "--dir",
             &task.preopens,
-            |host, guest, access| match access {
-                Access::ReadOnly => format!("{guest}:{host}:readonly"),
-                Access::ReadWrite => format!("{guest}:{host}"),
-            },
+            |host, guest| format!("{guest}:{host}"),
             |text| {
-                let mut parts = text.splitn(3, ':');
+                let mut parts = text.split(':');
                 let guest = parts.next().unwrap_or("");
-                let host = parts.next().unwrap_or("");
-                match parts.next() {
-                    None | Some("readonly") => (host, guest),
-                    Some(_) => ("", ""),
-                }
+                (parts.next().unwrap_or(""), guest)
             },
         )?;
         args.push("--".into());
-        args.push(program(job)?.into());
+        // Whatever it is called, `argv[0]` ends in `.wasm`.
+        args.push(job.program_named(job.argv0())?.into());
         args.extend(job.args().iter().map(Into::into));
         Ok(Invocation {
             args,
@@ -114,27 +117,8 @@ impl Adapter for WasmEdge {
     }
 }
 
-fn program(job: &Job<'_>) -> Result<std::path::PathBuf> {
-    let name = job.argv0();
-    let kept = Path::new(name).extension().is_some_and(|end| end == "wasm");
-    // The file's own name is the default, which nobody asked for.
-    if !kept && name != job.guest.name() {
-        return Err(unsupported(format!(
-            "cannot make argv[0] {name:?}: it always ends in .wasm"
-        )));
-    }
-    job.program_named(name)
-}
-
 /// Why the guest may not have been started at all, where that can be told without its words.
 fn not_started(guest: &Guest) -> Option<Error> {
-    if let Err(invalid) = wasmparser::validate(guest.bytes()) {
-        return Some(Error::new(ErrorKind::Invalid, invalid.to_string()));
-    }
-    guest.start_section().then(|| {
-        Error::new(
-            ErrorKind::Engine,
-            "ended with 1, which is the guest's own exit code or a trap in its start function",
-        )
-    })
+    let invalid = wasmparser::validate(guest.bytes()).err()?;
+    Some(Error::new(ErrorKind::Invalid, invalid.to_string()))
 }

@@ -10,10 +10,9 @@ use wasmrun_core::{
 };
 
 use super::traps::{self, trapped};
-use super::wasmtime::lost_exit_code;
 use super::{
-    Adapter, Invocation, Job, Verdict, command_line, common_capability, refuse_initialize,
-    unsupported, utf8,
+    Adapter, Invocation, Job, Verdict, command_line, common_capability, lost_exit_code,
+    refuse_initialize, unsupported, utf8,
 };
 use crate::stderr::Marker;
 use crate::version::Version;
@@ -212,7 +211,12 @@ fn explain(words: &str) -> Result<Outcome> {
     };
     let cause = cause.strip_prefix("wasm `").unwrap_or(cause);
     if cause.starts_with("exit with invalid exit status") {
-        return Err(lost_exit_code().with_context("said", words));
+        return Err(lost_exit_code("0 to 125").with_context("said", words));
+    }
+    if let Some(code) = cause.strip_prefix("Exited with i32 exit status ")
+        && let Ok(code) = code.trim().parse()
+    {
+        return Ok(Outcome::Exited(code));
     }
     match traps::kind(traps::SPECIFICATION, cause) {
         Some(kind) => Ok(trapped(kind, words)),

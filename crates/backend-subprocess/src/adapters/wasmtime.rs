@@ -8,7 +8,7 @@ use wasmrun_core::{
 use super::traps::{self, trapped};
 use super::{
     Adapter, Invocation, Job, Verdict, command_line, common_capability, exports_function,
-    refuse_several_memories, unsupported,
+    lost_exit_code, refuse_several_memories, unsupported,
 };
 use crate::stderr::Marker;
 use crate::version::Version;
@@ -111,7 +111,7 @@ impl Adapter for Wasmtime {
             &mut args,
             "--dir",
             &task.preopens,
-            |host, guest, _| format!("{host}::{guest}"),
+            |host, guest| format!("{host}::{guest}"),
             |text| {
                 let mut parts = text.split("::");
                 (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
@@ -214,7 +214,7 @@ fn explain(words: &str) -> Result<Outcome> {
         return Ok(trapped(TrapKind::UncaughtException, words));
     }
     if cause.starts_with("exit with invalid exit status") {
-        return Err(lost_exit_code().with_context("said", words));
+        return Err(lost_exit_code("0 to 125").with_context("said", words));
     }
     if cause.starts_with("resource limit exceeded") || cause.contains("exceeds memory limits") {
         return Ok(Outcome::OutOfMemory);
@@ -223,13 +223,6 @@ fn explain(words: &str) -> Result<Outcome> {
         return Err(Error::new(ErrorKind::Unsupported, cause).with_context("said", words));
     }
     Ok(trapped(TrapKind::HostFunction, words))
-}
-
-/// wasmtime and wasmi pass on the codes that leave 126 and above to the shell.
-pub(super) fn lost_exit_code() -> Error {
-    unsupported(
-        "the guest exited with a code of 126 or more, or below 0, and this runtime does not tell which",
-    )
 }
 
 #[cfg(test)]

@@ -54,6 +54,10 @@ impl Adapter for Wazero {
         }
     }
 
+    fn passes_large_exit_codes(&self) -> bool {
+        true
+    }
+
     fn accept(&self, guest: &Guest) -> Result<()> {
         refuse_initialize(guest)
     }

@@ -1,5 +1,8 @@
 //! A session of its own for each run, killed whole; one thread that does all the talking.
 
+#[cfg(target_os = "linux")]
+mod exit_code;
+
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -48,6 +51,12 @@ pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Re
     let status = leader
         .end()
         .map_err(|source| cannot_talk(&launch, source))?;
+    let status = match status {
+        Status::Signal(signal) if launch.passes_large_exit_codes && is_large_code(signal) => {
+            Status::LargeCode
+        }
+        status => status,
+    };
     Ok(Ended {
         status,
         words: pump.finish(control),
@@ -76,8 +85,17 @@ fn command(launch: &Launch) -> Command {
         }
     }
     let parent = rustix::process::getpid();
-    // SAFETY: `detach` only makes system calls, which is allowed between fork and exec.
-    unsafe { command.pre_exec(move || detach(parent)) };
+    let large_codes = launch.passes_large_exit_codes;
+    let prepare = move || {
+        detach(parent)?;
+        if large_codes {
+            limit_exit_code()
+        } else {
+            Ok(())
+        }
+    };
+    // SAFETY: it only makes system calls, which is allowed between fork and exec.
+    unsafe { command.pre_exec(prepare) };
     command
 }
 
@@ -114,6 +132,26 @@ fn die_with(parent: Pid) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn die_with(_: Pid) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn limit_exit_code() -> io::Result<()> {
+    exit_code::limit()
+}
+
+#[cfg(target_os = "linux")]
+fn is_large_code(signal: i32) -> bool {
+    signal == exit_code::TOO_LARGE
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_exit_code() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_large_code(_: i32) -> bool {
+    false
 }
 
 fn cannot_start(launch: &Launch, source: io::Error) -> Error {

@@ -115,6 +115,7 @@ fn memory_that_starts_out_too_large_ends_the_guest_before_its_start(case: &Case)
     let config = limited(|limits| limits.memory = Some(100 * PAGE));
     if let Some(report) = case.run_or_refused(&guest, &config) {
         assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "started\n");
     }
 }
 
@@ -143,14 +144,15 @@ fn memories_count_together(case: &Case) {
 }
 
 fn a_shared_memory_has_its_limit_or_is_refused(case: &Case) {
-    let guest = plain(
-        r#"(memory (export "memory") 1 100 shared)
-        (func (export "_start")
-            (if (i32.ne (memory.grow (i32.const 10)) (i32.const -1)) (then unreachable)))"#,
+    let guest = with_memory(
+        r#"(memory (export "memory") 1 100 shared)"#,
+        r#"(func (export "_start")
+            (if (i32.ne (memory.grow (i32.const 10)) (i32.const -1)) (then unreachable))
+            (call $proc_exit (i32.const 7)))"#,
     );
     let config = limited(|limits| limits.memory = Some(4 * PAGE));
     if let Some(report) = case.run_or_refused(&guest, &config) {
-        assert_eq!(report.outcome, Outcome::Exited(0), "it grew past its limit");
+        assert_eq!(report.outcome, Outcome::Exited(7), "it grew past its limit");
     }
 }
 
@@ -200,10 +202,15 @@ fn tables_that_start_out_too_large_end_the_guest_before_its_start(case: &Case) {
         (data (i32.const 1024) "started\n")
         (func (export "_start") (call $print (i32.const 1024) (i32.const 8)))"#,
     );
-    let config = limited(|limits| limits.table_elements = Some(1000));
-    if let Some(report) = case.run(&guest, &config) {
-        assert_eq!(report.outcome, Outcome::OutOfMemory);
-        assert_eq!(stdout(&report), "");
+    for (limit, outcome, output) in [
+        (1199, Outcome::OutOfMemory, ""),
+        (1200, Outcome::Exited(0), "started\n"),
+    ] {
+        let config = limited(|limits| limits.table_elements = Some(limit));
+        if let Some(report) = case.run(&guest, &config) {
+            assert_eq!(report.outcome, outcome);
+            assert_eq!(stdout(&report), output);
+        }
     }
 }
 
@@ -492,7 +499,7 @@ fn a_stack_within_its_limit_is_left_alone(case: &Case) {
         if let Some(report) = case.run(&recursion(depth), &stack(bytes)) {
             assert_eq!(
                 report.outcome,
-                Outcome::Exited(0),
+                Outcome::Exited(7),
                 "{depth} in {bytes} bytes"
             );
         }

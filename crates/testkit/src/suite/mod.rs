@@ -94,3 +94,56 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .unwrap_or("panicked")
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use wasmrun_core::Capability;
+
+    use super::*;
+    use crate::NullEngine;
+
+    /// The rules that hold on an engine.
+    fn held(engine: NullEngine) -> Vec<String> {
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let holds = |rule: fn(&Case)| {
+            catch_unwind(AssertUnwindSafe(|| rule(&Case::new(engine.clone())))).is_ok()
+        };
+        TOPICS
+            .iter()
+            .flat_map(|(topic, rules)| rules.iter().map(move |rule| (topic, rule)))
+            .filter(|(_, (_, rule))| holds(*rule))
+            .map(|(topic, (name, _))| format!("{topic}::{name}"))
+            .collect()
+    }
+
+    /// What core alone keeps, whatever the engine is.
+    const KEPT_BY_CORE: &[&str] = &[
+        "streams::a_pipe_nobody_could_use_is_refused",
+        "directories::two_preopens_on_one_guest_path_are_an_error",
+        "directories::a_preopen_that_is_no_directory_is_an_error",
+        "limits::a_kill_at_once_is_a_kill",
+        "limits::only_what_was_started_killable_can_be_killed",
+        "kinds::a_module_has_no_working_directory",
+        "kinds::an_entry_the_guest_lacks_is_refused_by_name",
+        "kinds::a_guest_without_an_entry_is_refused",
+        "kinds::an_unknown_import_is_refused_by_name",
+    ];
+
+    /// A rule that an engine keeps by doing nothing would prove nothing.
+    #[test]
+    fn an_engine_that_does_nothing_and_claims_everything_fails_every_rule() {
+        let mut kept = held(NullEngine::default());
+        kept.retain(|rule| !KEPT_BY_CORE.contains(&rule.as_str()));
+        assert_eq!(kept, [""; 0]);
+    }
+
+    #[test]
+    fn an_engine_that_claims_nothing_passes_by_refusing_everything() {
+        let engine = NullEngine::new(|_, _| panic!("it was asked to run something"));
+        let engine = engine.with_capability(|capability| *capability = Capability::default());
+        let rules: usize = TOPICS.iter().map(|(_, rules)| rules.len()).sum();
+        assert_eq!(held(engine).len(), rules);
+    }
+}

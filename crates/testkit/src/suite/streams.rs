@@ -81,14 +81,15 @@ fn several_buffers_are_written_in_their_order(case: &Case) {
     }
 }
 
-/// Writes 1 MiB, 64 KiB at a time.
+/// Writes 1 MiB, 64 KiB at a time, and exits with 7.
 const MEBIBYTE: &str = r#"
     (func (export "_start") (local $left i32)
         (memory.fill (i32.const 0x10000) (i32.const 0x78) (i32.const 0x10000))
         (local.set $left (i32.const 16))
         (loop $more
             (call $print (i32.const 0x10000) (i32.const 0x10000))
-            (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))"#;
+            (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (call $proc_exit (i32.const 7)))"#;
 
 fn captured_output_is_bounded_and_the_rest_counted(case: &Case) {
     for bound in [0, 1, 1000, 1 << 20] {
@@ -96,7 +97,7 @@ fn captured_output_is_bounded_and_the_rest_counted(case: &Case) {
         let Some(report) = case.run(&wasi(MEBIBYTE), &config) else {
             return;
         };
-        assert_eq!(report.outcome, Outcome::Exited(0), "the guest goes on");
+        assert_eq!(report.outcome, Outcome::Exited(7), "the guest goes on");
         assert_eq!(report.stdout.bytes.len() as u64, bound);
         assert!(report.stdout.bytes.iter().all(|byte| *byte == b'x'));
         assert_eq!(report.stdout.dropped, (1 << 20) - bound);
@@ -120,7 +121,7 @@ fn output_goes_to_a_file(case: &Case) {
 fn output_goes_nowhere_if_asked(case: &Case) {
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     if let Some(report) = case.run(&wasi(MEBIBYTE), &config) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.outcome, Outcome::Exited(7));
         assert!(report.stdout.bytes.is_empty());
         assert_eq!(report.stdout.dropped, 0);
     }
@@ -135,13 +136,22 @@ fn output_can_be_taken_from_a_pipe(case: &Case) {
     let mut pipe = run.stdout.take().expect("the pipe that was asked for");
     pipe.read_to_end(&mut output).expect("a pipe reads");
     assert_eq!(output.len(), 1 << 20);
-    assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(0));
+    assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(7));
 }
 
 fn no_input_is_the_end_of_the_file(case: &Case) {
-    if let Some(report) = case.run(&cat(), &captured().stdin(Stdin::Null)) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
-        assert_eq!(stdout(&report), "");
+    let guest = wasi(
+        r#"(data (i32.const 1024) "nothing\n")
+        (func (export "_start")
+            (if (call $read (i32.const 0) (i32.const 2048) (i32.const 100)) (then unreachable))
+            (if (call $read (i32.const 0) (i32.const 2048) (i32.const 100)) (then unreachable))
+            (call $print (i32.const 1024) (i32.const 8)))"#,
+    );
+    for stdin in [Stdin::Null, Stdin::Bytes(Vec::new())] {
+        if let Some(report) = case.run(&guest, &captured().stdin(stdin)) {
+            assert_eq!(report.outcome, Outcome::Exited(0));
+            assert_eq!(stdout(&report), "nothing\n");
+        }
     }
 }
 
@@ -257,6 +267,7 @@ fn captured_output_is_no_terminal(case: &Case) {
     );
     if let Some(report) = case.run(&guest, &captured()) {
         assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.stdout.bytes.len(), 1);
         assert_ne!(stdout(&report), "2", "a character device");
     }
 }
@@ -274,11 +285,12 @@ fn streams_have_one_direction(case: &Case) {
             (if (i32.eqz (call $read_error (i32.const 1)))
                 (then (call $proc_exit (i32.const 2))))
             (if (i32.eqz (call $read_error (i32.const 2)))
-                (then (call $proc_exit (i32.const 3)))))"#,
+                (then (call $proc_exit (i32.const 3))))
+            (call $proc_exit (i32.const 7)))"#,
     );
     let config = captured().stdin(Stdin::Bytes(b"input".to_vec()));
     if let Some(report) = case.run(&guest, &config) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.outcome, Outcome::Exited(7));
         assert_eq!(
             (stdout(&report), stderr(&report)),
             (String::new(), String::new())
