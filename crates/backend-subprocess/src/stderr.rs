@@ -61,7 +61,7 @@ impl Splitter {
         self.held.extend_from_slice(bytes);
         let mut guests = Vec::new();
         // A later message is the one that counts; an earlier one was the guest's.
-        while let Some(at) = self.find_marker(usize::from(self.in_message)) {
+        while let Some(at) = self.find_marker() {
             self.release(at, &mut guests);
             self.in_message = true;
         }
@@ -102,20 +102,21 @@ impl Splitter {
         to.extend(self.held.drain(..count));
     }
 
-    fn find_marker(&self, from: usize) -> Option<usize> {
+    /// Where the first message starts; in one, the next, which starts on a line of its own.
+    fn find_marker(&self) -> Option<usize> {
         self.markers
             .iter()
             .filter_map(|marker| {
                 let text = marker.text.as_bytes();
                 if marker.only_first {
-                    let first = !self.begun && from == 0 && self.held.starts_with(text);
+                    let first = !self.begun && !self.in_message && self.held.starts_with(text);
                     return first.then_some(0);
                 }
-                let found = self.held.get(from..)?;
-                found
+                self.held
                     .windows(text.len())
-                    .position(|window| window == text)
-                    .map(|at| at + from)
+                    .enumerate()
+                    .filter(|&(at, _)| !self.in_message || (at > 0 && self.held[at - 1] == b'\n'))
+                    .find_map(|(at, window)| (window[0] == text[0] && window == text).then_some(at))
             })
             .min()
     }

@@ -62,7 +62,7 @@ fn a_runtime_that_is_too_old_is_told_which_will_do() {
     for (name, version, enough) in [
         ("wasmtime-cli", "wasmtime-cli 13.0.0", ""),
         ("wasmtime-cli", "wasmtime 35.9.9", "36.0.0"),
-        ("wasmer-cli", "wasmer 6.1.0", "7.0.0"),
+        ("wasmer-cli", "wasmer 7.3.9", "7.4.0"),
         ("wasmedge-cli", "wasmedge version 0.16.4", "0.17.0"),
         ("wasmi-cli", "wasmi 1.0.9", "2.0.0"),
         ("node-cli", "v18.20.0", "20.0.0"),

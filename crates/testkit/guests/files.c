@@ -1,9 +1,9 @@
 /* files: does to its directories what its arguments say, one operation each, and prints for each
  * what came of it: `ok`, `ok` and a value, or the name of an error.
  *
- * It calls WASI itself, not through a C library with ideas of its own. A path is written `FD:PATH`,
- * where FD is a directory's descriptor (the first preopen is 3) or the letter of an open one. An open
- * file has a letter.
+ * It calls WASI itself, not through a C library with ideas of its own. A path is written `DIR:PATH`,
+ * where DIR is a directory that was mapped, by its path here; or a descriptor's number; or the letter
+ * of an open directory. An open file has a letter.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -102,24 +102,87 @@ struct place {
     char *path;
 };
 
-/* `FD:PATH`; in PATH, `@N` stands for N times the letter x, so that long names can be asked for. */
-static char long_path[1 << 16];
+/* As C libraries compare them: without what leads to the root. */
+static const char *bare(const char *path) {
+    for (;;) {
+        if (path[0] == '/')
+            path++;
+        else if (path[0] == '.' && (path[1] == '/' || path[1] == '\0'))
+            path++;
+        else
+            return path;
+    }
+}
 
+/* The preopen that holds a mapped directory, and the directory's path below it, as C libraries find
+ * them: some hosts have one preopen for everything. */
+static __wasi_fd_t preopen_of(const char *mapped, const char **below) {
+    static char name[4096];
+    __wasi_fd_t best = (__wasi_fd_t)-1;
+    size_t longest = 0;
+    __wasi_prestat_t prestat;
+    mapped = bare(mapped);
+    *below = mapped;
+    for (__wasi_fd_t fd = 3; __wasi_fd_prestat_get(fd, &prestat) == 0; fd++) {
+        size_t len = prestat.u.dir.pr_name_len;
+        if (len >= sizeof name || __wasi_fd_prestat_dir_name(fd, (uint8_t *)name, len) != 0)
+            abort();
+        name[len] = '\0';
+        const char *held = bare(name);
+        len = strlen(held);
+        int holds = len == 0 || (!strncmp(mapped, held, len) &&
+                                 (mapped[len] == '/' || mapped[len] == '\0'));
+        if (holds && (best == (__wasi_fd_t)-1 || len > longest)) {
+            best = fd;
+            longest = len;
+            *below = bare(mapped + len);
+        }
+    }
+    return best;
+}
+
+static int is_descriptor(const char *name) {
+    return (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z' && name[1] == '\0');
+}
+
+/* In PATH, `@N` stands for N times the letter x, so that long names can be asked for. */
 static struct place place(void) {
+    static char paths[2][1 << 16];
+    static int next;
+    char *path = paths[next++ % 2];
     char *text = word(), *colon = strchr(text, ':');
     if (colon == NULL)
         abort();
     *colon = '\0';
-    struct place place = {descriptor(text), colon + 1};
-    if (place.path[0] == '@') {
-        size_t len = strtoul(place.path + 1, NULL, 10);
-        if (len >= sizeof long_path)
+    struct place place = {0, path};
+    const char *below = "";
+    place.fd = is_descriptor(text) ? descriptor(text) : preopen_of(text, &below);
+    if (*below != '\0') {
+        path = stpcpy(path, below);
+        *path++ = '/';
+    }
+    if (colon[1] == '@') {
+        size_t len = strtoul(colon + 2, NULL, 10);
+        if (len > 1 << 15)
             abort();
-        memset(long_path, 'x', len);
-        long_path[len] = '\0';
-        place.path = long_path;
+        memset(path, 'x', len);
+        path[len] = '\0';
+    } else {
+        strcpy(path, colon + 1);
     }
     return place;
+}
+
+/* A directory, open: a descriptor, or one that was mapped. */
+static __wasi_fd_t directory(void) {
+    const char *name = word(), *below;
+    if (is_descriptor(name))
+        return descriptor(name);
+    __wasi_fd_t fd = preopen_of(name, &below);
+    if (*below != '\0' && __wasi_path_open(fd, 0, below, __WASI_OFLAGS_DIRECTORY,
+                                           __WASI_RIGHTS_FD_READDIR, 0, 0, &fd) != 0)
+        return (__wasi_fd_t)-1;
+    return fd;
 }
 
 /* ---- operations that print more than ok ------------------------------------------------------- */
@@ -402,7 +465,7 @@ static void operation(char *text) {
         __wasi_fd_t fd = file();
         put_error(__wasi_fd_renumber(fd, file()));
     } else if (!strcmp(op, "list")) {
-        op_list(file());
+        op_list(directory());
     } else if (!strcmp(op, "preopen")) {
         op_preopen(file());
     } else if (!strcmp(op, "mkdir")) {

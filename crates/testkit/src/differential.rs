@@ -10,6 +10,7 @@ use wasmrun_core::{Access, Engine, Guest, RunConfig, Stdin};
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::guests::{cat, files, hello, unstable};
+use crate::suite::directories::placed;
 use crate::suite::within_patience;
 use crate::{guests, known_differences};
 
@@ -70,7 +71,14 @@ pub fn trials(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
 }
 
 fn see(case: &Case, scenario: &Scenario) -> Option<Seen> {
-    let (guest, config) = (scenario.set_up)(case);
+    let (guest, mut config) = (scenario.set_up)(case);
+    let operations = config.args.clone();
+    if guest.name() == files().name() {
+        config.args = operations
+            .iter()
+            .map(|text| placed(text, &config))
+            .collect();
+    }
     let report = case.run(&guest, &config)?;
     let mut seen = vec![
         ("outcome".to_owned(), report.outcome.to_string()),
@@ -81,7 +89,7 @@ fn see(case: &Case, scenario: &Scenario) -> Option<Seen> {
     if guest.name() == files().name() {
         // One line an operation: they are compared one by one.
         let lines = stdout.lines().map(str::to_owned);
-        seen.extend(config.args.iter().cloned().zip(lines));
+        seen.extend(operations.into_iter().zip(lines));
     } else {
         seen.push(("stdout".to_owned(), stdout));
     }

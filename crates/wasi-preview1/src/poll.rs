@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use wasmtime_wasi::p0::{self, wasi_unstable};
+use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
-use wiggle::{GuestError, GuestMemory, GuestPtr};
+use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
+use crate::wasi::HOSTCALL_FUEL;
 use crate::{Stop, Wasi, block_on};
 
 pub(crate) fn preview1(
@@ -39,6 +40,9 @@ pub(crate) fn preview1(
     block_on(control, poll)?.map_err(Stop::trap)
 }
 
+/// The same for the older layout of subscriptions: rewritten in place, they take less room.
+///
+/// wasmtime-wasi rewrites each one in its old place, and so finds only the first.
 pub(crate) fn unstable(
     wasi: &mut Wasi,
     memory: &mut GuestMemory<'_>,
@@ -47,27 +51,50 @@ pub(crate) fn unstable(
     count: i32,
     ready: i32,
 ) -> Result<i32, Stop> {
-    let (context, control) = wasi.enter()?;
-    let place = pointer::<p0::types::Subscription>(subscriptions);
-    if count == 1
-        && let Ok(subscription) = memory.read(place)
-        && let p0::types::SubscriptionU::Clock(clock) = &subscription.u
-        && !clock
-            .flags
-            .contains(p0::types::Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME)
-    {
-        if let Some(reason) = control.sleep(Duration::from_nanos(clock.timeout)) {
-            return Err(reason.into());
-        }
-        // The event first, then the subscription once more: where the two overlap, wasmtime-wasi
-        // leaves the subscription.
-        let written = memory
-            .write(pointer(events), slept(subscription.userdata))
-            .and_then(|()| memory.write(place, subscription));
-        return returned(memory, written, ready);
+    let old = pointer::<old::Subscription>(subscriptions).as_array(count.cast_unsigned());
+    let new = pointer::<types::Subscription>(subscriptions).as_array(count.cast_unsigned());
+    let size = u64::from(old.len()) * u64::from(old::Subscription::guest_size());
+    let Some(size) = u32::try_from(size)
+        .ok()
+        .filter(|size| *size <= HOSTCALL_FUEL)
+    else {
+        return Ok(types::Errno::Nomem as i32);
+    };
+    let whole = GuestPtr::<[u8]>::new((old.offset_base(), size));
+    let bytes = match memory.to_vec(whole) {
+        Ok(bytes) => bytes,
+        Err(error) => return errno(error),
+    };
+    let returned = match rewrite(memory, old, new) {
+        Ok(()) => preview1(wasi, memory, subscriptions, events, count, ready)?,
+        Err(error) => errno(error)?,
+    };
+    memory.copy_from_slice(&bytes, whole).map_err(Stop::trap)?;
+    Ok(returned)
+}
+
+fn rewrite(
+    memory: &mut GuestMemory<'_>,
+    old: GuestPtr<[old::Subscription]>,
+    new: GuestPtr<[types::Subscription]>,
+) -> Result<(), GuestError> {
+    // The new ones never reach beyond the old one that is read next.
+    for (old, new) in old.iter().zip(new.iter()) {
+        let subscription = memory.read(old?)?;
+        memory.write(new?, renewed(subscription))?;
     }
-    let poll = wasi_unstable::poll_oneoff(context, memory, subscriptions, events, count, ready);
-    block_on(control, poll)?.map_err(Stop::trap)
+    Ok(())
+}
+
+fn renewed(subscription: old::Subscription) -> types::Subscription {
+    types::Subscription {
+        userdata: subscription.userdata,
+        u: match subscription.u {
+            old::SubscriptionU::Clock(clock) => types::SubscriptionU::Clock(clock.into()),
+            old::SubscriptionU::FdRead(fd) => types::SubscriptionU::FdRead(fd.into()),
+            old::SubscriptionU::FdWrite(fd) => types::SubscriptionU::FdWrite(fd.into()),
+        },
+    }
 }
 
 /// The event of a clock that has run down, as wasmtime-wasi writes it.
@@ -90,13 +117,18 @@ fn returned(
     ready: i32,
 ) -> Result<i32, Stop> {
     if let Err(error) = written {
-        let errno = types::Error::from(error).downcast().map_err(Stop::trap)?;
-        return Ok(errno as i32);
+        return errno(error);
     }
     memory
         .write(pointer::<types::Size>(ready), 1)
         .map_err(Stop::trap)?;
     Ok(types::Errno::Success as i32)
+}
+
+/// What the guest gets for memory it handed over that cannot be used.
+fn errno(error: GuestError) -> Result<i32, Stop> {
+    let errno = types::Error::from(error).downcast().map_err(Stop::trap)?;
+    Ok(errno as i32)
 }
 
 fn pointer<T>(address: i32) -> GuestPtr<T> {

@@ -9,7 +9,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use crate::{Stop, context};
 
 /// The bytes one call may copy out of the guest: the bound that wasmtime sets.
-const HOSTCALL_FUEL: usize = 128 << 20;
+pub(crate) const HOSTCALL_FUEL: u32 = 128 << 20;
 
 /// What one run of a guest has of WASI: the world it sees, and the line on which it is told to end.
 pub struct Wasi {
@@ -37,7 +37,7 @@ impl Wasi {
         if let Some(reason) = self.control.interrupted() {
             return Err(reason.into());
         }
-        self.context.set_hostcall_fuel(HOSTCALL_FUEL);
+        self.context.set_hostcall_fuel(HOSTCALL_FUEL as usize);
         Ok((&mut self.context, &self.control))
     }
 }

@@ -238,6 +238,35 @@ fn a_sleep_ends_with_one_event() {
 }
 
 #[test]
+fn of_several_subscriptions_the_first_due_ends_the_wait() {
+    let year = 365 * 24 * 3600 * 1_000_000_000;
+    for module in [preview1::MODULE, unstable::MODULE] {
+        let subscriptions = [
+            clock(module, 1, 1, year, false),
+            clock(module, 2, 1, 1_000_000, false),
+            clock(module, 3, 0, year, false),
+        ];
+        let (result, memory) = poll(&Control::new(), module, &subscriptions);
+        assert_eq!(result, Ok(Some(0)));
+        assert_eq!(memory[COUNT..COUNT + 4], [1, 0, 0, 0]);
+        assert_eq!(memory[EVENTS], 2);
+    }
+}
+
+#[test]
+fn more_subscriptions_than_can_be_copied_are_refused() {
+    const NOMEM: i32 = 48;
+    for module in [preview1::MODULE, unstable::MODULE] {
+        let wasi = &mut wasi(&Control::new());
+        let args = [0, 0, u64::from(u32::MAX), 0];
+        assert_eq!(
+            call(wasi, module, "poll_oneoff", &mut [0; 64], &args),
+            Ok(Some(NOMEM))
+        );
+    }
+}
+
+#[test]
 fn every_way_to_sleep_is_cut_short() {
     let year = 365 * 24 * 3600 * 1_000_000_000;
     for module in [preview1::MODULE, unstable::MODULE] {

@@ -80,10 +80,16 @@ impl Adapter for Wasmer {
         let own = utf8(job.scratch.path()?)?;
         args.push(format!("--wasmer-dir={own}").into());
         args.push(format!("--cache-dir={own}").into());
-        for (name, value) in &task.env {
-            check_variable(name, value)?;
+        let (blank, plain): (Vec<_>, Vec<_>) = task
+            .env
+            .iter()
+            .cloned()
+            .partition(|(name, value)| is_blank(name, value));
+        command_line::environment(&mut args, "--env", &plain);
+        if !blank.is_empty() {
+            let file = job.scratch.write("env", env_file(&blank)?.as_bytes())?;
+            args.push(format!("--env-file={}", utf8(&file)?).into());
         }
-        command_line::environment(&mut args, "--env", &task.env);
         if task.preopens.iter().any(|preopen| preopen.guest == ".") {
             return Err(unsupported("cannot map a directory to `.`"));
         }
@@ -106,8 +112,8 @@ impl Adapter for Wasmer {
             args,
             directory: Some(program.parent().unwrap_or(Path::new("/")).to_owned()),
             markers: vec![
-                Marker::anywhere(TRAPPED),
-                Marker::anywhere(THREW),
+                Marker::anywhere(if wasi { TRAPPED } else { PLAIN_TRAPPED }),
+                Marker::anywhere(if wasi { THREW } else { PLAIN_THREW }),
                 Marker::anywhere(NOT_INSTANTIATED),
                 Marker::anywhere(NOT_SPAWNED),
                 Marker::first(NOT_COMPILED),
@@ -119,57 +125,94 @@ impl Adapter for Wasmer {
     }
 
     fn verdict(&self, _job: &Job<'_>, code: i32, words: &str) -> Verdict {
-        match explain(words) {
-            Some(outcome) if code != 0 => Verdict::Runtime(outcome),
-            _ => Verdict::Guest(Outcome::Exited(code)),
+        let outcome = match code {
+            FAILED => explain(words),
+            NO_EXEC => trap(words).map(Ok),
+            _ => None,
+        };
+        match outcome {
+            Some(outcome) => Verdict::Runtime(outcome),
+            None => Verdict::Guest(Outcome::Exited(code)),
         }
     }
 }
 
-const TRAPPED: &str = "error: RuntimeError: ";
-const THREW: &str = "error: Uncaught exception";
+/// It could not run the guest, or a guest without WASI trapped.
+const FAILED: i32 = 1;
+/// A guest with WASI trapped: the number of WASI's error NOEXEC.
+const NO_EXEC: i32 = 45;
+
+const TRAPPED: &str = "RuntimeError: ";
+const THREW: &str = "Uncaught exception\n";
+const PLAIN_TRAPPED: &str = "error: RuntimeError: ";
+const PLAIN_THREW: &str = "error: Uncaught exception\n";
 const NOT_INSTANTIATED: &str = "error: Unable to instantiate the WebAssembly module";
 const NOT_SPAWNED: &str = "error: Spawn failed";
 const NOT_COMPILED: &str = "error: Unable to compile \"";
 const NOT_SET_UP: &str = "error: WASI state setup failed";
 
-/// It trims what it is given, and takes an empty value for a missing one.
-fn check_variable(name: &str, value: &str) -> Result<()> {
-    if value.is_empty() || value.trim_end() != value || name.trim_start() != name {
-        return Err(unsupported(format!(
-            "cannot pass environment variable {name}: it is empty, or starts or ends with a space"
-        )));
-    }
-    Ok(())
+/// Whether its command line would change a variable: it trims what it is given, and takes an empty
+/// value for a missing one.
+fn is_blank(name: &str, value: &str) -> bool {
+    value.is_empty() || value.trim_end() != value || name.trim_start() != name
 }
 
-/// `None` if the guest said it.
+/// The file in which such a variable can be written, quoted; its name has to be a plain one.
+fn env_file(variables: &[(String, String)]) -> Result<String> {
+    let mut file = String::new();
+    for (name, value) in variables {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        if !starts || !name.bytes().all(plain) {
+            return Err(unsupported(format!(
+                "cannot pass environment variable {name}: it is empty, or starts or ends with a space, and its name has other characters than A to Z, digits, dots and underscores"
+            )));
+        }
+        let mut quoted = String::with_capacity(value.len());
+        for character in value.chars() {
+            match character {
+                '\n' => quoted.push_str("\\n"),
+                '\\' | '"' | '$' => quoted.extend(['\\', character]),
+                character => quoted.push(character),
+            }
+        }
+        file.push_str(&format!("{name}=\"{quoted}\"\n"));
+    }
+    Ok(file)
+}
+
+/// What a report of a trap says: its kind, and then nothing but the guest's call stack, which only
+/// a stack that ran over lacks. `None` if the guest said it.
+fn trap(words: &str) -> Option<Outcome> {
+    let words = words.strip_prefix("error: ").unwrap_or(words);
+    let (first, calls) = words.split_once('\n').unwrap_or((words, ""));
+    let kind = match first.strip_prefix(TRAPPED) {
+        Some(trap) => kind(trap),
+        None if first == THREW.trim_end() => TrapKind::UncaughtException,
+        None => return None,
+    };
+    let told = !calls.is_empty() || kind == TrapKind::StackOverflow;
+    let told = told && calls.lines().all(|line| line.starts_with("    at "));
+    told.then(|| trapped(kind, words))
+}
+
+/// What a report says of a guest that could not be run: an error and its causes. `None` if the
+/// guest said it.
 fn explain(words: &str) -> Option<Result<Outcome>> {
-    let first = words.lines().next()?;
-    // A call stack may follow, or a list of causes; nothing else.
-    let mut rest = words.lines().skip(1);
-    if !rest.all(|line| line.starts_with("    at ") || line.starts_with(['╰', '├', '│', ' ']))
-    {
-        return None;
+    if let Some(outcome) = trap(words) {
+        return Some(Ok(outcome));
     }
-    if first == THREW {
-        return Some(Ok(trapped(TrapKind::UncaughtException, words)));
-    }
-    if let Some(trap) = first.strip_prefix(TRAPPED) {
-        return Some(Ok(trapped(kind(trap), words)));
-    }
-    let cause = words
-        .split_once("1: ")
-        .and_then(|(_, causes)| causes.lines().next())
-        .unwrap_or(first);
-    if let Some(trap) = cause.strip_prefix("RuntimeError: ") {
+    let (first, causes) = words.split_once("\n╰─▶ 1: ")?;
+    let cause = causes.lines().next().unwrap_or(first);
+    let within = cause
+        .strip_prefix("Failed to create the instance - ")
+        .unwrap_or(cause);
+    if let Some(trap) = within.strip_prefix(TRAPPED) {
         return Some(Ok(trapped(kind(trap), words)));
     }
     let what = if first.starts_with(NOT_COMPILED) {
         ErrorKind::Invalid
-    } else if first.starts_with(NOT_INSTANTIATED)
-        || cause.starts_with("Failed to create the instance")
-    {
+    } else if first.starts_with(NOT_INSTANTIATED) || within != cause {
         ErrorKind::Unsupported
     } else {
         ErrorKind::Engine
@@ -208,6 +251,14 @@ mod tests {
 
     #[test]
     fn what_goes_on_otherwise_is_the_guests() {
-        assert!(explain("error: RuntimeError: oops\nand more").is_none());
+        for words in [
+            "",
+            "RuntimeError: unreachable",
+            "RuntimeError: oops\nand more",
+            "RuntimeError: oops\n    at f (<module>[0]:0x2b)\nand more",
+            "error: RuntimeError: oops",
+        ] {
+            assert!(explain(words).is_none(), "{words}");
+        }
     }
 }

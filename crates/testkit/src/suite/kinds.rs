@@ -154,13 +154,13 @@ fn a_component_sees_directories(case: &Case) {
     let guest = component(&guests::files());
     let read = [
         "preopen 3",
-        "open a 3:file read",
+        "open a /data:file read",
         "read a",
-        "open a 3:../secret read",
+        "open a /data:../secret read",
     ];
     let writable = shown(case.path("data"), Access::ReadWrite)
         .args(read)
-        .args(["open a 3:new write create", "write a new"]);
+        .args(["open a /data:new write create", "write a new"]);
     if let Some(report) = case.run(&guest, &writable) {
         assert_eq!(
             stdout(&report),
@@ -170,7 +170,7 @@ fn a_component_sees_directories(case: &Case) {
     }
     let read_only = shown(case.path("data"), Access::ReadOnly)
         .args(read)
-        .args(["open a 3:file write", "unlink 3:file"]);
+        .args(["open a /data:file write", "unlink /data:file"]);
     if let Some(report) = case.run(&guest, &read_only) {
         let text = stdout(&report);
         let lines: Vec<_> = text.lines().collect();

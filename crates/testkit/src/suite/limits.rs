@@ -13,7 +13,7 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, plain, recursion, wasi, with_memory};
+use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, recursion, wasi, with_memory};
 
 crate::suite::rules![
     memory_grows_up_to_its_limit,
@@ -207,7 +207,7 @@ fn tables_that_start_out_too_large_end_the_guest_before_its_start(case: &Case) {
         (1200, Outcome::Exited(0), "started\n"),
     ] {
         let config = limited(|limits| limits.table_elements = Some(limit));
-        if let Some(report) = case.run(&guest, &config) {
+        if let Some(report) = case.run_or_refused(&guest, &config) {
             assert_eq!(report.outcome, outcome);
             assert_eq!(stdout(&report), output);
         }

@@ -3,7 +3,7 @@
 //! A rule is a function that is named for what it holds and takes a [`Case`]. Where the engine lacks
 //! what a rule asks for, [`Case::run`] asserts the refusal instead; no rule is ever skipped.
 
-mod directories;
+pub(crate) mod directories;
 mod environment;
 mod kinds;
 mod limits;
