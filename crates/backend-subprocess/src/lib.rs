@@ -21,9 +21,9 @@
 //!
 //! What an executable shows of its guest is less than what an engine in this process shows:
 //!
-//! - An exit code has eight bits, some runtimes pass fewer of them on, and a code that did not
-//!   arrive is an error rather than another code. `reports_exit_codes` says whether that can
-//!   happen.
+//! - A process's exit code has eight bits, and some runtimes pass fewer of them on. A code that did
+//!   not arrive is an error rather than another code, unless the runtime itself made it another:
+//!   wasmer takes it modulo 256, and WasmEdge tells every trap by 134.
 //! - The guest's standard error and the runtime's own diagnostics share a stream. They are told
 //!   apart by how the runtime starts its messages; what is the runtime's goes into the outcome.
 

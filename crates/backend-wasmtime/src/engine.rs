@@ -106,13 +106,6 @@ impl Engine for WasmtimeEngine {
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         let guest = compile.guest;
-        // Growing one is not told to a limiter, and nothing could wake a guest that waits on one.
-        if guest.memories().iter().any(|memory| memory.shared) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "cannot bound a shared memory, which the guest declares; build it without threads",
-            ));
-        }
         let variant = self.variant(Settings::of(compile.options)?)?;
         match guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),

@@ -234,10 +234,6 @@ fn traps_arrive_with_their_kind() {
             "(drop (i32.trunc_f32_s (f32.const nan)))",
         ),
         (TrapKind::NullReference, "(call_ref $none (ref.null $none))"),
-        (
-            TrapKind::UnalignedAtomic,
-            "(drop (i32.atomic.load (i32.const 1)))",
-        ),
         (TrapKind::UncaughtException, "(throw $e)"),
         (
             TrapKind::HostFunction,

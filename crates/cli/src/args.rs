@@ -156,7 +156,7 @@ pub struct RunArgs {
     )]
     pub stdin: StdinArg,
 
-    /// Its argv[0], instead of the file's name
+    /// Its `argv[0]`, instead of the file's name
     #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
     pub argv0: Option<String>,
 

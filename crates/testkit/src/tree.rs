@@ -30,6 +30,14 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The same without what is in the directory `name`.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Tree {
+        let inside = format!("{name}/");
+        self.0.retain(|path, _| !path.starts_with(&inside));
+        self
+    }
+
     fn add(&mut self, directory: &Path, prefix: &str) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;

@@ -1,7 +1,8 @@
 //! [wasmer](https://wasmer.io)'s command line.
 //!
-//! Its guests live in a file system of wasmer's own, in memory, which they see as `/` whatever they
-//! are given, and in which the directories they are given are.
+//! Its directories are no walls: it checks a path and then opens it, and a symlink put in between
+//! leads out. So it gets none, and its guests see but the file system in memory that wasmer gives
+//! to all of them. It takes exit codes modulo 256.
 
 use std::path::Path;
 
@@ -53,8 +54,6 @@ impl Adapter for Wasmer {
                 | Proposals::WIDE_ARITHMETIC,
             unstable: Native,
             argv0: Emulated,
-            preopens: Native,
-            mapped_preopens: Native,
             reports_trap_kinds: Native,
             ..common_capability()
         }
@@ -90,16 +89,6 @@ impl Adapter for Wasmer {
             let file = job.scratch.write("env", env_file(&blank)?.as_bytes())?;
             args.push(format!("--env-file={}", utf8(&file)?).into());
         }
-        if task.preopens.iter().any(|preopen| preopen.guest == ".") {
-            return Err(unsupported("cannot map a directory to `.`"));
-        }
-        command_line::directories(
-            &mut args,
-            "--volume",
-            &task.preopens,
-            |host, guest| format!("{host}:{guest}"),
-            |text| text.rsplit_once(':').unwrap_or_default(),
-        )?;
         args.push("--".into());
         // `argv[0]` is the program as it is named here.
         let program = job.program_named(job.argv0())?;

@@ -110,8 +110,6 @@ pub enum Argument {
     I64(i64),
     /// Two parameters: where a string is, and how long it is.
     Text(&'static str),
-    /// As [`Argument::Text`], with the prefix that the [`caller`] is given.
-    Path(&'static str),
     /// The descriptor that an earlier `path_open` with [`OPENED`] returned.
     Opened,
 }
@@ -128,7 +126,7 @@ pub fn call(label: &str, function: &'static str, arguments: Vec<Argument>) -> Ca
 }
 
 /// A guest that makes `calls` one after the other and prints what each returned.
-pub fn caller(calls: &[Call], prefix: &str) -> String {
+pub fn caller(calls: &[Call]) -> String {
     let mut data = String::new();
     let mut at = 4096;
     let mut place = |text: &str| {
@@ -157,12 +155,8 @@ pub fn caller(calls: &[Call], prefix: &str) -> String {
                     types.push_str(" i64");
                     values.push_str(&format!("(i64.const {value})"));
                 }
-                Argument::Text(text) | Argument::Path(text) => {
-                    let prefixed = format!("{prefix}{text}");
-                    let (start, len) = place(match argument {
-                        Argument::Path(_) => &prefixed,
-                        _ => text,
-                    });
+                Argument::Text(text) => {
+                    let (start, len) = place(text);
                     types.push_str(" i32 i32");
                     values.push_str(&format!("(i32.const {start})(i32.const {len})"));
                 }

@@ -20,6 +20,7 @@ crate::suite::rules![
     awkward_host_paths_are_shown,
     files_are_created_written_and_read,
     files_are_truncated_and_appended_to,
+    what_is_appended_goes_to_the_end,
     files_are_read_and_written_anywhere,
     creating_exclusively_takes_nothing_that_exists,
     directories_are_made_and_removed,
@@ -150,20 +151,27 @@ fn preopens_carry_their_guest_paths_in_their_order(case: &Case) {
 }
 
 fn guest_paths_are_normalised(case: &Case) {
+    case.write("data/file", "content");
+    let mapped = |asked| captured().map_dir(case.path("data"), asked, Access::ReadWrite);
     for (asked, shown) in [
         ("/data/", "/data"),
         ("//a/./b/../c", "/a/c"),
-        (".", "."),
-        ("/", "/"),
+        ("/..a/b//", "/..a/b"),
     ] {
-        let config = captured().map_dir(case.mkdir("data"), asked, Access::ReadWrite);
-        case.write("data/file", "content");
         let shown = format!("ok {shown}");
         let _ = holds(
             case,
-            &config,
+            &mapped(asked),
             &[("preopen 3", &shown), ("stat 3:file", "ok file 7")],
         );
+    }
+    // Some runtimes have something of their own in these places.
+    for asked in [".", "/", "/a/..", "a/..//bee"] {
+        let config = mapped(asked);
+        let config = config.clone().arg(placed("stat 3:file", &config));
+        if let Some(report) = case.run_or_refused(&files(), &config) {
+            assert_eq!(stdout(&report), "ok file 7\n", "mapped to {asked}");
+        }
     }
     for asked in ["", "..", "/..", "/a/../..", "a\0b"] {
         let config = captured().map_dir(case.mkdir("data"), asked, Access::ReadWrite);
@@ -264,15 +272,10 @@ fn awkward_host_paths_are_shown(case: &Case) {
     // A colon separates the parts of such an option: what cannot be said that way must fail.
     case.write("a:b/file", "content");
     case.write("a/file", "another");
-    let config = shown(case.path("a:b"), Access::ReadWrite).args(["open a 3:file read", "read a"]);
-    if let Some(program) = case.compile(&files(), &config) {
-        match program.run(&config) {
-            Ok(report) => assert_eq!(stdout(&report), "ok\nok content\n"),
-            Err(error) => {
-                let line = error.to_string();
-                assert!(line.contains("a:b"), "{error:?}");
-            }
-        }
+    let config =
+        shown(case.path("a:b"), Access::ReadWrite).args(["open a /data:file read", "read a"]);
+    if let Some(report) = case.run_or_refused(&files(), &config) {
+        assert_eq!(stdout(&report), "ok\nok content\n");
     }
 }
 
@@ -316,9 +319,8 @@ fn files_are_truncated_and_appended_to(case: &Case) {
         &[
             ("open a 3:file write append", "ok"),
             ("write a ab", "ok 2"),
-            ("seek a 0 set", "ok 0"),
-            ("write a cd", "ok 2"),
-            ("stat 3:file", "ok file 14"),
+            ("close a", "ok"),
+            ("stat 3:file", "ok file 12"),
             ("open b 3:file read write", "ok"),
             ("resize b 3", "ok"),
             ("read b", "ok 012"),
@@ -332,6 +334,33 @@ fn files_are_truncated_and_appended_to(case: &Case) {
     if done {
         assert_eq!(case.read("data/file"), "new\0\0");
     }
+}
+
+fn what_is_appended_goes_to_the_end(case: &Case) {
+    case.write("data/file", "0123456789");
+    let _ = holds(
+        case,
+        &writable(case),
+        &[
+            ("open a 3:file write append", "ok"),
+            ("write a ab", "ok 2"),
+            ("write a cd", "ok 2"),
+            ("seek a 0 set", "ok 0"),
+            ("write a ef", "ok 2"),
+            ("close a", "ok"),
+            ("open b 3:file read", "ok"),
+            ("read b", "ok 0123456789abcdef"),
+            ("open c 3:other write create", "ok"),
+            ("write c 01", "ok 2"),
+            ("seek c 0 set", "ok 0"),
+            ("set-append c", "ok"),
+            ("flags c", "ok file append"),
+            ("write c 23", "ok 2"),
+            ("close c", "ok"),
+            ("open b 3:other read", "ok"),
+            ("read b", "ok 0123"),
+        ],
+    );
 }
 
 fn files_are_read_and_written_anywhere(case: &Case) {
@@ -379,6 +408,7 @@ fn creating_exclusively_takes_nothing_that_exists(case: &Case) {
 }
 
 fn directories_are_made_and_removed(case: &Case) {
+    case.mkdir("data/empty");
     let _ = holds(
         case,
         &writable(case),
@@ -400,7 +430,8 @@ fn directories_are_made_and_removed(case: &Case) {
             ("list d", "ok"),
             ("rmdir 3:a", "ok"),
             ("stat 3:a", "NOENT"),
-            ("list 3", "ok"),
+            ("list 3", "ok empty/"),
+            ("rmdir 3:empty", "ok"),
         ],
     );
 }
@@ -478,7 +509,7 @@ fn files_are_renamed_across_preopens(case: &Case) {
 
 fn links_share_a_file(case: &Case) {
     case.write("data/file", "content");
-    let done = holds(
+    let _ = holds(
         case,
         &writable(case),
         &[
@@ -489,16 +520,15 @@ fn links_share_a_file(case: &Case) {
             ("write a CON", "ok 3"),
             ("unlink 3:file", "ok"),
             ("stat 3:link links", "ok 1"),
+            ("open b 3:link read", "ok"),
+            ("read b", "ok CONtent"),
         ],
     );
-    if done {
-        assert_eq!(case.read("data/link"), "CONtent");
-    }
 }
 
 fn symlinks_inside_are_followed(case: &Case) {
     case.write("data/dir/file", "content");
-    let done = holds(
+    let _ = holds(
         case,
         &writable(case),
         &[
@@ -518,15 +548,11 @@ fn symlinks_inside_are_followed(case: &Case) {
             ("stat 3:to-file", "ok file 7"),
         ],
     );
-    if done {
-        let target = fs::read_link(case.path("data/to-file")).expect("a symlink");
-        assert_eq!(target, Path::new("dir/file"));
-    }
 }
 
 fn times_are_set(case: &Case) {
     case.write("data/file", "content");
-    let done = holds(
+    let _ = holds(
         case,
         &writable(case),
         &[
@@ -535,12 +561,9 @@ fn times_are_set(case: &Case) {
             ("open a 3:file read write", "ok"),
             ("touch a 1234567890000000000", "ok"),
             ("fstat a mtime", "ok 1234567890000000000"),
+            ("stat 3:file mtime", "ok 1234567890000000000"),
         ],
     );
-    if done {
-        let metadata = fs::metadata(case.path("data/file")).expect("the file is there");
-        assert_eq!(metadata.mtime(), 1_234_567_890);
-    }
 }
 
 fn descriptors_are_renumbered_and_closed(case: &Case) {

@@ -66,7 +66,7 @@ const AWKWARD: &[&str] = &[
     "back\\slash",
     "$HOME `id` $(id) %PATH% ${x}",
     "*?[a-z]~",
-    "line\nbreak\ttab\r",
+    "line\nbreak\ttab\rx",
     "ünïcødé 漢字 🦀",
     ",;:|&<>!#",
     "a::b",
@@ -100,7 +100,7 @@ fn variables_arrive_as_given(case: &Case) {
 }
 
 fn blank_variables_arrive_or_are_refused(case: &Case) {
-    for value in ["", " ", " x", "x "] {
+    for value in ["", " ", " x", "x ", "x\r\n"] {
         let config = captured().env("A", "1").env("BLANK", value);
         if let Some(report) = case.run_or_refused(&guests::environ(), &config) {
             let mut variables = split(&stdout(&report));
@@ -258,10 +258,10 @@ fn nothing_is_open_but_the_streams(case: &Case) {
             (call $proc_exit (i32.const 101)))"#,
     );
     if let Some(report) = case.run(&guest, &captured()) {
-        assert_eq!(
-            report.outcome,
-            Outcome::Exited(101),
-            "that descriptor is open"
+        let seen = report.outcome.to_string();
+        assert!(
+            report.outcome == Outcome::Exited(101) || case.known("open descriptor", "none", &seen),
+            "a descriptor is open: {seen}"
         );
     }
 }
