@@ -1,0 +1,1 @@
+//! Nothing: this package is about its dependencies. See its `Cargo.toml`.
