@@ -5,13 +5,24 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// Starts a guest that says when it runs and never ends.
+/// Starts a guest that says when it runs and never ends. Signals that whoever started the tests has
+/// ignored, as shells do for what runs in the background, are not ignored there.
 fn started(command: &mut Command) -> Child {
+    let listen = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            // SAFETY: the default action is always a valid one.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe { command.pre_exec(listen) };
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
