@@ -44,7 +44,7 @@ impl Program {
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
     pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        let capability = engine.capability();
+        let capability = engine.capability_for(guest);
         let named = |error: Error| error.with_engine(&engine.info().name);
         if let Some(refusal) = check::refusals(&capability, guest, config)
             .into_iter()

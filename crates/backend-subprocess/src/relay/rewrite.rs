@@ -1,0 +1,877 @@
+//! A guest rewritten so that its host calls come to us, whatever runtime it runs in.
+//!
+//! Of WASI the rewritten module imports only `fd_read` and `fd_write`, for the wire. In place of each
+//! import of the guest is a function of its own that sends the call (see [`super::protocol`]). Functions
+//! therefore have other numbers than before: what names a function by its number is adjusted, and
+//! everything else is copied byte by byte.
+//!
+//! The module's `_start` asks for the limits, calls the start function and `_initialize` if the guest
+//! has them, then the entry, and says that it has ended. Growth of memories and tables goes through
+//! functions that keep the limits.
+
+use std::ops::Range;
+
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{
+    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, FuncType, Function,
+    GlobalType, ImportSection, InstructionSink, MemArg, MemoryType, Module, RawSection, SectionId,
+    ValType,
+};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, CompositeInnerType, ElementItems, ExternalKind, FunctionBody, KnownCustom, Name,
+    Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit, TypeRef, Validator,
+    WasmFeatures,
+};
+use wasmrun_core::guest::{Import, ValueType};
+use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
+use wasmrun_wasi_preview1::{self as wasi, preview1};
+
+use super::protocol::{
+    AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, VECTOR,
+    command, own,
+};
+
+/// A rewritten guest.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    pub(super) wasm: Vec<u8>,
+    /// What its calls ask for, by their numbers.
+    pub(super) functions: Vec<&'static wasi::Function>,
+    /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none.
+    pub(super) has_memory: bool,
+}
+
+/// Rewrites `guest` to be started at `entry`, for a runtime that has these proposals.
+///
+/// # Errors
+///
+/// [`Invalid`](ErrorKind::Invalid) for a guest that does not validate,
+/// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
+pub(super) fn relayed(guest: &Guest, entry: &str, proposals: Proposals) -> Result<Relayed> {
+    // A rewritten module has things that an invalid guest could reach by numbers beyond its own.
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(guest.bytes())
+        .map_err(invalid)?;
+    let parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
+    let imports = guest.imports().iter().zip(&parts.imports);
+    let functions = imports
+        .map(|(import, ty)| imported(import, parts.types[*ty as usize].as_ref()))
+        .collect::<Result<Vec<_>>>()?;
+    let wire = wire_memory(&parts, proposals)?;
+    let has_memory = parts.exported_memory == Some(wire);
+    let wasm = Rewriter::new(&parts, &functions, wire)
+        .write()
+        .map_err(invalid)?;
+    Ok(Relayed {
+        wasm,
+        functions,
+        has_memory,
+    })
+}
+
+fn invalid(source: BinaryReaderError) -> Error {
+    Error::new(ErrorKind::Invalid, source.to_string())
+}
+
+fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'static wasi::Function> {
+    let refuse = |why| {
+        let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
+        Error::new(ErrorKind::Unsupported, message)
+    };
+    let function = wasi::find(&import.module, &import.name).ok_or_else(|| refuse(""))?;
+    let is = |ours: &ValueType, theirs: &wasmparser::ValType| match ours {
+        ValueType::I32 => *theirs == wasmparser::ValType::I32,
+        _ => *theirs == wasmparser::ValType::I64,
+    };
+    let same = ty.is_some_and(|ty| {
+        let (params, results) = (ty.params(), ty.results());
+        params.len() == function.params.len()
+            && results.len() == usize::from(function.result.is_some())
+            && function.params.iter().zip(params).all(|(ours, theirs)| is(ours, theirs))
+            && function.result.iter().zip(results).all(|(ours, theirs)| is(ours, theirs))
+    });
+    if same { Ok(function) } else { Err(refuse(" with that type")) }
+}
+
+/// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
+/// one that WASI has nothing to do with.
+fn wire_memory(parts: &Parts<'_>, proposals: Proposals) -> Result<u32> {
+    let has_room = |memory: &wasmparser::MemoryType| {
+        let bytes = memory.initial.checked_shl(memory.page_size_log2.unwrap_or(16));
+        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
+    };
+    let calls_wasi = !parts.imports.is_empty();
+    let usable = |memory: &u32| parts.memories.get(*memory as usize).is_some_and(has_room);
+    match parts.exported_memory {
+        Some(memory) if calls_wasi && usable(&memory) => Ok(memory),
+        Some(memory) if calls_wasi => Err(Error::new(
+            ErrorKind::Unsupported,
+            match parts.memories.get(memory as usize) {
+                Some(memory) if memory.memory64 => {
+                    "has no WASI for memories of 64 bits, and the guest has one"
+                }
+                _ => "has no WASI for a guest whose memory starts out empty",
+            },
+        )),
+        // The first of the guest's, or one more.
+        _ => match parts.memories.iter().position(has_room) {
+            Some(memory) => Ok(memory as u32),
+            None if parts.memories.is_empty() || proposals.contains(Proposals::MULTI_MEMORY) => {
+                Ok(parts.memories.len() as u32)
+            }
+            None => Err(Error::new(
+                ErrorKind::Unsupported,
+                "cannot run a guest whose only memory starts out empty or has 64 bits",
+            )),
+        },
+    }
+}
+
+/// What of a module the rewriting needs to know.
+#[derive(Default)]
+struct Parts<'a> {
+    wasm: &'a [u8],
+    /// Where the contents of each known section are.
+    sections: Vec<(u8, Range<usize>)>,
+    /// The guest's types; those of functions whole.
+    types: Vec<Option<wasmparser::FuncType>>,
+    /// The type of each imported function.
+    imports: Vec<u32>,
+    functions: u32,
+    memories: Vec<wasmparser::MemoryType>,
+    tables: Vec<wasmparser::TableType>,
+    globals: u32,
+    exported_memory: Option<u32>,
+    start: Option<u32>,
+    initialize: Option<u32>,
+    entry: Option<u32>,
+    bodies: Vec<FunctionBody<'a>>,
+    names: Vec<(u32, &'a str)>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(wasm: &'a [u8], entry: &str) -> Result<Self, BinaryReaderError> {
+        let mut parts = Parts {
+            wasm,
+            ..Parts::default()
+        };
+        for payload in Parser::new(0).parse_all(wasm) {
+            let payload = payload?;
+            if let Some(section) = payload.as_section()
+                && section.0 != SectionId::Custom as u8
+            {
+                parts.sections.push(section);
+            }
+            match payload {
+                Payload::TypeSection(types) => {
+                    for group in types {
+                        let types = group?.into_types();
+                        parts.types.extend(types.map(|ty| match ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => Some(ty),
+                            _ => None,
+                        }));
+                    }
+                }
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
+                            parts.imports.push(ty);
+                        }
+                    }
+                }
+                Payload::FunctionSection(functions) => parts.functions = functions.count(),
+                Payload::MemorySection(memories) => {
+                    parts.memories = memories.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::TableSection(tables) => {
+                    for table in tables {
+                        parts.tables.push(table?.ty);
+                    }
+                }
+                Payload::GlobalSection(globals) => parts.globals = globals.count(),
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        let export = export?;
+                        match (export.kind, export.name) {
+                            (ExternalKind::Memory, "memory") => {
+                                parts.exported_memory = Some(export.index);
+                            }
+                            (ExternalKind::Func | ExternalKind::FuncExact, name) => {
+                                if name == entry {
+                                    parts.entry = Some(export.index);
+                                } else if name == "_initialize" {
+                                    parts.initialize = Some(export.index);
+                                }
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::StartSection { func, .. } => parts.start = Some(func),
+                Payload::CodeSectionEntry(body) => parts.bodies.push(body),
+                Payload::CustomSection(custom) => {
+                    if let KnownCustom::Name(names) = custom.as_known() {
+                        // Malformed names are as good as none.
+                        parts.names = function_names(names).unwrap_or_default();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Where the contents of a section are.
+    fn range(&self, id: SectionId) -> Option<Range<usize>> {
+        let found = self.sections.iter().find(|(own, _)| *own == id as u8);
+        found.map(|(_, range)| range.clone())
+    }
+}
+
+fn function_names(
+    names: wasmparser::NameSectionReader<'_>,
+) -> Result<Vec<(u32, &str)>, BinaryReaderError> {
+    let mut found = Vec::new();
+    for name in names {
+        if let Name::Function(map) = name? {
+            for naming in map {
+                let naming = naming?;
+                found.push((naming.index, naming.name));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The two functions that the rewritten module imports.
+const FD_WRITE: u32 = 0;
+const FD_READ: u32 = 1;
+/// By how much the numbers of functions change: the functions in place of the guest's imports have
+/// the numbers those imports had, behind ours.
+const SHIFT: u32 = 2;
+
+struct Rewriter<'a> {
+    parts: &'a Parts<'a>,
+    functions: &'a [&'static wasi::Function],
+    wire: u32,
+    /// Types behind the guest's own: their encodings.
+    types: Vec<Vec<u8>>,
+    /// Functions behind the guest's own: their types and bodies.
+    helpers: Vec<(u32, Function)>,
+    memory_grow: Vec<Option<u32>>,
+    table_grow: Vec<Option<u32>>,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(parts: &'a Parts<'a>, functions: &'a [&'static wasi::Function], wire: u32) -> Self {
+        Rewriter {
+            memory_grow: vec![None; parts.memories.len()],
+            table_grow: vec![None; parts.tables.len()],
+            parts,
+            functions,
+            wire,
+            types: Vec::new(),
+            helpers: Vec::new(),
+        }
+    }
+
+    fn write(mut self) -> Result<Vec<u8>, BinaryReaderError> {
+        use ValType::{I32, I64};
+        let fd = self.func_type([I32; 4], [I32]);
+        let send = self.helper([I32; 3], [], transfer(self.wire, 1, FD_WRITE));
+        let receive = self.helper([I32; 3], [], transfer(self.wire, 0, FD_READ));
+        let mut params = vec![I32];
+        params.extend([I64; MAX_ARGUMENTS]);
+        let call = self.call_body(send, receive);
+        let call = self.helper(params, [I64], call);
+        // Operators that grow something find their helper while they are copied.
+        let bodies = self.bodies()?;
+        let start = self.start_body(call);
+        let start = self.helper([], [], start);
+
+        let mut imports = ImportSection::new();
+        imports.import(preview1::MODULE, "fd_write", EntityType::Function(fd));
+        imports.import(preview1::MODULE, "fd_read", EntityType::Function(fd));
+        let mut exports = ExportSection::new();
+        exports.export("memory", ExportKind::Memory, self.wire);
+        exports.export(Guest::DEFAULT_ENTRY, ExportKind::Func, start);
+
+        let mut module = Module::new();
+        let types = self.types.iter().map(Vec::as_slice);
+        raw(&mut module, SectionId::Type, &append(self.contents(SectionId::Type), types));
+        module.section(&imports);
+        raw(&mut module, SectionId::Function, &self.function_section());
+        self.copied(&mut module, SectionId::Table)?;
+        self.memory_section(&mut module);
+        self.copied(&mut module, SectionId::Tag)?;
+        raw(&mut module, SectionId::Global, &self.global_section()?);
+        module.section(&exports);
+        self.copied(&mut module, SectionId::Element)?;
+        self.copied(&mut module, SectionId::DataCount)?;
+        raw(&mut module, SectionId::Code, &self.code_section(call, bodies));
+        self.copied(&mut module, SectionId::Data)?;
+        if !self.parts.names.is_empty() {
+            module.section(&self.name_section());
+        }
+        Ok(module.finish())
+    }
+
+    /// A section's contents; no entries where the guest has no such section.
+    fn contents(&self, id: SectionId) -> &'a [u8] {
+        let range = self.parts.range(id);
+        range.map_or(&[0], |range| &self.parts.wasm[range])
+    }
+
+    /// Writes the guest's own section, adjusted, if it has one.
+    fn copied(&self, module: &mut Module, id: SectionId) -> Result<(), BinaryReaderError> {
+        if let Some(range) = self.parts.range(id) {
+            raw(module, id, &self.patched(id, range)?);
+        }
+        Ok(())
+    }
+
+    // ---- numbers --------------------------------------------------------------------------------
+
+    fn func_type(
+        &mut self,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> u32 {
+        let mut encoded = vec![0x60];
+        let params: Vec<_> = params.into_iter().collect();
+        let results: Vec<_> = results.into_iter().collect();
+        let ty = FuncType::new(params, results);
+        ty.params().encode(&mut encoded);
+        ty.results().encode(&mut encoded);
+        let place = self.types.iter().position(|other| *other == encoded);
+        let place = place.unwrap_or_else(|| {
+            self.types.push(encoded);
+            self.types.len() - 1
+        });
+        (self.parts.types.len() + place) as u32
+    }
+
+    fn helper(
+        &mut self,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+        body: Function,
+    ) -> u32 {
+        let ty = self.func_type(params, results);
+        self.helpers.push((ty, body));
+        let guests = self.parts.imports.len() as u32 + self.parts.functions;
+        SHIFT + guests + self.helpers.len() as u32 - 1
+    }
+
+    /// The limit on memory; the one on tables is behind it.
+    fn memory_limit(&self) -> u32 {
+        self.parts.globals
+    }
+
+    fn table_limit(&self) -> u32 {
+        self.parts.globals + 1
+    }
+
+    // ---- sections -------------------------------------------------------------------------------
+
+    fn function_section(&self) -> Vec<u8> {
+        let mut entries = Vec::new();
+        let helpers = self.helpers.iter().map(|(ty, _)| ty);
+        let count = self.parts.imports.len() + self.parts.functions as usize + self.helpers.len();
+        count.encode(&mut entries);
+        for import in &self.parts.imports {
+            import.encode(&mut entries);
+        }
+        entries.extend(split_count(self.contents(SectionId::Function)).1);
+        for helper in helpers {
+            helper.encode(&mut entries);
+        }
+        entries
+    }
+
+    /// The guest's memories and, if the wire has one of its own, that.
+    fn memory_section(&self, module: &mut Module) {
+        let own = self.contents(SectionId::Memory);
+        if (self.wire as usize) < self.parts.memories.len() {
+            return raw(module, SectionId::Memory, own);
+        }
+        let mut memory = Vec::new();
+        MemoryType {
+            minimum: 1,
+            maximum: Some(1),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        }
+        .encode(&mut memory);
+        let memories = append(own, [memory.as_slice()].into_iter());
+        raw(module, SectionId::Memory, &memories);
+    }
+
+    /// The guest's globals and the limits, which are none until we say otherwise.
+    fn global_section(&self) -> Result<Vec<u8>, BinaryReaderError> {
+        let mut limit = Vec::new();
+        GlobalType {
+            val_type: ValType::I64,
+            mutable: true,
+            shared: false,
+        }
+        .encode(&mut limit);
+        ConstExpr::i64_const(-1).encode(&mut limit);
+        let own = match self.parts.range(SectionId::Global) {
+            Some(range) => self.patched(SectionId::Global, range)?,
+            None => vec![0],
+        };
+        let limits = [limit.as_slice(), limit.as_slice()];
+        Ok(append(&own, limits.into_iter()))
+    }
+
+    /// The contents of a section with the numbers of functions in it adjusted.
+    fn patched(&self, id: SectionId, range: Range<usize>) -> Result<Vec<u8>, BinaryReaderError> {
+        let reader = BinaryReader::new(&self.parts.wasm[range.clone()], range.start);
+        let mut copy = Copy::new(self.parts.wasm, range);
+        let constant = |copy: &mut Copy<'_>, expression: wasmparser::ConstExpr<'_>| {
+            copy_operators(expression.get_operators_reader(), copy, |_| None)
+        };
+        match id {
+            SectionId::Table => {
+                for table in SectionLimited::<wasmparser::Table<'_>>::new(reader)? {
+                    if let TableInit::Expr(expression) = table?.init {
+                        constant(&mut copy, expression)?;
+                    }
+                }
+            }
+            SectionId::Global => {
+                for global in SectionLimited::<wasmparser::Global<'_>>::new(reader)? {
+                    constant(&mut copy, global?.init_expr)?;
+                }
+            }
+            SectionId::Element => {
+                for element in SectionLimited::<wasmparser::Element<'_>>::new(reader)? {
+                    match element?.items {
+                        ElementItems::Functions(functions) => {
+                            for function in functions.into_iter_with_offsets() {
+                                let (offset, function) = function?;
+                                copy.number(offset, function + SHIFT);
+                            }
+                        }
+                        ElementItems::Expressions(_, expressions) => {
+                            for expression in expressions {
+                                constant(&mut copy, expression?)?;
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(copy.finish())
+    }
+
+    /// The guest's own functions, adjusted.
+    fn bodies(&mut self) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
+        let parts = self.parts;
+        let mut bodies = Vec::with_capacity(parts.bodies.len());
+        for body in &parts.bodies {
+            let mut copy = Copy::new(parts.wasm, body.range());
+            copy_operators(body.get_operators_reader()?, &mut copy, |operator| {
+                match *operator {
+                    Operator::MemoryGrow { mem } => Some(self.grow_memory(mem)),
+                    Operator::TableGrow { table } => Some(self.grow_table(table)),
+                    _ => None,
+                }
+            })?;
+            bodies.push(copy.finish());
+        }
+        Ok(bodies)
+    }
+
+    fn code_section(&self, call: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
+        let mut code = Vec::with_capacity(self.parts.wasm.len());
+        (self.functions.len() + bodies.len() + self.helpers.len()).encode(&mut code);
+        for (number, function) in self.functions.iter().enumerate() {
+            stub(number as u32, function, call).encode(&mut code);
+        }
+        for body in bodies {
+            body.as_slice().encode(&mut code);
+        }
+        for (_, body) in &self.helpers {
+            body.encode(&mut code);
+        }
+        code
+    }
+
+    /// Call stacks that a runtime prints are for people.
+    fn name_section(&self) -> wasm_encoder::NameSection {
+        let mut functions = wasm_encoder::NameMap::new();
+        for (function, name) in &self.parts.names {
+            functions.append(function + SHIFT, name);
+        }
+        let mut names = wasm_encoder::NameSection::new();
+        names.functions(&functions);
+        names
+    }
+
+    // ---- functions ------------------------------------------------------------------------------
+
+    /// Makes a call and does what we say until it returns: `(number, arguments…) -> value`.
+    fn call_body(&self, send: u32, receive: u32) -> Function {
+        const SAVED: u32 = 1 + MAX_ARGUMENTS as u32;
+        const SAVED_COUNT: u32 = AREA / 8;
+        /// What is behind the area, while the area is sent or received itself.
+        const BEHIND: u32 = SAVED + SAVED_COUNT;
+        const VALUE: u32 = BEHIND + 2;
+        const CODE: u32 = VALUE + 1;
+        let mut function = Function::new([(SAVED_COUNT + 3, ValType::I64), (1, ValType::I32)]);
+        let mut code = function.instructions();
+        let long = |at: u32| at_offset(self.wire, at, 3);
+        let word = |at: u32| at_offset(self.wire, at, 2);
+        let save = |code: &mut InstructionSink<'_>, from: u32, count: u32, local: u32| {
+            for place in 0..count {
+                code.i32_const(0).i64_load(long(from + 8 * place));
+                code.local_set(local + place);
+            }
+        };
+        let restore = |code: &mut InstructionSink<'_>, to: u32, count: u32, local: u32| {
+            for place in 0..count {
+                code.i32_const(0).local_get(local + place);
+                code.i64_store(long(to + 8 * place));
+            }
+        };
+        let message = |code: &mut InstructionSink<'_>, base: u32, at: u32, len: u32, by: u32| {
+            code.i32_const(base as i32).i32_const(at as i32);
+            code.i32_const(len as i32).call(by);
+        };
+
+        save(&mut code, 0, SAVED_COUNT, SAVED);
+        code.i32_const(0).i32_const(MAGIC as i32);
+        code.i32_store(word(MESSAGE));
+        code.i32_const(0).local_get(0).i32_store(word(MESSAGE + 4));
+        code.i32_const(0);
+        self.memory_bytes(&mut code, self.wire);
+        code.i64_store(long(MESSAGE + 8)).i32_const(0);
+        self.total_bytes(&mut code);
+        code.i64_store(long(MESSAGE + 16));
+        restore(&mut code, MESSAGE + 24, MAX_ARGUMENTS as u32, 1);
+        message(&mut code, VECTOR, MESSAGE, CALL_BYTES, send);
+
+        code.loop_(BlockType::Empty);
+        message(&mut code, VECTOR, MESSAGE, COMMAND_BYTES, receive);
+        code.i32_const(0).i32_load(word(MESSAGE)).local_set(CODE);
+        let is = |code: &mut InstructionSink<'_>, command: u32| {
+            code.local_get(CODE).i32_const(command as i32).i32_eq();
+            code.if_(BlockType::Empty);
+        };
+
+        is(&mut code, command::RETURN);
+        code.i32_const(0).i64_load(long(MESSAGE + 8)).local_set(VALUE);
+        restore(&mut code, 0, SAVED_COUNT, SAVED);
+        code.local_get(VALUE).return_().end();
+
+        for (command, by) in [(command::READ, send), (command::WRITE, receive)] {
+            is(&mut code, command);
+            code.i32_const(VECTOR as i32);
+            code.i32_const(0).i32_load(word(MESSAGE + 4));
+            code.i32_const(0).i32_load(word(MESSAGE + 8));
+            code.call(by).br(1).end();
+        }
+
+        is(&mut code, command::KEEP);
+        save(&mut code, AREA, 2, BEHIND);
+        restore(&mut code, 0, SAVED_COUNT, SAVED);
+        message(&mut code, AREA, 0, AREA, send);
+        restore(&mut code, AREA, 2, BEHIND);
+        code.br(1).end();
+
+        is(&mut code, command::RESTORE);
+        save(&mut code, AREA, 2, BEHIND);
+        message(&mut code, AREA, 0, AREA, receive);
+        save(&mut code, 0, SAVED_COUNT, SAVED);
+        restore(&mut code, AREA, 2, BEHIND);
+        code.br(1).end();
+
+        code.end().unreachable().end();
+        function
+    }
+
+    fn start_body(&mut self, call: u32) -> Function {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        let ask = |code: &mut InstructionSink<'_>, number: u32| {
+            code.i32_const(number as i32);
+            for _ in 0..MAX_ARGUMENTS {
+                code.i64_const(0);
+            }
+            code.call(call);
+        };
+        ask(&mut code, own::BEGIN);
+        code.global_set(self.memory_limit());
+        if self.table_grow.iter().any(Option::is_some) {
+            ask(&mut code, own::TABLES);
+            code.global_set(self.table_limit());
+        }
+        let Parts {
+            start,
+            initialize,
+            entry,
+            ..
+        } = self.parts;
+        for function in [start, initialize, entry].into_iter().flatten() {
+            code.call(function + SHIFT);
+        }
+        ask(&mut code, own::END);
+        code.drop().end();
+        function
+    }
+
+    /// The function that grows a memory, unless all of them would exceed the limit then.
+    fn grow_memory(&mut self, memory: u32) -> u32 {
+        if let Some(helper) = self.memory_grow.get(memory as usize).copied().flatten() {
+            return helper;
+        }
+        let ty = self.parts.memories[memory as usize];
+        let index = index_type(ty.memory64);
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        self.total_bytes(&mut code);
+        widened(code.local_get(0), ty.memory64);
+        code.i64_const(ty.page_size_log2.unwrap_or(16).into())
+            .i64_shl()
+            .i64_add()
+            .global_get(self.memory_limit())
+            .i64_gt_u();
+        refuse_if(&mut code, ty.memory64, 0);
+        code.local_get(0).memory_grow(memory).end();
+        let helper = self.helper([index], [index], function);
+        self.memory_grow[memory as usize] = Some(helper);
+        helper
+    }
+
+    /// The function that grows a table, likewise.
+    fn grow_table(&mut self, table: u32) -> u32 {
+        if let Some(helper) = self.table_grow.get(table as usize).copied().flatten() {
+            return helper;
+        }
+        let ty = self.parts.tables[table as usize];
+        let index = index_type(ty.table64);
+        let element = RoundtripReencoder
+            .ref_type(ty.element_type)
+            .unwrap_or(wasm_encoder::RefType::FUNCREF);
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        code.i64_const(0);
+        for (table, ty) in self.parts.tables.iter().enumerate() {
+            widened(code.table_size(table as u32), ty.table64).i64_add();
+        }
+        widened(code.local_get(1), ty.table64)
+            .i64_add()
+            .global_get(self.table_limit())
+            .i64_gt_u();
+        refuse_if(&mut code, ty.table64, 1);
+        code.local_get(0).local_get(1).table_grow(table).end();
+        let helper = self.helper([ValType::Ref(element), index], [index], function);
+        self.table_grow[table as usize] = Some(helper);
+        helper
+    }
+
+    /// Bytes of all of the guest's memories.
+    fn total_bytes(&self, code: &mut InstructionSink<'_>) {
+        code.i64_const(0);
+        for memory in 0..self.parts.memories.len() as u32 {
+            self.memory_bytes(code, memory);
+            code.i64_add();
+        }
+    }
+
+    fn memory_bytes(&self, code: &mut InstructionSink<'_>, memory: u32) {
+        let ty = self.parts.memories.get(memory as usize);
+        let page = ty.and_then(|ty| ty.page_size_log2).unwrap_or(16);
+        widened(code.memory_size(memory), ty.is_some_and(|ty| ty.memory64));
+        code.i64_const(page.into()).i64_shl();
+    }
+}
+
+fn index_type(is_64: bool) -> ValType {
+    if is_64 { ValType::I64 } else { ValType::I32 }
+}
+
+/// Makes the index or size on the stack an `i64`.
+fn widened<'a, 'b>(
+    code: &'a mut InstructionSink<'b>,
+    is_64: bool,
+) -> &'a mut InstructionSink<'b> {
+    if is_64 { code } else { code.i64_extend_i32_u() }
+}
+
+/// Returns -1, by which growing fails, if the condition on the stack holds, or if `by` is so large
+/// that the condition may have overflowed.
+fn refuse_if(code: &mut InstructionSink<'_>, is_64: bool, by: u32) {
+    if is_64 {
+        code.local_get(by).i64_const(1 << 32).i64_ge_u().i32_or();
+    }
+    code.if_(BlockType::Empty);
+    if is_64 {
+        code.i64_const(-1);
+    } else {
+        code.i32_const(-1);
+    }
+    code.return_().end();
+}
+
+fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
+    MemArg {
+        offset: offset.into(),
+        align,
+        memory_index: memory,
+    }
+}
+
+/// Moves bytes to or from a descriptor until all are moved: `(base, address, length)`, where `base`
+/// is where the I/O vector may be.
+fn transfer(memory: u32, descriptor: i32, by: u32) -> Function {
+    const BASE: u32 = 0;
+    const ADDRESS: u32 = 1;
+    const LENGTH: u32 = 2;
+    const COUNT: u32 = 3;
+    let mut function = Function::new([(1, ValType::I32)]);
+    let word = |at: u32| at_offset(memory, at, 2);
+    let mut code = function.instructions();
+    code.loop_(BlockType::Empty)
+        .local_get(LENGTH)
+        .i32_eqz()
+        .if_(BlockType::Empty)
+        .return_()
+        .end();
+    code.local_get(BASE).local_get(ADDRESS);
+    code.i32_store(word(VECTOR));
+    code.local_get(BASE).local_get(LENGTH);
+    code.i32_store(word(VECTOR + 4));
+    code.i32_const(descriptor)
+        .local_get(BASE)
+        .i32_const(1)
+        .local_get(BASE)
+        .i32_const(MOVED as i32)
+        .i32_add()
+        .call(by);
+    code.local_get(BASE).i32_load(word(MOVED)).local_tee(COUNT);
+    // Nobody is there any more: there is nothing to go on for.
+    code.i32_eqz().i32_or().if_(BlockType::Empty).unreachable().end();
+    code.local_get(ADDRESS).local_get(COUNT).i32_add().local_set(ADDRESS);
+    code.local_get(LENGTH).local_get(COUNT).i32_sub().local_set(LENGTH);
+    code.br(0).end().end();
+    function
+}
+
+/// What is in the place of an import: it sends the call.
+fn stub(number: u32, function: &wasi::Function, call: u32) -> Function {
+    let mut stub = Function::new([]);
+    let mut code = stub.instructions();
+    code.i32_const(number as i32);
+    for (place, param) in function.params.iter().enumerate() {
+        code.local_get(place as u32);
+        if *param == ValueType::I32 {
+            code.i64_extend_i32_u();
+        }
+    }
+    for _ in function.params.len()..MAX_ARGUMENTS {
+        code.i64_const(0);
+    }
+    code.call(call);
+    match function.result {
+        Some(_) => code.i32_wrap_i64(),
+        // It does not return.
+        None => code.unreachable(),
+    };
+    code.end();
+    stub
+}
+
+fn raw(module: &mut Module, id: SectionId, data: &[u8]) {
+    module.section(&RawSection { id: id as u8, data });
+}
+
+/// A section's contents with more entries behind its own.
+fn append<'a>(contents: &[u8], more: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let (count, entries) = split_count(contents);
+    let mut all = Vec::with_capacity(contents.len() + 64);
+    (count as usize + more.len()).encode(&mut all);
+    all.extend(entries);
+    for entry in more {
+        all.extend(entry);
+    }
+    all
+}
+
+/// The count that a section's contents start with, and the entries.
+fn split_count(contents: &[u8]) -> (u32, &[u8]) {
+    let mut reader = BinaryReader::new(contents, 0);
+    // It has been read before.
+    let count = reader.read_var_u32().unwrap_or(0);
+    (count, &contents[reader.original_position()..])
+}
+
+/// Copies operators, with the numbers of functions adjusted and those that `replaced` names a
+/// function for replaced by a call of it.
+fn copy_operators(
+    mut operators: OperatorsReader<'_>,
+    copy: &mut Copy<'_>,
+    mut replaced: impl FnMut(&Operator<'_>) -> Option<u32>,
+) -> Result<(), BinaryReaderError> {
+    const CALL: u8 = 0x10;
+    const RETURN_CALL: u8 = 0x12;
+    const REF_FUNC: u8 = 0xd2;
+    while !operators.eof() {
+        let begin = operators.original_position();
+        let operator = operators.read()?;
+        let (code, function) = match operator {
+            Operator::Call { function_index } => (CALL, function_index + SHIFT),
+            Operator::ReturnCall { function_index } => (RETURN_CALL, function_index + SHIFT),
+            Operator::RefFunc { function_index } => (REF_FUNC, function_index + SHIFT),
+            operator => match replaced(&operator) {
+                Some(helper) => (CALL, helper),
+                None => continue,
+            },
+        };
+        copy.replace(begin..operators.original_position(), |out| {
+            out.push(code);
+            function.encode(out);
+        });
+    }
+    Ok(())
+}
+
+/// A part of the module being copied, with replacements.
+struct Copy<'a> {
+    wasm: &'a [u8],
+    range: Range<usize>,
+    out: Vec<u8>,
+}
+
+impl<'a> Copy<'a> {
+    fn new(wasm: &'a [u8], range: Range<usize>) -> Self {
+        Copy {
+            wasm,
+            out: Vec::with_capacity(range.len() + 16),
+            range,
+        }
+    }
+
+    /// Copies up to `range`, and writes something else in its place.
+    fn replace(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+        self.out.extend(&self.wasm[self.range.start..range.start]);
+        write(&mut self.out);
+        self.range.start = range.end;
+    }
+
+    /// Replaces the number at `offset`.
+    fn number(&mut self, offset: usize, number: u32) {
+        let continues = self.wasm[offset..].iter().position(|byte| byte & 0x80 == 0);
+        let end = offset + continues.unwrap_or(0) + 1;
+        self.replace(offset..end, |out| number.encode(out));
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.out.extend(&self.wasm[self.range.clone()]);
+        self.out
+    }
+}
