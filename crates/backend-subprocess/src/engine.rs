@@ -76,7 +76,7 @@ impl Engine for SubprocessEngine {
         &self.0.info
     }
 
-    /// For modules; and that it takes components, if it does.
+    /// For modules, and what only components ask for.
     fn capability(&self) -> Capability {
         let Runtime {
             adapter, version, ..
@@ -89,7 +89,6 @@ impl Engine for SubprocessEngine {
             capability.preview2 = theirs.preview2;
             capability.working_directory = theirs.working_directory;
             capability.network = theirs.network;
-            capability.instances = theirs.instances;
         }
         capability
     }
@@ -97,7 +96,7 @@ impl Engine for SubprocessEngine {
     fn capability_for(&self, guest: &Guest) -> Capability {
         match (guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => components.capability(&self.0.version),
-            _ => self.capability(),
+            _ => self.0.adapter.capability(&self.0.version),
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::task::{Streams, resolve};
 use crate::{
-    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, Limits,
-    Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
+    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, GuestKind,
+    Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -219,7 +219,7 @@ fn exceeds(guest: &Guest, limits: &Limits) -> bool {
     ) || over(
         limits.table_elements,
         Box::new(guest.tables().iter().map(|table| table.initial)),
-    )
+    ) || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
 }
 
 /// Room for the host's own frames beneath the guest's.

@@ -81,8 +81,11 @@ pub(crate) trait Adapter: Send + Sync {
 
 /// One run of a module, as an adapter sees it.
 pub(crate) struct Job<'a> {
+    pub(crate) version: &'a Version,
     /// An absolute path of the module.
     pub(crate) program: &'a Path,
+    /// It has a memory that threads may share.
+    pub(crate) shared_memory: bool,
     pub(crate) limits: &'a Limits,
     pub(crate) scratch: &'a Scratch,
 }
@@ -142,6 +145,7 @@ fn relayed_capability(proposals: Proposals) -> Capability {
         entry: Emulated,
         memory: Emulated,
         table_elements: Emulated,
+        instances: Emulated,
         timeout: Emulated,
         kill: Emulated,
         fixed_clock: Emulated,

@@ -62,7 +62,9 @@ impl Adapter for WasmEdge {
 fn explain(words: &str) -> Option<Result<Outcome>> {
     let (_, error) = words.lines().find_map(|line| line.split_once("[error] "))?;
     let (what, cause) = error.split_once(" failed: ")?;
-    let cause = cause.split_once(", Code: ").map_or(cause, |(cause, _)| cause);
+    let cause = cause
+        .split_once(", Code: ")
+        .map_or(cause, |(cause, _)| cause);
     Some(match what {
         "execution" => {
             let kind = traps::kind(traps::SPECIFICATION, cause).unwrap_or(TrapKind::Other);

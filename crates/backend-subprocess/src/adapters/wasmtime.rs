@@ -17,6 +17,7 @@ use crate::version::Version;
 pub(super) struct Wasmtime;
 
 /// The releases that brought what came later.
+const SHARED_MEMORY_SWITCH: u32 = 40;
 const WORKING_DIRECTORY: u32 = 46;
 const WASM3: u32 = 47;
 
@@ -66,7 +67,11 @@ impl Adapter for Wasmtime {
     }
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
-        let mut args = run(&settings(job.limits));
+        let mut settings = settings(job.limits);
+        if job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH) {
+            settings.push("shared-memory=y".into());
+        }
+        let mut args = run(&settings);
         args.push("--".into());
         args.push(job.program.into());
         Ok(args)

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
-use super::protocol::{AREA, command};
+use super::protocol::{AREA, Call, Command, SMALL_LENGTHS, command};
 
 /// Both ends of the wire.
 pub(super) trait Wire {
@@ -39,6 +39,37 @@ impl Strings {
     }
 }
 
+/// What of the guest's memory a call says itself that the function is going to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HintOf {
+    Nothing,
+    /// A text whose address and length are these arguments.
+    Text(usize),
+    /// Where I/O vectors lead whose address and count are these arguments.
+    Vectors {
+        at: usize,
+        read: bool,
+    },
+}
+
+/// Of the function of that name.
+pub(super) fn hint(function: &str) -> HintOf {
+    match function {
+        "path_symlink" => HintOf::Text(0),
+        "path_create_directory"
+        | "path_readlink"
+        | "path_remove_directory"
+        | "path_rename"
+        | "path_unlink_file" => HintOf::Text(1),
+        "path_filestat_get" | "path_filestat_set_times" | "path_link" | "path_open" => {
+            HintOf::Text(2)
+        }
+        "fd_read" | "fd_pread" | "sock_recv" => HintOf::Vectors { at: 1, read: false },
+        "fd_write" | "fd_pwrite" | "sock_send" => HintOf::Vectors { at: 1, read: true },
+        _ => HintOf::Nothing,
+    }
+}
+
 /// What a function reads and writes.
 #[derive(Debug, Default)]
 struct Plan {
@@ -58,111 +89,83 @@ enum Write {
         count: usize,
     },
     /// To where the I/O vectors lead, as many bytes as the number at `count` says.
-    Scattered { count: usize },
+    Scattered {
+        count: usize,
+    },
 }
 
 /// Of a function with these arguments.
 fn plan(function: &Function, arguments: &[u64], args: Strings, env: Strings) -> Plan {
-    let is_unstable = function.module == unstable::MODULE;
-    let argument = |place: usize| arguments.get(place).map_or(0, |value| *value as u32 as usize);
+    let argument = |place: usize| {
+        arguments
+            .get(place)
+            .map_or(0, |value| *value as u32 as usize)
+    };
     let at = |place: usize, bytes: usize| argument(place)..argument(place).saturating_add(bytes);
     let buffer = |place: usize| at(place, argument(place + 1));
-    let array = |place: usize, count: usize, unit: usize| {
-        at(place, argument(count).saturating_mul(unit))
+    let array =
+        |place: usize, count: usize, unit: usize| at(place, argument(count).saturating_mul(unit));
+    let all = |place: usize, bytes: usize| Write::All(at(place, bytes));
+    let counted = |to: Range<usize>, unit: usize, count: usize| Write::Counted {
+        to,
+        unit,
+        count: argument(count),
     };
-    let (filestat, subscription) = if is_unstable { (56, 56) } else { (64, 48) };
-    let mut plan = Plan::default();
+    let (filestat, subscription) = match function.module {
+        unstable::MODULE => (56, 56),
+        _ => (64, 48),
+    };
+    let mut reads = Vec::new();
+    let mut vectors = None;
+    match hint(function.name) {
+        HintOf::Nothing => {}
+        HintOf::Text(at) => reads.push(buffer(at)),
+        HintOf::Vectors { at, read } => vectors = Some((array(at, at + 1, 8), read)),
+    }
+    let mut writes = Vec::new();
     match function.name {
-        "args_get" => {
-            plan.writes = vec![Write::All(at(0, args.pointers)), Write::All(at(1, args.bytes))];
-        }
-        "environ_get" => {
-            plan.writes = vec![Write::All(at(0, env.pointers)), Write::All(at(1, env.bytes))];
-        }
-        "args_sizes_get" | "environ_sizes_get" => {
-            plan.writes = vec![Write::All(at(0, 4)), Write::All(at(1, 4))];
-        }
-        "clock_res_get" | "fd_prestat_get" | "fd_tell" => plan.writes = vec![Write::All(at(1, 8))],
-        "clock_time_get" => plan.writes = vec![Write::All(at(2, 8))],
-        "fd_seek" => plan.writes = vec![Write::All(at(3, 8))],
-        "fd_fdstat_get" => plan.writes = vec![Write::All(at(1, 24))],
-        "fd_filestat_get" => plan.writes = vec![Write::All(at(1, filestat))],
+        "args_get" => writes.extend([all(0, args.pointers), all(1, args.bytes)]),
+        "environ_get" => writes.extend([all(0, env.pointers), all(1, env.bytes)]),
+        "args_sizes_get" | "environ_sizes_get" => writes.extend([all(0, 4), all(1, 4)]),
+        "clock_res_get" | "fd_prestat_get" | "fd_tell" => writes.push(all(1, 8)),
+        "clock_time_get" => writes.push(all(2, 8)),
+        "fd_seek" => writes.push(all(3, 8)),
+        "fd_fdstat_get" => writes.push(all(1, 24)),
+        "fd_filestat_get" => writes.push(all(1, filestat)),
+        "path_filestat_get" => writes.push(all(4, filestat)),
         "fd_prestat_dir_name" => {
             // The name may be shorter than the buffer.
-            plan.reads = vec![buffer(1)];
-            plan.writes = vec![Write::All(buffer(1))];
+            reads.push(buffer(1));
+            writes.push(Write::All(buffer(1)));
         }
-        "random_get" => plan.writes = vec![Write::All(buffer(0))],
-        "fd_readdir" => {
-            plan.writes = vec![
-                Write::Counted {
-                    to: buffer(1),
-                    unit: 1,
-                    count: argument(4),
-                },
-                Write::All(at(4, 4)),
-            ];
-        }
-        "fd_read" | "fd_pread" | "sock_recv" => {
-            let count = if function.name == "fd_read" { 3 } else { 4 };
-            plan.vectors = Some((array(1, 2, 8), false));
-            plan.writes = vec![
-                Write::Scattered {
-                    count: argument(count),
-                },
-                Write::All(at(count, 4)),
-            ];
-            if function.name == "sock_recv" {
-                plan.writes.push(Write::All(at(5, 2)));
-            }
-        }
-        "fd_write" | "fd_pwrite" | "sock_send" => {
-            let count = if function.name == "fd_write" { 3 } else { 4 };
-            plan.vectors = Some((array(1, 2, 8), true));
-            plan.writes = vec![Write::All(at(count, 4))];
-        }
-        "path_create_directory" | "path_remove_directory" | "path_unlink_file" => {
-            plan.reads = vec![buffer(1)];
-        }
-        "path_filestat_get" => {
-            plan.reads = vec![buffer(2)];
-            plan.writes = vec![Write::All(at(4, filestat))];
-        }
-        "path_filestat_set_times" => plan.reads = vec![buffer(2)],
-        "path_link" => plan.reads = vec![buffer(2), buffer(5)],
-        "path_rename" => plan.reads = vec![buffer(1), buffer(4)],
-        "path_symlink" => plan.reads = vec![buffer(0), buffer(3)],
-        "path_open" => {
-            plan.reads = vec![buffer(2)];
-            plan.writes = vec![Write::All(at(8, 4))];
-        }
-        "path_readlink" => {
-            plan.reads = vec![buffer(1)];
-            plan.writes = vec![
-                Write::Counted {
-                    to: buffer(3),
-                    unit: 1,
-                    count: argument(5),
-                },
-                Write::All(at(5, 4)),
-            ];
-        }
+        "random_get" => writes.push(Write::All(buffer(0))),
+        "fd_readdir" => writes.extend([counted(buffer(1), 1, 4), all(4, 4)]),
+        "path_readlink" => writes.extend([counted(buffer(3), 1, 5), all(5, 4)]),
         "poll_oneoff" => {
-            plan.reads = vec![array(0, 2, subscription)];
-            plan.writes = vec![
-                Write::Counted {
-                    to: array(1, 2, 32),
-                    unit: 32,
-                    count: argument(3),
-                },
-                Write::All(at(3, 4)),
-            ];
+            reads.push(array(0, 2, subscription));
+            writes.extend([counted(array(1, 2, 32), 32, 3), all(3, 4)]);
         }
-        "sock_accept" => plan.writes = vec![Write::All(at(2, 4))],
+        "fd_read" => writes.extend([Write::Scattered { count: argument(3) }, all(3, 4)]),
+        "fd_pread" => writes.extend([Write::Scattered { count: argument(4) }, all(4, 4)]),
+        "sock_recv" => {
+            let count = argument(4);
+            writes.extend([Write::Scattered { count }, all(4, 4), all(5, 2)]);
+        }
+        "fd_write" => writes.push(all(3, 4)),
+        "fd_pwrite" | "sock_send" => writes.push(all(4, 4)),
+        "path_link" => reads.push(buffer(5)),
+        "path_rename" => reads.push(buffer(4)),
+        "path_symlink" => reads.push(buffer(3)),
+        "path_open" => writes.push(all(8, 4)),
+        "sock_accept" => writes.push(all(2, 4)),
         // The others are told everything by their arguments.
         _ => {}
     }
-    plan
+    Plan {
+        reads,
+        writes,
+        vectors,
+    }
 }
 
 /// Our copy of a guest's memory: as large, and true where a call needs it.
@@ -171,10 +174,8 @@ pub(super) struct Mirror {
     bytes: Vec<u8>,
     /// Whether the start of the memory is true, which the guest keeps aside during a call.
     has_area: bool,
-    /// Whether the start of the memory is to change.
-    changes_area: bool,
-    /// What is to be sent with the return.
-    commands: Vec<u8>,
+    /// What is to be sent next.
+    out: Vec<u8>,
 }
 
 /// A call in progress.
@@ -187,6 +188,9 @@ pub(super) struct Access {
 /// What a function takes from a guest in one call; it refuses more without looking at it.
 const MOST: usize = HOSTCALL_FUEL as usize;
 
+/// So much of a copy that was needed once is not kept for good.
+const KEPT: usize = 16 << 20;
+
 impl Mirror {
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
@@ -198,7 +202,7 @@ impl Mirror {
         wire: &mut impl Wire,
         size: u64,
         function: &Function,
-        arguments: &[u64],
+        call: &Call,
         (args, env): (Strings, Strings),
     ) -> io::Result<Access> {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -207,25 +211,44 @@ impl Mirror {
             self.bytes = vec![0; size];
         }
         self.has_area = false;
-        self.changes_area = false;
-        let plan = plan(function, arguments, args, env);
-        self.read(wire, &plan.reads)?;
-        let buffer = match &plan.vectors {
-            Some((vectors, _)) => self.first_buffer(wire, vectors)?,
-            None => None,
-        };
-        if let (Some((_, true)), Some(buffer)) = (&plan.vectors, &buffer) {
-            self.read(wire, std::slice::from_ref(buffer))?;
-        }
-        // What is around the bytes that change must be true as well.
-        let writes = plan.writes.iter().filter_map(|write| match write {
-            Write::All(to) | Write::Counted { to, .. } => Some(to),
-            Write::Scattered { .. } => None,
+        let mut plan = plan(function, &call.arguments, args, env);
+        let hinted = call.hint.map(|hint| {
+            let start = hint.address as usize;
+            (
+                start..start.saturating_add(hint.length as usize),
+                hint.vector as usize,
+            )
         });
-        if writes.chain(&buffer).any(is_in_area) {
+        let buffer = match (&plan.vectors, hinted) {
+            (None, None) => None,
+            (None, Some((text, _))) => {
+                wire.receive(self.part(&text)?)?;
+                plan.reads.remove(0);
+                None
+            }
+            (Some((vectors, read)), Some((buffer, number))) => {
+                self.part(&buffer)?;
+                self.lead(vectors, number, &buffer)?;
+                if *read {
+                    wire.receive(self.part(&buffer)?)?;
+                }
+                Some(buffer)
+            }
+            (Some((vectors, read)), None) => {
+                let buffer = self.first_buffer(wire, vectors)?;
+                if *read && let Some(buffer) = &buffer {
+                    self.read(wire, std::slice::from_ref(buffer))?;
+                }
+                buffer
+            }
+        };
+        self.read(wire, &plan.reads)?;
+        let access = Access { plan, buffer };
+        // What is around the bytes that change there must be true as well.
+        if access.may_change().any(|range| is_in_area(&range)) {
             self.read(wire, &[0..AREA as usize])?;
         }
-        Ok(Access { plan, buffer })
+        Ok(access)
     }
 
     /// Stores what the function wrote, and returns `value` from it.
@@ -235,43 +258,103 @@ impl Mirror {
         access: &Access,
         value: u64,
     ) -> io::Result<()> {
-        for write in &access.plan.writes {
-            match write {
-                Write::All(to) => self.write(to.clone()),
+        let mut changed: Vec<_> = access
+            .plan
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::All(to) => Some(to.clone()),
                 Write::Counted { to, unit, count } => {
                     let bytes = self.count(*count).saturating_mul(*unit).min(to.len());
-                    self.write(to.start..to.start + bytes);
+                    Some(to.start..to.start + bytes)
                 }
-                Write::Scattered { count } => {
-                    if let Some(buffer) = &access.buffer {
-                        let bytes = self.count(*count).min(buffer.len());
-                        self.write(buffer.start..buffer.start + bytes);
-                    }
-                }
-            }
+                Write::Scattered { count } => access.buffer.as_ref().map(|buffer| {
+                    let bytes = self.count(*count).min(buffer.len());
+                    buffer.start..buffer.start + bytes
+                }),
+            })
+            .map(|range| self.within(&range))
+            .filter(|range| !range.is_empty())
+            .collect();
+        let small = changed.pop_if(|range| is_small(range));
+        if changed.iter().any(is_in_area) {
+            self.command(command::RESTORE, 0..AREA as usize);
+            self.out.extend(&self.bytes[..AREA as usize]);
         }
-        self.finish(wire, value)
+        let mut beyond: Vec<_> = changed.iter().filter_map(beyond_area).collect();
+        let last = beyond.pop();
+        for range in beyond {
+            self.command(command::WRITE, range.clone());
+            self.out.extend(&self.bytes[range]);
+        }
+        self.finish_with(wire, value, last, small)
     }
 
     /// Returns `value` from a call.
     pub(super) fn finish(&mut self, wire: &mut impl Wire, value: u64) -> io::Result<()> {
-        if std::mem::take(&mut self.changes_area) {
-            self.command(command::RESTORE, 0..AREA as usize);
-            self.commands.extend(&self.bytes[..AREA as usize]);
+        self.finish_with(wire, value, None, None)
+    }
+
+    fn finish_with(
+        &mut self,
+        wire: &mut impl Wire,
+        value: u64,
+        write: Option<Range<usize>>,
+        small: Option<Range<usize>>,
+    ) -> io::Result<()> {
+        let write = write.unwrap_or_default();
+        let mut number = [0; 8];
+        let small = small.unwrap_or_default();
+        number[..small.len()].copy_from_slice(&self.bytes[small.clone()]);
+        let command = Command {
+            code: command::RETURN,
+            small: (small.start as u32, small.len() as u32, number),
+            address: write.start as u32,
+            length: write.len() as u32,
+            value,
+        };
+        command.write(&mut self.out);
+        self.out.extend(&self.bytes[write]);
+        let sent = wire.send(&self.out);
+        if self.out.len() > KEPT {
+            self.out = Vec::new();
+            self.bytes = Vec::new();
         }
-        self.commands.extend(command::RETURN.to_le_bytes());
-        self.commands.extend([0; 4]);
-        self.commands.extend(value.to_le_bytes());
-        let sent = wire.send(&self.commands);
-        self.commands.clear();
+        self.out.clear();
         sent
     }
 
     fn command(&mut self, code: u32, range: Range<usize>) {
-        // Addresses have 32 bits, so that a range beyond them is no part of the memory.
-        for number in [code, range.start as u32, range.len() as u32, 0] {
-            self.commands.extend(number.to_le_bytes());
-        }
+        let command = Command {
+            code,
+            address: range.start as u32,
+            length: range.len() as u32,
+            ..Command::default()
+        };
+        command.write(&mut self.out);
+    }
+
+    /// A part of the memory that the guest says is there.
+    fn part(&mut self, range: &Range<usize>) -> io::Result<&mut [u8]> {
+        self.bytes
+            .get_mut(range.clone())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a hint leads nowhere"))
+    }
+
+    /// Makes the I/O vector of that number lead to a buffer, and those before it nowhere.
+    fn lead(
+        &mut self,
+        vectors: &Range<usize>,
+        number: usize,
+        buffer: &Range<usize>,
+    ) -> io::Result<()> {
+        let end = vectors.start.saturating_add((number + 1) * VECTOR);
+        let vectors = self.part(&(vectors.start..end))?;
+        let (before, vector) = vectors.split_at_mut(number * VECTOR);
+        before.fill(0);
+        vector[..4].copy_from_slice(&(buffer.start as u32).to_le_bytes());
+        vector[4..].copy_from_slice(&(buffer.len() as u32).to_le_bytes());
+        Ok(())
     }
 
     /// Makes these ranges true, as far as there is memory.
@@ -285,11 +368,11 @@ impl Mirror {
         for range in ranges.iter().filter_map(beyond_area) {
             self.command(command::READ, range);
         }
-        if self.commands.is_empty() {
+        if self.out.is_empty() {
             return Ok(());
         }
-        wire.send(&self.commands)?;
-        self.commands.clear();
+        wire.send(&self.out)?;
+        self.out.clear();
         if area {
             wire.receive(&mut self.bytes[..AREA as usize])?;
             self.has_area = true;
@@ -298,15 +381,6 @@ impl Mirror {
             wire.receive(&mut self.bytes[range])?;
         }
         Ok(())
-    }
-
-    fn write(&mut self, range: Range<usize>) {
-        let range = self.within(&range);
-        self.changes_area |= is_in_area(&range);
-        if let Some(range) = beyond_area(&range) {
-            self.command(command::WRITE, range.clone());
-            self.commands.extend(&self.bytes[range]);
-        }
     }
 
     fn within(&self, range: &Range<usize>) -> Range<usize> {
@@ -327,7 +401,6 @@ impl Mirror {
         wire: &mut impl Wire,
         vectors: &Range<usize>,
     ) -> io::Result<Option<Range<usize>>> {
-        const VECTOR: usize = 8;
         let vectors = self.within(vectors);
         if vectors.len() > MOST {
             return Ok(None);
@@ -350,6 +423,30 @@ impl Mirror {
     }
 }
 
+impl Access {
+    /// Everything that may change but for a small number at the end, which the guest stores itself.
+    fn may_change(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut changes: Vec<_> = self
+            .plan
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::All(to) | Write::Counted { to, .. } => Some(to.clone()),
+                Write::Scattered { .. } => self.buffer.clone(),
+            })
+            .collect();
+        changes.pop_if(|range| is_small(range));
+        changes.into_iter()
+    }
+}
+
+/// The bytes of an I/O vector.
+const VECTOR: usize = 8;
+
+fn is_small(range: &Range<usize>) -> bool {
+    SMALL_LENGTHS.contains(&(range.len() as u32))
+}
+
 fn is_in_area(range: &Range<usize>) -> bool {
     !range.is_empty() && range.start < AREA as usize
 }
@@ -369,9 +466,23 @@ mod tests {
     fn every_function_that_takes_an_address_has_a_plan() {
         // Those that are told everything by numbers.
         let plain = |name: &str| {
-            let sets = ["fd_advise", "fd_allocate", "fd_close", "fd_datasync", "fd_sync"];
-            let more = ["fd_renumber", "proc_exit", "proc_raise", "sched_yield", "sock_shutdown"];
-            sets.contains(&name) || more.contains(&name) || name.starts_with("fd_fdstat_set")
+            let sets = [
+                "fd_advise",
+                "fd_allocate",
+                "fd_close",
+                "fd_datasync",
+                "fd_sync",
+            ];
+            let more = [
+                "fd_renumber",
+                "proc_exit",
+                "proc_raise",
+                "sched_yield",
+                "sock_shutdown",
+            ];
+            sets.contains(&name)
+                || more.contains(&name)
+                || name.starts_with("fd_fdstat_set")
                 || name.starts_with("fd_filestat_set")
         };
         let some = Strings {

@@ -70,7 +70,11 @@ impl RelayedCode {
         }
         let relayed = relayed(&self.guest, entry, self.runtime.proposals())?;
         let directory = private_directory()?;
-        let path = write_into(directory.path(), "guest.wasm", &relayed.wasm)?;
+        let path = write_into(
+            directory.path(),
+            file_name(self.guest.name()),
+            &relayed.wasm,
+        )?;
         let file = Arc::new(File {
             relayed: Relayed {
                 wasm: Vec::new(),
@@ -92,6 +96,8 @@ impl Code for RelayedCode {
         let launch = Launch {
             executable: self.runtime.path.clone(),
             args: self.runtime.adapter.arguments(&Job {
+                version: &self.runtime.version,
+                shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
                 program: &file.path,
                 limits: &task.limits,
                 scratch: &scratch,
@@ -140,15 +146,29 @@ impl RelayedCode {
         match self.runtime.adapter.explain(words) {
             Some(outcome) => outcome,
             None => match status {
-                Status::Signal(signal) => Err(self.runtime.killed(signal).with_context("said", words)),
+                Status::Signal(signal) => {
+                    Err(self.runtime.killed(signal).with_context("said", words))
+                }
                 Status::Code(_) if began => Ok(trapped(TrapKind::Other, words)),
                 Status::Code(code) => {
                     let said = words.lines().next().unwrap_or("nothing");
-                    let message = format!("could not start the guest; it ended with {code} and said: {said}");
+                    let message =
+                        format!("could not start the guest; it ended with {code} and said: {said}");
                     Err(Error::new(ErrorKind::Engine, message).with_context("said", words))
                 }
             },
         }
+    }
+}
+
+/// The guest's own name, for those who look at processes, if it can be a file's.
+fn file_name(name: &str) -> &str {
+    let fits = name.len() <= 200 && !name.starts_with(['-', '.']) && !name.is_empty();
+    let plain = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    if fits && name.chars().all(plain) {
+        name
+    } else {
+        "guest.wasm"
     }
 }
 

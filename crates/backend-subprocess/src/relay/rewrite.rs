@@ -18,17 +18,18 @@ use wasm_encoder::{
     ValType,
 };
 use wasmparser::{
-    BinaryReader, BinaryReaderError, CompositeInnerType, ElementItems, ExternalKind, FunctionBody, KnownCustom, Name,
-    Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit, TypeRef, Validator,
-    WasmFeatures,
+    BinaryReader, BinaryReaderError, CompositeInnerType, ElementItems, ExternalKind, FunctionBody,
+    KnownCustom, Name, Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit,
+    TypeRef, Validator, WasmFeatures,
 };
 use wasmrun_core::guest::{Import, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
-use wasmrun_wasi_preview1::{self as wasi, preview1};
+use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
+use super::memory::{HintOf, hint};
 use super::protocol::{
-    AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, VECTOR,
-    command, own,
+    AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, SMALL_LENGTHS,
+    VECTOR, command, own,
 };
 
 /// A rewritten guest.
@@ -87,17 +88,31 @@ fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'stat
         let (params, results) = (ty.params(), ty.results());
         params.len() == function.params.len()
             && results.len() == usize::from(function.result.is_some())
-            && function.params.iter().zip(params).all(|(ours, theirs)| is(ours, theirs))
-            && function.result.iter().zip(results).all(|(ours, theirs)| is(ours, theirs))
+            && function
+                .params
+                .iter()
+                .zip(params)
+                .all(|(ours, theirs)| is(ours, theirs))
+            && function
+                .result
+                .iter()
+                .zip(results)
+                .all(|(ours, theirs)| is(ours, theirs))
     });
-    if same { Ok(function) } else { Err(refuse(" with that type")) }
+    if same {
+        Ok(function)
+    } else {
+        Err(refuse(" with that type"))
+    }
 }
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
 /// one that WASI has nothing to do with.
 fn wire_memory(parts: &Parts<'_>, proposals: Proposals) -> Result<u32> {
     let has_room = |memory: &wasmparser::MemoryType| {
-        let bytes = memory.initial.checked_shl(memory.page_size_log2.unwrap_or(16));
+        let bytes = memory
+            .initial
+            .checked_shl(memory.page_size_log2.unwrap_or(16));
         !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
     };
     let calls_wasi = !parts.imports.is_empty();
@@ -113,17 +128,25 @@ fn wire_memory(parts: &Parts<'_>, proposals: Proposals) -> Result<u32> {
                 _ => "has no WASI for a guest whose memory starts out empty",
             },
         )),
-        // The first of the guest's, or one more.
-        _ => match parts.memories.iter().position(has_room) {
-            Some(memory) => Ok(memory as u32),
-            None if parts.memories.is_empty() || proposals.contains(Proposals::MULTI_MEMORY) => {
-                Ok(parts.memories.len() as u32)
-            }
-            None => Err(Error::new(
-                ErrorKind::Unsupported,
-                "cannot run a guest whose only memory starts out empty or has 64 bits",
-            )),
-        },
+        // One of the guest's, or one more; one that threads share is the last that comes into question.
+        _ => {
+            let find = |shared| {
+                let fits =
+                    |memory: &wasmparser::MemoryType| has_room(memory) && memory.shared == shared;
+                let found = parts.memories.iter().position(fits);
+                found.map(|memory| memory as u32)
+            };
+            let another = parts.memories.is_empty() || proposals.contains(Proposals::MULTI_MEMORY);
+            find(false)
+                .or(another.then_some(parts.memories.len() as u32))
+                .or_else(|| find(true))
+                .ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Unsupported,
+                        "cannot run a guest whose only memory starts out empty or has 64 bits",
+                    )
+                })
+        }
     }
 }
 
@@ -166,10 +189,12 @@ impl<'a> Parts<'a> {
                 Payload::TypeSection(types) => {
                     for group in types {
                         let types = group?.into_types();
-                        parts.types.extend(types.map(|ty| match ty.composite_type.inner {
-                            CompositeInnerType::Func(ty) => Some(ty),
-                            _ => None,
-                        }));
+                        parts
+                            .types
+                            .extend(types.map(|ty| match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => Some(ty),
+                                _ => None,
+                            }));
                     }
                 }
                 Payload::ImportSection(imports) => {
@@ -282,8 +307,11 @@ impl<'a> Rewriter<'a> {
         let receive = self.helper([I32; 3], [], transfer(self.wire, 0, FD_READ));
         let mut params = vec![I32];
         params.extend([I64; MAX_ARGUMENTS]);
+        params.extend([I32; 4]);
         let call = self.call_body(send, receive);
         let call = self.helper(params, [I64], call);
+        let first = self.first_vector_body();
+        let first = self.helper([I32; 2], [I32], first);
         // Operators that grow something find their helper while they are copied.
         let bodies = self.bodies()?;
         let start = self.start_body(call);
@@ -298,7 +326,11 @@ impl<'a> Rewriter<'a> {
 
         let mut module = Module::new();
         let types = self.types.iter().map(Vec::as_slice);
-        raw(&mut module, SectionId::Type, &append(self.contents(SectionId::Type), types));
+        raw(
+            &mut module,
+            SectionId::Type,
+            &append(self.contents(SectionId::Type), types),
+        );
         module.section(&imports);
         raw(&mut module, SectionId::Function, &self.function_section());
         self.copied(&mut module, SectionId::Table)?;
@@ -308,7 +340,11 @@ impl<'a> Rewriter<'a> {
         module.section(&exports);
         self.copied(&mut module, SectionId::Element)?;
         self.copied(&mut module, SectionId::DataCount)?;
-        raw(&mut module, SectionId::Code, &self.code_section(call, bodies));
+        raw(
+            &mut module,
+            SectionId::Code,
+            &self.code_section(call, first, bodies),
+        );
         self.copied(&mut module, SectionId::Data)?;
         if !self.parts.names.is_empty() {
             module.section(&self.name_section());
@@ -474,23 +510,26 @@ impl<'a> Rewriter<'a> {
         let mut bodies = Vec::with_capacity(parts.bodies.len());
         for body in &parts.bodies {
             let mut copy = Copy::new(parts.wasm, body.range());
-            copy_operators(body.get_operators_reader()?, &mut copy, |operator| {
-                match *operator {
+            copy_operators(
+                body.get_operators_reader()?,
+                &mut copy,
+                |operator| match *operator {
                     Operator::MemoryGrow { mem } => Some(self.grow_memory(mem)),
                     Operator::TableGrow { table } => Some(self.grow_table(table)),
                     _ => None,
-                }
-            })?;
+                },
+            )?;
             bodies.push(copy.finish());
         }
         Ok(bodies)
     }
 
-    fn code_section(&self, call: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
+    fn code_section(&self, call: u32, first: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
         let mut code = Vec::with_capacity(self.parts.wasm.len());
         (self.functions.len() + bodies.len() + self.helpers.len()).encode(&mut code);
         for (number, function) in self.functions.iter().enumerate() {
-            stub(number as u32, function, call).encode(&mut code);
+            self.stub(number as u32, function, call, first)
+                .encode(&mut code);
         }
         for body in bodies {
             body.as_slice().encode(&mut code);
@@ -514,15 +553,23 @@ impl<'a> Rewriter<'a> {
 
     // ---- functions ------------------------------------------------------------------------------
 
-    /// Makes a call and does what we say until it returns: `(number, arguments…) -> value`.
+    /// Makes a call and does what we say until it returns:
+    /// `(number, arguments…, address, length, vector, follows) -> value`.
     fn call_body(&self, send: u32, receive: u32) -> Function {
-        const SAVED: u32 = 1 + MAX_ARGUMENTS as u32;
+        const ADDRESS: u32 = 1 + MAX_ARGUMENTS as u32;
+        const LENGTH: u32 = ADDRESS + 1;
+        const VECTOR_NUMBER: u32 = LENGTH + 1;
+        const FOLLOWS: u32 = VECTOR_NUMBER + 1;
+        const SAVED: u32 = FOLLOWS + 1;
         const SAVED_COUNT: u32 = AREA / 8;
         /// What is behind the area, while the area is sent or received itself.
         const BEHIND: u32 = SAVED + SAVED_COUNT;
-        const VALUE: u32 = BEHIND + 2;
+        const SMALL: u32 = BEHIND + 2;
+        const VALUE: u32 = SMALL + 1;
         const CODE: u32 = VALUE + 1;
-        let mut function = Function::new([(SAVED_COUNT + 3, ValType::I64), (1, ValType::I32)]);
+        const SMALL_ADDRESS: u32 = CODE + 1;
+        const SMALL_LENGTH: u32 = SMALL_ADDRESS + 1;
+        let mut function = Function::new([(SAVED_COUNT + 4, ValType::I64), (3, ValType::I32)]);
         let mut code = function.instructions();
         let long = |at: u32| at_offset(self.wire, at, 3);
         let word = |at: u32| at_offset(self.wire, at, 2);
@@ -543,6 +590,16 @@ impl<'a> Rewriter<'a> {
             code.i32_const(len as i32).call(by);
         };
 
+        // The hint must be where there is memory, and not where messages are prepared.
+        code.local_get(ADDRESS).i32_const(ROOM as i32).i32_lt_u();
+        code.local_get(ADDRESS).i64_extend_i32_u();
+        code.local_get(LENGTH).i64_extend_i32_u().i64_add();
+        self.memory_bytes(&mut code, self.wire);
+        code.i64_gt_u().i32_or();
+        code.local_get(LENGTH).i32_const(HOSTCALL_FUEL as i32);
+        code.i32_gt_u().i32_or().if_(BlockType::Empty);
+        code.i32_const(0).local_set(LENGTH).end();
+
         save(&mut code, 0, SAVED_COUNT, SAVED);
         code.i32_const(0).i32_const(MAGIC as i32);
         code.i32_store(word(MESSAGE));
@@ -552,28 +609,68 @@ impl<'a> Rewriter<'a> {
         code.i64_store(long(MESSAGE + 8)).i32_const(0);
         self.total_bytes(&mut code);
         code.i64_store(long(MESSAGE + 16));
-        restore(&mut code, MESSAGE + 24, MAX_ARGUMENTS as u32, 1);
+        for (place, local) in [ADDRESS, LENGTH, VECTOR_NUMBER].into_iter().enumerate() {
+            code.i32_const(0).local_get(local);
+            code.i32_store(word(MESSAGE + 24 + 4 * place as u32));
+        }
+        restore(&mut code, MESSAGE + 40, MAX_ARGUMENTS as u32, 1);
         message(&mut code, VECTOR, MESSAGE, CALL_BYTES, send);
+        code.local_get(FOLLOWS).if_(BlockType::Empty);
+        code.i32_const(VECTOR as i32)
+            .local_get(ADDRESS)
+            .local_get(LENGTH);
+        code.call(send).end();
 
         code.loop_(BlockType::Empty);
         message(&mut code, VECTOR, MESSAGE, COMMAND_BYTES, receive);
-        code.i32_const(0).i32_load(word(MESSAGE)).local_set(CODE);
+        let load = |code: &mut InstructionSink<'_>, at: u32, local: u32| {
+            code.i32_const(0)
+                .i32_load(word(MESSAGE + at))
+                .local_set(local);
+        };
+        load(&mut code, 0, CODE);
+        load(&mut code, 8, ADDRESS);
+        load(&mut code, 12, LENGTH);
         let is = |code: &mut InstructionSink<'_>, command: u32| {
             code.local_get(CODE).i32_const(command as i32).i32_eq();
             code.if_(BlockType::Empty);
         };
+        let moved = |code: &mut InstructionSink<'_>, by: u32| {
+            code.i32_const(VECTOR as i32)
+                .local_get(ADDRESS)
+                .local_get(LENGTH)
+                .call(by);
+        };
 
         is(&mut code, command::RETURN);
-        code.i32_const(0).i64_load(long(MESSAGE + 8)).local_set(VALUE);
+        load(&mut code, 4, SMALL_LENGTH);
+        load(&mut code, 16, SMALL_ADDRESS);
+        for (at, local) in [(24, SMALL), (32, VALUE)] {
+            code.i32_const(0)
+                .i64_load(long(MESSAGE + at))
+                .local_set(local);
+        }
+        moved(&mut code, receive);
         restore(&mut code, 0, SAVED_COUNT, SAVED);
+        for length in SMALL_LENGTHS {
+            code.local_get(SMALL_LENGTH)
+                .i32_const(length as i32)
+                .i32_eq();
+            code.if_(BlockType::Empty);
+            code.local_get(SMALL_ADDRESS).local_get(SMALL);
+            match length {
+                2 => code.i64_store16(at_offset(self.wire, 0, 0)),
+                4 => code.i64_store32(at_offset(self.wire, 0, 0)),
+                _ => code.i64_store(at_offset(self.wire, 0, 0)),
+            };
+            code.end();
+        }
         code.local_get(VALUE).return_().end();
 
         for (command, by) in [(command::READ, send), (command::WRITE, receive)] {
             is(&mut code, command);
-            code.i32_const(VECTOR as i32);
-            code.i32_const(0).i32_load(word(MESSAGE + 4));
-            code.i32_const(0).i32_load(word(MESSAGE + 8));
-            code.call(by).br(1).end();
+            moved(&mut code, by);
+            code.br(1).end();
         }
 
         is(&mut code, command::KEEP);
@@ -594,6 +691,100 @@ impl<'a> Rewriter<'a> {
         function
     }
 
+    /// Which of some I/O vectors is the first that leads anywhere; -1 if none does, or if there is no
+    /// memory where they should be: `(address, count) -> number`.
+    fn first_vector_body(&self) -> Function {
+        const ADDRESS: u32 = 0;
+        const COUNT: u32 = 1;
+        const NUMBER: u32 = 2;
+        let mut function = Function::new([(1, ValType::I32)]);
+        let mut code = function.instructions();
+        code.local_get(ADDRESS).i64_extend_i32_u();
+        code.local_get(COUNT)
+            .i64_extend_i32_u()
+            .i64_const(3)
+            .i64_shl()
+            .i64_add();
+        self.memory_bytes(&mut code, self.wire);
+        code.i64_gt_u().if_(BlockType::Empty);
+        code.i32_const(-1).return_().end();
+        code.loop_(BlockType::Empty);
+        code.local_get(NUMBER)
+            .local_get(COUNT)
+            .i32_ge_u()
+            .if_(BlockType::Empty);
+        code.i32_const(-1).return_().end();
+        code.local_get(ADDRESS)
+            .local_get(NUMBER)
+            .i32_const(3)
+            .i32_shl()
+            .i32_add();
+        code.i32_load(at_offset(self.wire, 4, 0))
+            .if_(BlockType::Empty);
+        code.local_get(NUMBER).return_().end();
+        code.local_get(NUMBER)
+            .i32_const(1)
+            .i32_add()
+            .local_set(NUMBER);
+        code.br(0).end().unreachable().end();
+        function
+    }
+
+    /// What is in the place of an import: it sends the call, with a hint.
+    fn stub(&self, number: u32, function: &wasi::Function, call: u32, first: u32) -> Function {
+        let params = function.params.len() as u32;
+        let (vector, mut stub) = (params, Function::new([(1, ValType::I32)]));
+        let mut code = stub.instructions();
+        code.i32_const(number as i32);
+        for (place, param) in function.params.iter().enumerate() {
+            code.local_get(place as u32);
+            if *param == ValueType::I32 {
+                code.i64_extend_i32_u();
+            }
+        }
+        for _ in function.params.len()..MAX_ARGUMENTS {
+            code.i64_const(0);
+        }
+        let follows = match hint(function.name) {
+            HintOf::Nothing => {
+                code.i32_const(0).i32_const(0);
+                false
+            }
+            HintOf::Text(at) => {
+                code.local_get(at as u32).local_get(at as u32 + 1);
+                true
+            }
+            HintOf::Vectors { at, read } => {
+                let at = at as u32;
+                code.local_get(at)
+                    .local_get(at + 1)
+                    .call(first)
+                    .local_set(vector);
+                for part in [0, 4] {
+                    code.local_get(vector).i32_const(-1).i32_eq();
+                    code.if_(BlockType::Result(ValType::I32))
+                        .i32_const(0)
+                        .else_();
+                    code.local_get(at)
+                        .local_get(vector)
+                        .i32_const(3)
+                        .i32_shl()
+                        .i32_add();
+                    code.i32_load(at_offset(self.wire, part, 0)).end();
+                }
+                read
+            }
+        };
+        code.local_get(vector).i32_const(follows.into()).call(call);
+        match function.result {
+            Some(_) => code.i32_wrap_i64(),
+            // It does not return.
+            None => code.unreachable(),
+        };
+        code.end();
+        stub
+    }
+
     fn start_body(&mut self, call: u32) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
@@ -601,6 +792,10 @@ impl<'a> Rewriter<'a> {
             code.i32_const(number as i32);
             for _ in 0..MAX_ARGUMENTS {
                 code.i64_const(0);
+            }
+            // Nothing is hinted at.
+            for _ in 0..4 {
+                code.i32_const(0);
             }
             code.call(call);
         };
@@ -696,10 +891,7 @@ fn index_type(is_64: bool) -> ValType {
 }
 
 /// Makes the index or size on the stack an `i64`.
-fn widened<'a, 'b>(
-    code: &'a mut InstructionSink<'b>,
-    is_64: bool,
-) -> &'a mut InstructionSink<'b> {
+fn widened<'a, 'b>(code: &'a mut InstructionSink<'b>, is_64: bool) -> &'a mut InstructionSink<'b> {
     if is_64 { code } else { code.i64_extend_i32_u() }
 }
 
@@ -755,35 +947,21 @@ fn transfer(memory: u32, descriptor: i32, by: u32) -> Function {
         .call(by);
     code.local_get(BASE).i32_load(word(MOVED)).local_tee(COUNT);
     // Nobody is there any more: there is nothing to go on for.
-    code.i32_eqz().i32_or().if_(BlockType::Empty).unreachable().end();
-    code.local_get(ADDRESS).local_get(COUNT).i32_add().local_set(ADDRESS);
-    code.local_get(LENGTH).local_get(COUNT).i32_sub().local_set(LENGTH);
+    code.i32_eqz()
+        .i32_or()
+        .if_(BlockType::Empty)
+        .unreachable()
+        .end();
+    code.local_get(ADDRESS)
+        .local_get(COUNT)
+        .i32_add()
+        .local_set(ADDRESS);
+    code.local_get(LENGTH)
+        .local_get(COUNT)
+        .i32_sub()
+        .local_set(LENGTH);
     code.br(0).end().end();
     function
-}
-
-/// What is in the place of an import: it sends the call.
-fn stub(number: u32, function: &wasi::Function, call: u32) -> Function {
-    let mut stub = Function::new([]);
-    let mut code = stub.instructions();
-    code.i32_const(number as i32);
-    for (place, param) in function.params.iter().enumerate() {
-        code.local_get(place as u32);
-        if *param == ValueType::I32 {
-            code.i64_extend_i32_u();
-        }
-    }
-    for _ in function.params.len()..MAX_ARGUMENTS {
-        code.i64_const(0);
-    }
-    code.call(call);
-    match function.result {
-        Some(_) => code.i32_wrap_i64(),
-        // It does not return.
-        None => code.unreachable(),
-    };
-    code.end();
-    stub
 }
 
 fn raw(module: &mut Module, id: SectionId, data: &[u8]) {

@@ -94,14 +94,12 @@ impl<'a> Session<'a> {
         };
         let access = self
             .mirror
-            .fetch(wire, memory, function, arguments, self.strings)?;
+            .fetch(wire, memory, function, call, self.strings)?;
         let mut memory = GuestMemory::Unshared(self.mirror.bytes());
         match (function.call)(&mut self.wasi, &mut memory, arguments) {
             Err(stop) => Ok(Err(stop)),
             // What failed has written nothing.
-            Ok(Some(errno)) if errno != 0 => {
-                self.mirror.finish(wire, errno as u32 as u64).map(Ok)
-            }
+            Ok(Some(errno)) if errno != 0 => self.mirror.finish(wire, errno as u32 as u64).map(Ok),
             Ok(_) => self.mirror.store(wire, &access, 0).map(Ok),
         }
     }

@@ -130,8 +130,16 @@ impl Dialogue {
         let mut exit = self.leader.exit.take();
         while stdout || self.stderr.is_some() {
             let mut fds = Vec::with_capacity(3);
-            fds.extend(stdout.then(|| PollFd::from_borrowed_fd(self.stdout.get_ref().as_fd(), PollFlags::IN)));
-            fds.extend(self.stderr.as_ref().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
+            fds.extend(
+                stdout.then(|| {
+                    PollFd::from_borrowed_fd(self.stdout.get_ref().as_fd(), PollFlags::IN)
+                }),
+            );
+            fds.extend(
+                self.stderr
+                    .as_ref()
+                    .map(|stderr| PollFd::new(stderr, PollFlags::IN)),
+            );
             fds.extend(exit.as_ref().map(|exit| PollFd::new(exit, PollFlags::IN)));
             let tick = Timespec {
                 tv_sec: 0,
@@ -161,7 +169,11 @@ impl Dialogue {
                 self.overhear_stderr();
             }
             // Only a process that left the group can still hold them open.
-            quiet = if exit.is_none() && !sends && !speaks { quiet + 1 } else { 0 };
+            quiet = if exit.is_none() && !sends && !speaks {
+                quiet + 1
+            } else {
+                0
+            };
             if quiet == STRAGGLERS {
                 break;
             }

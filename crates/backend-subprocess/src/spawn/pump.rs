@@ -35,9 +35,7 @@ pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Re
     let _hook = control.on_interrupt(move || group.kill());
     pump.run(&leader, control)
         .map_err(|source| launch.lost_contact(source))?;
-    let status = leader
-        .end()
-        .map_err(|source| launch.lost_contact(source))?;
+    let status = leader.end().map_err(|source| launch.lost_contact(source))?;
     Ok(Ended {
         status,
         words: pump.finish(control),
