@@ -120,12 +120,6 @@ fn memory_stays_within_its_limit(engine: SubprocessEngine) {
         Ok(report) => assert_eq!(report.outcome, Outcome::Exited(0)),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
-            assert!(
-                !engine
-                    .capability()
-                    .proposals
-                    .contains(Proposals::MULTI_MEMORY)
-            );
         }
     }
 }

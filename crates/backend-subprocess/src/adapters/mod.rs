@@ -65,6 +65,16 @@ pub(crate) trait Adapter: Send + Sync {
         relayed_capability(self.proposals(version))
     }
 
+    /// Whether it lets guests recurse until the host has no memory left.
+    fn stack_is_ours_to_bound(&self) -> bool {
+        false
+    }
+
+    /// Whether its WASI sees a module's first memory only, whichever is exported.
+    fn sees_first_memory_only(&self) -> bool {
+        false
+    }
+
     /// The command line that runs a rewritten module: one that wants nothing but its standard input
     /// and output.
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>>;
@@ -151,6 +161,7 @@ fn relayed_capability(proposals: Proposals) -> Capability {
         fixed_clock: Emulated,
         seeded_random: Emulated,
         reports_exit_codes: Emulated,
+        reports_peak_memory: Emulated,
         ..Capability::default()
     }
 }

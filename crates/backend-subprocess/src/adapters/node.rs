@@ -77,7 +77,8 @@ fn proposals(version: &Version) -> Proposals {
     proposals | Proposals::THREADS
 }
 
-/// V8's words. A call through a bad table element is told without its kind.
+/// V8's words. A call through a bad table element is told without its kind, and both ways in which a
+/// float cannot become an integer by the same words.
 const WORDS: &traps::Words = &[
     ("unreachable", TrapKind::Unreachable),
     ("memory access out of bounds", TrapKind::MemoryOutOfBounds),
@@ -88,10 +89,6 @@ const WORDS: &traps::Words = &[
     ("divide by zero", TrapKind::DivideByZero),
     ("remainder by zero", TrapKind::DivideByZero),
     ("divide result unrepresentable", TrapKind::IntegerOverflow),
-    (
-        "float unrepresentable in integer range",
-        TrapKind::InvalidConversion,
-    ),
     ("dereferencing a null pointer", TrapKind::NullReference),
     (
         "operation does not support unaligned accesses",

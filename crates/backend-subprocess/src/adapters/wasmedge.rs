@@ -34,14 +34,24 @@ impl Adapter for WasmEdge {
     }
 
     fn proposals(&self, _version: &Version) -> Proposals {
-        Proposals::WASM3 | Proposals::THREADS
+        // A memory of 64 bits would be the first one, and WASI's own has 32.
+        Proposals::WASM3.difference(Proposals::MEMORY64) | Proposals::THREADS
     }
 
     fn capability(&self, version: &Version) -> Capability {
         Capability {
+            stack: Support::Emulated,
             reports_trap_kinds: Support::Native,
             ..relayed_capability(self.proposals(version))
         }
+    }
+
+    fn stack_is_ours_to_bound(&self) -> bool {
+        true
+    }
+
+    fn sees_first_memory_only(&self) -> bool {
+        true
     }
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {

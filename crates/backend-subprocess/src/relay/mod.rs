@@ -9,6 +9,7 @@
 //!
 //! A call costs a few system calls and switches between two processes, some tens of microseconds.
 
+mod bounded;
 mod memory;
 mod protocol;
 mod rewrite;
@@ -31,13 +32,17 @@ use crate::engine::Runtime;
 use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
 use memory::Wire;
-use rewrite::{Relayed, relayed};
+use rewrite::{Relayed, Terms, relayed};
 use serve::{End, Session};
+
+/// The stack of a guest that asks for no other, where it is ours to bound: twice what wasmtime gives.
+const USUAL_STACK: u64 = 1 << 20;
 
 /// A module for a runtime.
 pub(crate) struct RelayedCode {
     runtime: Arc<Runtime>,
     guest: Guest,
+    terms: Terms,
     /// By their entries.
     files: Mutex<HashMap<String, Arc<File>>>,
 }
@@ -50,8 +55,15 @@ struct File {
 }
 
 impl RelayedCode {
-    pub(crate) fn new(runtime: Arc<Runtime>, guest: &Guest) -> Result<Self> {
+    pub(crate) fn new(runtime: Arc<Runtime>, guest: &Guest, stack: Option<u64>) -> Result<Self> {
+        let adapter = runtime.adapter;
+        let bounded = adapter.stack_is_ours_to_bound();
         let code = RelayedCode {
+            terms: Terms {
+                proposals: runtime.proposals(),
+                first_memory_only: adapter.sees_first_memory_only(),
+                stack: bounded.then(|| stack.unwrap_or(USUAL_STACK)),
+            },
             runtime,
             guest: guest.clone(),
             files: Mutex::default(),
@@ -68,7 +80,7 @@ impl RelayedCode {
         if let Some(file) = files.get(entry) {
             return Ok(file.clone());
         }
-        let relayed = relayed(&self.guest, entry, self.runtime.proposals())?;
+        let relayed = relayed(&self.guest, entry, self.terms)?;
         let directory = private_directory()?;
         let path = write_into(
             directory.path(),
@@ -115,10 +127,15 @@ impl Code for RelayedCode {
         if let Some(began) = session.began {
             stats.instantiate = Some(began - spawned);
             stats.run = Some(ended - began);
+            stats.peak_memory = Some(session.peak);
         }
         let outcome = match served {
             Ok(End::Returned) => Some(Outcome::Exited(0)),
             Ok(End::Stopped(stop)) => Some(stop.outcome()),
+            Ok(End::Overflowed) => Some(trapped(
+                TrapKind::StackOverflow,
+                "the guest's calls nest too deep",
+            )),
             Ok(End::Babbled(start)) => {
                 dialogue.overhear(&start);
                 None
@@ -127,7 +144,6 @@ impl Code for RelayedCode {
             Err(error) => return Err(launch.lost_contact(error)),
         };
         if let Some(outcome) = outcome {
-            stats.peak_memory = Some(session.peak);
             // The runtime has nothing to add.
             return Ok(Ran { outcome, stats });
         }

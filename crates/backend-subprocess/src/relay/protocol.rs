@@ -53,12 +53,16 @@ pub(super) mod command {
 
 /// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
 pub(super) mod own {
-    /// The guest is about to run; returns the bytes its memories may have together.
+    /// The guest is about to run.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX;
-    /// Returns the elements its tables may have together.
-    pub(in crate::relay) const TABLES: u32 = u32::MAX - 1;
+    /// Whether its memories may have that many bytes together; not 0 if they may.
+    pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;
+    /// Whether its tables may have that many elements together.
+    pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 2;
     /// The guest has returned from its entry.
-    pub(in crate::relay) const END: u32 = u32::MAX - 2;
+    pub(in crate::relay) const END: u32 = u32::MAX - 3;
+    /// The guest's calls take more stack than they may.
+    pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
 }
 
 /// A call, as it arrives.

@@ -5,9 +5,9 @@
 //! therefore have other numbers than before: what names a function by its number is adjusted, and
 //! everything else is copied byte by byte.
 //!
-//! The module's `_start` asks for the limits, calls the start function and `_initialize` if the guest
-//! has them, then the entry, and says that it has ended. Growth of memories and tables goes through
-//! functions that keep the limits.
+//! The module's `_start` says that it begins, calls the start function and `_initialize` if the guest
+//! has them, then the entry, and says that it has ended. Memories and tables grow by functions that ask
+//! us first.
 
 use std::ops::Range;
 
@@ -26,6 +26,7 @@ use wasmrun_core::guest::{Import, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
+use super::bounded::{Around, Bound, Frame};
 use super::memory::{HintOf, hint};
 use super::protocol::{
     AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, SMALL_LENGTHS,
@@ -42,13 +43,24 @@ pub(super) struct Relayed {
     pub(super) has_memory: bool,
 }
 
-/// Rewrites `guest` to be started at `entry`, for a runtime that has these proposals.
+/// What a runtime asks of the rewriting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// The proposals it has.
+    pub(super) proposals: Proposals,
+    /// Its WASI sees a module's first memory only, whichever is exported.
+    pub(super) first_memory_only: bool,
+    /// Bytes that the guest's calls may take, for a runtime that has no bound of its own.
+    pub(super) stack: Option<u64>,
+}
+
+/// Rewrites `guest` to be started at `entry`.
 ///
 /// # Errors
 ///
 /// [`Invalid`](ErrorKind::Invalid) for a guest that does not validate,
 /// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
-pub(super) fn relayed(guest: &Guest, entry: &str, proposals: Proposals) -> Result<Relayed> {
+pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relayed> {
     // A rewritten module has things that an invalid guest could reach by numbers beyond its own.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(guest.bytes())
@@ -58,10 +70,14 @@ pub(super) fn relayed(guest: &Guest, entry: &str, proposals: Proposals) -> Resul
     let functions = imports
         .map(|(import, ty)| imported(import, parts.types[*ty as usize].as_ref()))
         .collect::<Result<Vec<_>>>()?;
-    let wire = wire_memory(&parts, proposals)?;
+    let wire = wire_memory(&parts, terms)?;
     let has_memory = parts.exported_memory == Some(wire);
+    let bound = terms.stack.map(|bytes| Bound {
+        counter: parts.globals,
+        limit: u32::try_from(bytes).unwrap_or(u32::MAX),
+    });
     let wasm = Rewriter::new(&parts, &functions, wire)
-        .write()
+        .write(bound.as_ref())
         .map_err(invalid)?;
     Ok(Relayed {
         wasm,
@@ -108,45 +124,41 @@ fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'stat
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
 /// one that WASI has nothing to do with.
-fn wire_memory(parts: &Parts<'_>, proposals: Proposals) -> Result<u32> {
+fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
+    let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, why));
     let has_room = |memory: &wasmparser::MemoryType| {
-        let bytes = memory
-            .initial
-            .checked_shl(memory.page_size_log2.unwrap_or(16));
+        let pages = memory.page_size_log2.unwrap_or(16);
+        let bytes = memory.initial.checked_shl(pages);
         !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
     };
-    let calls_wasi = !parts.imports.is_empty();
-    let usable = |memory: &u32| parts.memories.get(*memory as usize).is_some_and(has_room);
-    match parts.exported_memory {
-        Some(memory) if calls_wasi && usable(&memory) => Ok(memory),
-        Some(memory) if calls_wasi => Err(Error::new(
-            ErrorKind::Unsupported,
-            match parts.memories.get(memory as usize) {
-                Some(memory) if memory.memory64 => {
-                    "has no WASI for memories of 64 bits, and the guest has one"
-                }
-                _ => "has no WASI for a guest whose memory starts out empty",
-            },
-        )),
-        // One of the guest's, or one more; one that threads share is the last that comes into question.
-        _ => {
-            let find = |shared| {
-                let fits =
-                    |memory: &wasmparser::MemoryType| has_room(memory) && memory.shared == shared;
-                let found = parts.memories.iter().position(fits);
-                found.map(|memory| memory as u32)
-            };
-            let another = parts.memories.is_empty() || proposals.contains(Proposals::MULTI_MEMORY);
-            find(false)
-                .or(another.then_some(parts.memories.len() as u32))
-                .or_else(|| find(true))
-                .ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::Unsupported,
-                        "cannot run a guest whose only memory starts out empty or has 64 bits",
-                    )
-                })
-        }
+    let within_reach = |memory: u32| memory == 0 || !terms.first_memory_only;
+    if let Some(memory) = parts.exported_memory
+        && !parts.imports.is_empty()
+    {
+        return match &parts.memories[memory as usize] {
+            ty if ty.memory64 => {
+                refuse("has no WASI for a memory of 64 bits, and the guest has one")
+            }
+            ty if !has_room(ty) => refuse("has no WASI for a guest whose memory starts out empty"),
+            _ if !within_reach(memory) => {
+                refuse("has WASI for a guest's first memory only, and this one exports another")
+            }
+            _ => Ok(memory),
+        };
+    }
+    // One of the guest's, or one more; one that threads share is the last that comes into question.
+    let find = |shared| {
+        let memories = parts.memories.iter().zip(0..);
+        let mut fits = memories
+            .filter(|(ty, memory)| has_room(ty) && ty.shared == shared && within_reach(*memory));
+        fits.next().map(|(_, memory)| memory)
+    };
+    let next = parts.memories.len() as u32;
+    let several = next == 0 || terms.proposals.contains(Proposals::MULTI_MEMORY);
+    let another = (several && within_reach(next)).then_some(next);
+    match find(false).or(another).or_else(|| find(true)) {
+        Some(memory) => Ok(memory),
+        None => refuse("cannot run a guest whose first memory starts out empty or has 64 bits"),
     }
 }
 
@@ -160,10 +172,11 @@ struct Parts<'a> {
     types: Vec<Option<wasmparser::FuncType>>,
     /// The type of each imported function.
     imports: Vec<u32>,
-    functions: u32,
+    /// The type of each of the guest's own functions.
+    functions: Vec<u32>,
+    globals: u32,
     memories: Vec<wasmparser::MemoryType>,
     tables: Vec<wasmparser::TableType>,
-    globals: u32,
     exported_memory: Option<u32>,
     start: Option<u32>,
     initialize: Option<u32>,
@@ -204,7 +217,10 @@ impl<'a> Parts<'a> {
                         }
                     }
                 }
-                Payload::FunctionSection(functions) => parts.functions = functions.count(),
+                Payload::FunctionSection(functions) => {
+                    parts.functions = functions.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::GlobalSection(globals) => parts.globals = globals.count(),
                 Payload::MemorySection(memories) => {
                     parts.memories = memories.into_iter().collect::<Result<_, _>>()?;
                 }
@@ -213,7 +229,6 @@ impl<'a> Parts<'a> {
                         parts.tables.push(table?.ty);
                     }
                 }
-                Payload::GlobalSection(globals) => parts.globals = globals.count(),
                 Payload::ExportSection(exports) => {
                     for export in exports {
                         let export = export?;
@@ -283,6 +298,8 @@ struct Rewriter<'a> {
     types: Vec<Vec<u8>>,
     /// Functions behind the guest's own: their types and bodies.
     helpers: Vec<(u32, Function)>,
+    /// The helper that makes calls.
+    call: u32,
     memory_grow: Vec<Option<u32>>,
     table_grow: Vec<Option<u32>>,
 }
@@ -297,10 +314,11 @@ impl<'a> Rewriter<'a> {
             wire,
             types: Vec::new(),
             helpers: Vec::new(),
+            call: 0,
         }
     }
 
-    fn write(mut self) -> Result<Vec<u8>, BinaryReaderError> {
+    fn write(mut self, bound: Option<&Bound>) -> Result<Vec<u8>, BinaryReaderError> {
         use ValType::{I32, I64};
         let fd = self.func_type([I32; 4], [I32]);
         let send = self.helper([I32; 3], [], transfer(self.wire, 1, FD_WRITE));
@@ -309,12 +327,12 @@ impl<'a> Rewriter<'a> {
         params.extend([I64; MAX_ARGUMENTS]);
         params.extend([I32; 4]);
         let call = self.call_body(send, receive);
-        let call = self.helper(params, [I64], call);
+        self.call = self.helper(params, [I64], call);
         let first = self.first_vector_body();
         let first = self.helper([I32; 2], [I32], first);
         // Operators that grow something find their helper while they are copied.
-        let bodies = self.bodies()?;
-        let start = self.start_body(call);
+        let bodies = self.bodies(bound)?;
+        let start = self.start_body();
         let start = self.helper([], [], start);
 
         let mut imports = ImportSection::new();
@@ -336,14 +354,17 @@ impl<'a> Rewriter<'a> {
         self.copied(&mut module, SectionId::Table)?;
         self.memory_section(&mut module);
         self.copied(&mut module, SectionId::Tag)?;
-        raw(&mut module, SectionId::Global, &self.global_section()?);
+        match bound {
+            Some(_) => raw(&mut module, SectionId::Global, &self.globals_and_counter()?),
+            None => self.copied(&mut module, SectionId::Global)?,
+        }
         module.section(&exports);
         self.copied(&mut module, SectionId::Element)?;
         self.copied(&mut module, SectionId::DataCount)?;
         raw(
             &mut module,
             SectionId::Code,
-            &self.code_section(call, first, bodies),
+            &self.code_section(first, bodies),
         );
         self.copied(&mut module, SectionId::Data)?;
         if !self.parts.names.is_empty() {
@@ -395,17 +416,8 @@ impl<'a> Rewriter<'a> {
     ) -> u32 {
         let ty = self.func_type(params, results);
         self.helpers.push((ty, body));
-        let guests = self.parts.imports.len() as u32 + self.parts.functions;
-        SHIFT + guests + self.helpers.len() as u32 - 1
-    }
-
-    /// The limit on memory; the one on tables is behind it.
-    fn memory_limit(&self) -> u32 {
-        self.parts.globals
-    }
-
-    fn table_limit(&self) -> u32 {
-        self.parts.globals + 1
+        let guests = self.parts.imports.len() + self.parts.functions.len();
+        SHIFT + guests as u32 + self.helpers.len() as u32 - 1
     }
 
     // ---- sections -------------------------------------------------------------------------------
@@ -413,7 +425,7 @@ impl<'a> Rewriter<'a> {
     fn function_section(&self) -> Vec<u8> {
         let mut entries = Vec::new();
         let helpers = self.helpers.iter().map(|(ty, _)| ty);
-        let count = self.parts.imports.len() + self.parts.functions as usize + self.helpers.len();
+        let count = self.parts.imports.len() + self.parts.functions.len() + self.helpers.len();
         count.encode(&mut entries);
         for import in &self.parts.imports {
             import.encode(&mut entries);
@@ -442,24 +454,6 @@ impl<'a> Rewriter<'a> {
         .encode(&mut memory);
         let memories = append(own, [memory.as_slice()].into_iter());
         raw(module, SectionId::Memory, &memories);
-    }
-
-    /// The guest's globals and the limits, which are none until we say otherwise.
-    fn global_section(&self) -> Result<Vec<u8>, BinaryReaderError> {
-        let mut limit = Vec::new();
-        GlobalType {
-            val_type: ValType::I64,
-            mutable: true,
-            shared: false,
-        }
-        .encode(&mut limit);
-        ConstExpr::i64_const(-1).encode(&mut limit);
-        let own = match self.parts.range(SectionId::Global) {
-            Some(range) => self.patched(SectionId::Global, range)?,
-            None => vec![0],
-        };
-        let limits = [limit.as_slice(), limit.as_slice()];
-        Ok(append(&own, limits.into_iter()))
     }
 
     /// The contents of a section with the numbers of functions in it adjusted.
@@ -504,32 +498,129 @@ impl<'a> Rewriter<'a> {
         Ok(copy.finish())
     }
 
+    /// The guest's globals, and one that counts bytes of stack.
+    fn globals_and_counter(&self) -> Result<Vec<u8>, BinaryReaderError> {
+        let mut counter = Vec::new();
+        GlobalType {
+            val_type: ValType::I32,
+            mutable: true,
+            shared: false,
+        }
+        .encode(&mut counter);
+        ConstExpr::i32_const(0).encode(&mut counter);
+        let own = match self.parts.range(SectionId::Global) {
+            Some(range) => self.patched(SectionId::Global, range)?,
+            None => vec![0],
+        };
+        Ok(append(&own, [counter.as_slice()].into_iter()))
+    }
+
     /// The guest's own functions, adjusted.
-    fn bodies(&mut self) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
+    fn bodies(&mut self, bound: Option<&Bound>) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
         let parts = self.parts;
         let mut bodies = Vec::with_capacity(parts.bodies.len());
-        for body in &parts.bodies {
-            let mut copy = Copy::new(parts.wasm, body.range());
-            copy_operators(
-                body.get_operators_reader()?,
-                &mut copy,
-                |operator| match *operator {
-                    Operator::MemoryGrow { mem } => Some(self.grow_memory(mem)),
-                    Operator::TableGrow { table } => Some(self.grow_table(table)),
-                    _ => None,
-                },
-            )?;
-            bodies.push(copy.finish());
+        for (body, ty) in parts.bodies.iter().zip(&parts.functions) {
+            let ty = parts.types[*ty as usize].as_ref();
+            let frame = match (bound, ty) {
+                (Some(bound), Some(ty)) => {
+                    Frame::of(bound, body, ty.params().len() as u32)?.zip(Some(ty))
+                }
+                _ => None,
+            };
+            bodies.push(match frame {
+                Some((frame, ty)) => self.bounded_body(body, frame, ty)?,
+                None => {
+                    let mut copy = Copy::new(parts.wasm, body.range());
+                    copy_operators(body.get_operators_reader()?, &mut copy, |operator| {
+                        self.grower(operator)
+                    })?;
+                    copy.finish()
+                }
+            });
         }
         Ok(bodies)
     }
 
-    fn code_section(&self, call: u32, first: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
+    /// What an operator that grows something is replaced by a call of.
+    fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
+        match *operator {
+            Operator::MemoryGrow { mem } => Some(self.grow_memory(mem)),
+            Operator::TableGrow { table } => Some(self.grow_table(table)),
+            _ => None,
+        }
+    }
+
+    /// A function that keeps within the bound on the stack.
+    fn bounded_body(
+        &mut self,
+        body: &FunctionBody<'_>,
+        mut frame: Frame<'_>,
+        ty: &wasmparser::FuncType,
+    ) -> Result<Vec<u8>, BinaryReaderError> {
+        let block = match ty.results() {
+            [] => BlockType::Empty,
+            results => {
+                let results: Result<Vec<_>, _> = results
+                    .iter()
+                    .map(|ty| RoundtripReencoder.val_type(*ty))
+                    .collect();
+                BlockType::FunctionType(self.func_type([], results.unwrap_or_default()))
+            }
+        };
+        let mut copy = Copy::new(self.parts.wasm, body.range());
+        let groups = body.get_locals_reader()?.get_count();
+        copy.number(body.range().start, groups + 1);
+        let mut operators = body.get_operators_reader()?;
+        let begin = operators.original_position();
+        copy.replace(begin..begin, |out| {
+            Frame::LOCAL.0.encode(out);
+            Frame::LOCAL.1.encode(out);
+            let mut code = InstructionSink::new(out);
+            frame.enter(&mut code, block, |code| {
+                self.ask(code, own::OVERFLOW, |code| code.i64_const(0));
+                code.drop();
+            });
+        });
+        while !operators.eof() {
+            let begin = operators.original_position();
+            let operator = operators.read()?;
+            let range = begin..operators.original_position();
+            let around = frame.around(&operator);
+            match around {
+                Around::Branch(depth) => {
+                    copy.replace(range, |out| {
+                        InstructionSink::new(out).br(depth);
+                    });
+                    continue;
+                }
+                Around::Leave => copy.replace(begin..begin, |out| {
+                    frame.leave(&mut InstructionSink::new(out));
+                }),
+                Around::Nothing | Around::Restore => {}
+            }
+            copy_operator(&operator, range.clone(), &mut copy, |operator| {
+                self.grower(operator)
+            });
+            if around == Around::Restore {
+                copy.replace(range.end..range.end, |out| {
+                    frame.restore(&mut InstructionSink::new(out));
+                });
+            }
+        }
+        let end = body.range().end;
+        copy.replace(end..end, |out| {
+            let mut code = InstructionSink::new(out);
+            frame.leave(&mut code);
+            code.end();
+        });
+        Ok(copy.finish())
+    }
+
+    fn code_section(&self, first: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
         let mut code = Vec::with_capacity(self.parts.wasm.len());
         (self.functions.len() + bodies.len() + self.helpers.len()).encode(&mut code);
         for (number, function) in self.functions.iter().enumerate() {
-            self.stub(number as u32, function, call, first)
-                .encode(&mut code);
+            self.stub(number as u32, function, first).encode(&mut code);
         }
         for body in bodies {
             body.as_slice().encode(&mut code);
@@ -731,7 +822,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// What is in the place of an import: it sends the call, with a hint.
-    fn stub(&self, number: u32, function: &wasi::Function, call: u32, first: u32) -> Function {
+    fn stub(&self, number: u32, function: &wasi::Function, first: u32) -> Function {
         let params = function.params.len() as u32;
         let (vector, mut stub) = (params, Function::new([(1, ValType::I32)]));
         let mut code = stub.instructions();
@@ -775,7 +866,9 @@ impl<'a> Rewriter<'a> {
                 read
             }
         };
-        code.local_get(vector).i32_const(follows.into()).call(call);
+        code.local_get(vector)
+            .i32_const(follows.into())
+            .call(self.call);
         match function.result {
             Some(_) => code.i32_wrap_i64(),
             // It does not return.
@@ -785,26 +878,11 @@ impl<'a> Rewriter<'a> {
         stub
     }
 
-    fn start_body(&mut self, call: u32) -> Function {
+    fn start_body(&self) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        let ask = |code: &mut InstructionSink<'_>, number: u32| {
-            code.i32_const(number as i32);
-            for _ in 0..MAX_ARGUMENTS {
-                code.i64_const(0);
-            }
-            // Nothing is hinted at.
-            for _ in 0..4 {
-                code.i32_const(0);
-            }
-            code.call(call);
-        };
-        ask(&mut code, own::BEGIN);
-        code.global_set(self.memory_limit());
-        if self.table_grow.iter().any(Option::is_some) {
-            ask(&mut code, own::TABLES);
-            code.global_set(self.table_limit());
-        }
+        self.ask(&mut code, own::BEGIN, |code| code.i64_const(0));
+        code.drop();
         let Parts {
             start,
             initialize,
@@ -814,28 +892,53 @@ impl<'a> Rewriter<'a> {
         for function in [start, initialize, entry].into_iter().flatten() {
             code.call(function + SHIFT);
         }
-        ask(&mut code, own::END);
+        self.ask(&mut code, own::END, |code| code.i64_const(0));
         code.drop().end();
         function
     }
 
-    /// The function that grows a memory, unless all of them would exceed the limit then.
+    /// Makes a call of our own with one argument.
+    fn ask<'b>(
+        &self,
+        code: &mut InstructionSink<'b>,
+        number: u32,
+        argument: impl for<'c> FnOnce(&'c mut InstructionSink<'b>) -> &'c mut InstructionSink<'b>,
+    ) {
+        argument(code.i32_const(number as i32));
+        for _ in 1..MAX_ARGUMENTS {
+            code.i64_const(0);
+        }
+        // Nothing is hinted at.
+        for _ in 0..4 {
+            code.i32_const(0);
+        }
+        code.call(self.call);
+    }
+
+    /// The function that grows a memory, unless it must not.
     fn grow_memory(&mut self, memory: u32) -> u32 {
         if let Some(helper) = self.memory_grow.get(memory as usize).copied().flatten() {
             return helper;
         }
+        const TOTAL: u32 = 1;
         let ty = self.parts.memories[memory as usize];
-        let index = index_type(ty.memory64);
-        let mut function = Function::new([]);
+        let (index, is_64) = (index_type(ty.memory64), ty.memory64);
+        let mut function = Function::new([(1, ValType::I64)]);
         let mut code = function.instructions();
+        // What the runtime would refuse does not count.
+        if let Some(maximum) = ty.maximum {
+            widened(code.local_get(0), is_64);
+            widened(code.memory_size(memory), is_64);
+            code.i64_add().i64_const(maximum as i64).i64_gt_u();
+            refuse_if(&mut code, is_64, 0);
+        }
         self.total_bytes(&mut code);
-        widened(code.local_get(0), ty.memory64);
-        code.i64_const(ty.page_size_log2.unwrap_or(16).into())
-            .i64_shl()
-            .i64_add()
-            .global_get(self.memory_limit())
-            .i64_gt_u();
-        refuse_if(&mut code, ty.memory64, 0);
+        widened(code.local_get(0), is_64);
+        code.i64_const(ty.page_size_log2.unwrap_or(16).into());
+        code.i64_shl().i64_add().local_set(TOTAL);
+        self.ask(&mut code, own::GROW_MEMORIES, |code| code.local_get(TOTAL));
+        code.i64_eqz();
+        refuse_if(&mut code, is_64, 0);
         code.local_get(0).memory_grow(memory).end();
         let helper = self.helper([index], [index], function);
         self.memory_grow[memory as usize] = Some(helper);
@@ -847,22 +950,22 @@ impl<'a> Rewriter<'a> {
         if let Some(helper) = self.table_grow.get(table as usize).copied().flatten() {
             return helper;
         }
+        const TOTAL: u32 = 2;
         let ty = self.parts.tables[table as usize];
-        let index = index_type(ty.table64);
+        let (index, is_64) = (index_type(ty.table64), ty.table64);
         let element = RoundtripReencoder
             .ref_type(ty.element_type)
             .unwrap_or(wasm_encoder::RefType::FUNCREF);
-        let mut function = Function::new([]);
+        let mut function = Function::new([(1, ValType::I64)]);
         let mut code = function.instructions();
-        code.i64_const(0);
+        widened(code.local_get(1), is_64);
         for (table, ty) in self.parts.tables.iter().enumerate() {
             widened(code.table_size(table as u32), ty.table64).i64_add();
         }
-        widened(code.local_get(1), ty.table64)
-            .i64_add()
-            .global_get(self.table_limit())
-            .i64_gt_u();
-        refuse_if(&mut code, ty.table64, 1);
+        code.local_set(TOTAL);
+        self.ask(&mut code, own::GROW_TABLES, |code| code.local_get(TOTAL));
+        code.i64_eqz();
+        refuse_if(&mut code, is_64, 1);
         code.local_get(0).local_get(1).table_grow(table).end();
         let helper = self.helper([ValType::Ref(element), index], [index], function);
         self.table_grow[table as usize] = Some(helper);
@@ -895,8 +998,8 @@ fn widened<'a, 'b>(code: &'a mut InstructionSink<'b>, is_64: bool) -> &'a mut In
     if is_64 { code } else { code.i64_extend_i32_u() }
 }
 
-/// Returns -1, by which growing fails, if the condition on the stack holds, or if `by` is so large
-/// that the condition may have overflowed.
+/// Returns -1, by which growing fails, if the condition on the stack holds, or if it is by so much
+/// that what led to the condition may have overflowed.
 fn refuse_if(code: &mut InstructionSink<'_>, is_64: bool, by: u32) {
     if is_64 {
         code.local_get(by).i64_const(1 << 32).i64_ge_u().i32_or();
@@ -995,27 +1098,37 @@ fn copy_operators(
     copy: &mut Copy<'_>,
     mut replaced: impl FnMut(&Operator<'_>) -> Option<u32>,
 ) -> Result<(), BinaryReaderError> {
-    const CALL: u8 = 0x10;
-    const RETURN_CALL: u8 = 0x12;
-    const REF_FUNC: u8 = 0xd2;
     while !operators.eof() {
         let begin = operators.original_position();
         let operator = operators.read()?;
-        let (code, function) = match operator {
-            Operator::Call { function_index } => (CALL, function_index + SHIFT),
-            Operator::ReturnCall { function_index } => (RETURN_CALL, function_index + SHIFT),
-            Operator::RefFunc { function_index } => (REF_FUNC, function_index + SHIFT),
-            operator => match replaced(&operator) {
-                Some(helper) => (CALL, helper),
-                None => continue,
-            },
-        };
-        copy.replace(begin..operators.original_position(), |out| {
-            out.push(code);
-            function.encode(out);
-        });
+        let range = begin..operators.original_position();
+        copy_operator(&operator, range, copy, &mut replaced);
     }
     Ok(())
+}
+
+fn copy_operator(
+    operator: &Operator<'_>,
+    range: Range<usize>,
+    copy: &mut Copy<'_>,
+    replaced: impl FnOnce(&Operator<'_>) -> Option<u32>,
+) {
+    const CALL: u8 = 0x10;
+    const RETURN_CALL: u8 = 0x12;
+    const REF_FUNC: u8 = 0xd2;
+    let (code, function) = match *operator {
+        Operator::Call { function_index } => (CALL, function_index + SHIFT),
+        Operator::ReturnCall { function_index } => (RETURN_CALL, function_index + SHIFT),
+        Operator::RefFunc { function_index } => (REF_FUNC, function_index + SHIFT),
+        _ => match replaced(operator) {
+            Some(helper) => (CALL, helper),
+            None => return,
+        },
+    };
+    copy.replace(range, |out| {
+        out.push(code);
+        function.encode(out);
+    });
 }
 
 /// A part of the module being copied, with replacements.
@@ -1051,5 +1164,96 @@ impl<'a> Copy<'a> {
     fn finish(mut self) -> Vec<u8> {
         self.out.extend(&self.wasm[self.range.clone()]);
         self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(wat: &str, stack: Option<u64>) -> Result<Relayed> {
+        let guest = Guest::from_bytes("guest.wasm", wat).expect("a guest");
+        let terms = Terms {
+            proposals: Proposals::ALL,
+            first_memory_only: false,
+            stack,
+        };
+        relayed(&guest, Guest::DEFAULT_ENTRY, terms)
+    }
+
+    fn validate(wasm: &[u8]) {
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(wasm)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    const GUESTS: &[&str] = &[
+        r#"(module (func (export "_start")))"#,
+        r#"(module
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (import "wasi_unstable" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+             (memory (export "memory") 1 9)
+             (table 3 10 funcref)
+             (global (mut i32) (i32.const 7))
+             (global $f funcref (ref.func $write))
+             (elem (i32.const 0) $exit $write $start)
+             (elem declare func $exit)
+             (elem (i32.const 0) funcref (ref.func $start) (ref.null func))
+             (data "abc")
+             (start $start)
+             (func $start
+               (drop (memory.grow (i32.const 1)))
+               (drop (table.grow (ref.func $exit) (i32.const 1)))
+               (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 3)))
+             (func (export "_start") (call $exit (i32.const 3))))"#,
+        r#"(module
+             (memory 0) (memory i64 1) (table i64 1 externref)
+             (func $two (param i32) (result i32 i64)
+               (if (local.get 0) (then (return (call $two (i32.const 0)))))
+               (block (br_if 0 (i32.const 1)) (br 1 (i32.const 1) (i64.const 2)))
+               (drop (memory.grow 1 (i64.const 1)))
+               (drop (table.grow (ref.null extern) (i64.const 1)))
+               i32.const 1 i64.const 2)
+             (func $tail (param f32) (result i32 i64) (local i32 i64)
+               (drop (call $two (i32.const 1))) drop
+               (return_call $two (i32.const 1)))
+             (func (export "_start") (drop (call $tail (f32.const 1))) drop))"#,
+        r#"(module
+             (tag $t (param i32))
+             (func $throws (throw $t (i32.const 1)))
+             (func (export "_start")
+               (loop $again
+                 (drop (block $caught (result i32)
+                   (try_table (catch $t $caught) (call $throws))
+                   (return))))))"#,
+    ];
+
+    #[test]
+    fn a_valid_guest_stays_valid() {
+        for wat in GUESTS {
+            for stack in [None, Some(1 << 20)] {
+                validate(&rewritten(wat, stack).expect("rewritten").wasm);
+            }
+        }
+    }
+
+    #[test]
+    fn an_import_of_another_type_is_refused_by_name() {
+        let wat = r#"(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
+                       (func (export "_start")))"#;
+        let error = rewritten(wat, None).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("fd_close"), "{error}");
+    }
+
+    #[test]
+    fn what_reaches_beyond_the_guests_own_is_invalid() {
+        for body in ["call 1", "global.get 0", "(drop (memory.size))"] {
+            let wat = format!("(module (func (export \"_start\") {body}))");
+            let wat = wat.replace("global.get 0", "(drop (global.get 0))");
+            // The text's own reader knows no such global or function by name, only by number.
+            let error = rewritten(&wat, Some(1 << 20)).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
+        }
     }
 }

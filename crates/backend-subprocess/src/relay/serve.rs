@@ -15,6 +15,8 @@ use super::rewrite::Relayed;
 pub(super) enum End {
     /// It returned from its entry.
     Returned,
+    /// It used up its stack.
+    Overflowed,
     /// It exited, or must not go on.
     Stopped(Stop),
     /// It said something that is no call.
@@ -30,7 +32,7 @@ pub(super) struct Session<'a> {
     mirror: Mirror,
     /// When the guest began to run.
     pub(super) began: Option<Instant>,
-    /// The most bytes its memories had together at any call.
+    /// The most bytes its memories had together.
     pub(super) peak: u64,
 }
 
@@ -61,18 +63,27 @@ impl<'a> Session<'a> {
             let mut call = [0; CALL_BYTES as usize - 4];
             wire.receive(&mut call)?;
             let call = Call::parse(&call);
-            self.peak = self.peak.max(call.total);
-            let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+            let [asked, ..] = call.arguments;
+            let within = |limit: Option<u64>| limit.is_none_or(|limit| asked <= limit);
             match call.number {
                 own::BEGIN => {
                     self.began = Some(Instant::now());
-                    self.mirror.finish(wire, limit(self.limits.memory))?;
+                    self.peak = call.total;
+                    self.mirror.finish(wire, 0)?;
                 }
-                own::TABLES => {
-                    self.mirror
-                        .finish(wire, limit(self.limits.table_elements))?;
+                own::GROW_MEMORIES => {
+                    let granted = within(self.limits.memory);
+                    if granted {
+                        self.peak = self.peak.max(asked);
+                    }
+                    self.mirror.finish(wire, granted.into())?;
+                }
+                own::GROW_TABLES => {
+                    let granted = within(self.limits.table_elements);
+                    self.mirror.finish(wire, granted.into())?;
                 }
                 own::END => return Ok(End::Returned),
+                own::OVERFLOW => return Ok(End::Overflowed),
                 _ => {
                     if let Err(stop) = self.answer(wire, &call)? {
                         return Ok(End::Stopped(stop));
