@@ -18,8 +18,8 @@ use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
 use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
 use wasmrun_core::{
-    Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Random,
-    Result, Stats, Task,
+    Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Overflow, Ran,
+    Random, Result, Stats, Task,
 };
 
 use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
@@ -114,6 +114,10 @@ fn refuse_requests(task: &Task) -> Result<()> {
         (
             task.random != Random::Host,
             "seed the random numbers of a guest that uses WASIX",
+        ),
+        (
+            task.limits.overflow == Overflow::Stop,
+            "stop a guest that uses WASIX for what it writes",
         ),
         (
             task.entry.is_some(),

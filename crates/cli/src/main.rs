@@ -4,6 +4,7 @@
 //! ([`resolve`]). Nothing here knows an engine.
 
 mod args;
+mod ending;
 mod engines;
 mod inspect;
 mod report;

@@ -73,7 +73,7 @@ pub enum Place {
     /// Linked into this process.
     InProcess,
     /// An executable, started for each run.
-    Executable(PathBuf),
+    Executable(#[serde(serialize_with = "crate::guest::serialize_path")] PathBuf),
 }
 
 impl fmt::Display for Place {

@@ -94,8 +94,8 @@ impl Program {
                 "a stream is a pipe, and nobody could use its other end before the guest has ended",
             )));
         }
-        let (task, streams) = self.prepare(config)?;
         let control = Control::new();
+        let (task, streams) = self.prepare(config, &control)?;
         let Some(stack) = config.limits.stack else {
             return self.execute(task, &streams, &control);
         };
@@ -116,8 +116,8 @@ impl Program {
     /// As for [`Program::run`]; what keeps an engine from starting the guest is told by
     /// [`Run::wait`].
     pub fn start(&self, config: &RunConfig) -> Result<Run> {
-        let (task, mut streams) = self.prepare(config)?;
         let control = Control::new();
+        let (task, mut streams) = self.prepare(config, &control)?;
         let (stdin, stdout, stderr) = (
             streams.stdin.take(),
             streams.stdout.take(),
@@ -137,7 +137,7 @@ impl Program {
         })
     }
 
-    fn prepare(&self, config: &RunConfig) -> Result<(Task, Streams)> {
+    fn prepare(&self, config: &RunConfig, control: &Control) -> Result<(Task, Streams)> {
         let inner = &*self.0;
         let refusal = check::unmet_requests(&inner.capability, &inner.guest, config)
             .into_iter()
@@ -152,7 +152,7 @@ impl Program {
                  compile it with the config it is to run with",
             )));
         }
-        resolve(&inner.guest, config).map_err(|error| error.with_operation("start"))
+        resolve(&inner.guest, config, control).map_err(|error| error.with_operation("start"))
     }
 
     fn execute(&self, task: Task, streams: &Streams, control: &Control) -> Result<Report> {

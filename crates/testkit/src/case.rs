@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Network,
@@ -267,6 +268,14 @@ impl Case {
             fs::create_dir_all(parent).expect("a directory in the trial's own");
         }
         fs::write(&path, content).expect("a file in the trial's directory");
+        path
+    }
+
+    /// Makes a FIFO in it.
+    pub fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .expect("a FIFO in the trial's directory");
         path
     }
 

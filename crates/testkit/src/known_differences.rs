@@ -3,7 +3,7 @@
 //! What is refused stays refused, what is contained stays contained. Where a runtime hides from us how
 //! its guest ended, that is here too, until it can be seen from outside.
 //!
-//! An entry that a whole run did not need is reported, so that the list never outlives what it tells.
+//! An entry that a whole run did not need fails that run, so that the list never outlives what it tells.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -39,6 +39,7 @@
 mod block;
 mod context;
 mod functions;
+mod open;
 mod poll;
 mod stdio;
 mod stop;

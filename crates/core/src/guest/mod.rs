@@ -26,7 +26,7 @@ pub use decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
 pub use inspection::Inspection;
-pub use shown::shown;
+pub use shown::{serialize_path, shown};
 pub use wasi::WasiVersion;
 
 use crate::{Error, ErrorKind, Proposals, Result};
