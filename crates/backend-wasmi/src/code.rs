@@ -68,8 +68,8 @@ impl ModuleCode {
     }
 }
 
-/// Whether the guest may pause in a `table.grow`: wasmi 2.0 resumes it not there but at some place
-/// before.
+/// Whether the guest may run out of a slice of fuel in a `table.grow`: from there wasmi 2.0 does not
+/// resume it where it stopped, but runs what came before again.
 fn grows_tables(guest: &Guest) -> bool {
     // Compilers that do not grow tables mostly declare so. Where none can grow, nothing is paid for
     // trying to.

@@ -96,17 +96,17 @@ fn the_first_run_of_a_program_uses_no_more_fuel_than_the_next() {
 
 #[test]
 fn operations_that_take_more_than_a_slice_go_through() {
-    // A gigabyte is sixteen million units of fuel.
+    // A hundred megabytes are more than a million units of fuel.
     let guest = command(
         "",
-        "(if (i32.ne (memory.grow (i32.const 8000)) (i32.const 1)) (then unreachable))
-        (memory.fill (i32.const 0) (i32.const 9) (i32.const 500000000))
-        (memory.copy (i32.const 1) (i32.const 0) (i32.const 500000000))
-        (call $exit (i32.load8_u (i32.const 500000000)))",
+        "(if (i32.ne (memory.grow (i32.const 1600)) (i32.const 1)) (then unreachable))
+        (memory.fill (i32.const 0) (i32.const 9) (i32.const 100000000))
+        (memory.copy (i32.const 1) (i32.const 0) (i32.const 100000000))
+        (call $exit (i32.load8_u (i32.const 100000000)))",
     );
     let report = run(&guest, &within(600_000));
     assert_eq!(report.outcome, Outcome::Exited(9));
-    assert_eq!(report.stats.peak_memory, Some(8001 * 65_536));
+    assert_eq!(report.stats.peak_memory, Some(1601 * 65_536));
 }
 
 #[test]
@@ -114,14 +114,14 @@ fn memory_that_is_paused_while_it_grows_is_counted_once() {
     let guest = command(
         "",
         "(loop $again
-            (if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))
+            (if (i32.eq (memory.grow (i32.const 200)) (i32.const -1)) (then unreachable))
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br_if $again (i32.lt_u (local.get $i) (i32.const 4))))",
     );
-    let config = within(600_000).limit(|limits| limits.memory = Some(4001 * 65_536));
+    let config = within(600_000).limit(|limits| limits.memory = Some(801 * 65_536));
     let report = run(&guest, &config);
     assert_eq!(report.outcome, Outcome::Exited(0));
-    assert_eq!(report.stats.peak_memory, Some(4001 * 65_536));
+    assert_eq!(report.stats.peak_memory, Some(801 * 65_536));
 }
 
 #[test]
