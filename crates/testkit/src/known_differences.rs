@@ -1,12 +1,10 @@
 //! Where an engine is known to differ from what the suite expects, each with its reason.
 //!
-//! What is refused stays refused, what is contained stays contained. Where a runtime hides from us how
-//! its guest ended, that is here too, until it can be seen from outside.
-//!
-//! An entry that a whole run did not need fails that run, so that the list never outlives what it tells.
+//! There is none: guests have one host on every engine. What an engine cannot do, or cannot tell, is in
+//! its [`Capability`](wasmrun_core::Capability) and refused. A difference that comes up is put here with
+//! its reason until it is gone; an entry that a whole run did not need fails that run.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// A known difference.
