@@ -1238,6 +1238,28 @@ mod tests {
     }
 
     #[test]
+    fn a_valid_module_that_nobody_wrote_stays_valid() {
+        let mut rewritten = 0;
+        for module in wasmrun_corpus::modules() {
+            let Ok(guest) = Guest::from_bytes(module.name, module.wasm) else {
+                continue;
+            };
+            for stack in [None, Some(1 << 20)] {
+                let terms = Terms {
+                    proposals: Proposals::ALL,
+                    first_memory_only: false,
+                    stack,
+                };
+                if let Ok(relayed) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
+                    validate(&relayed.wasm);
+                    rewritten += 1;
+                }
+            }
+        }
+        assert!(rewritten > 1000, "only {rewritten} were rewritten");
+    }
+
+    #[test]
     fn an_import_of_another_type_is_refused_by_name() {
         let wat = r#"(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
                        (func (export "_start")))"#;
