@@ -1,12 +1,13 @@
 //! Finding runtimes, and asking them who they are.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::stdio::{Capture, Input, Output};
-use wasmrun_core::{Control, Error, ErrorKind, Interrupt, Result};
+use wasmrun_core::{Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result};
 
 use crate::adapters::{ADAPTERS, Adapter};
 use crate::engine::SubprocessEngine;
@@ -86,6 +87,21 @@ pub fn at(name: &str, path: impl AsRef<Path>) -> Result<SubprocessEngine> {
             Error::new(ErrorKind::EngineNotFound, message).with_engine(name)
         })?;
     probe(adapter, found).map_err(|error| error.with_engine(name))
+}
+
+/// The command a person would type to run `program` on this runtime, with nothing but arguments: to
+/// see what the runtime does by itself, without us. `None` if it is no runtime of this backend, or has
+/// no such command.
+pub fn own_command(runtime: &EngineInfo, program: &Path, args: &[String]) -> Option<Command> {
+    let Place::Executable(executable) = &runtime.place else {
+        return None;
+    };
+    let adapter = ADAPTERS
+        .into_iter()
+        .find(|adapter| adapter.name() == runtime.name)?;
+    let mut command = Command::new(executable);
+    command.args(adapter.plain_arguments(program, args)?);
+    Some(command)
 }
 
 fn adapter(name: &str) -> Result<&'static dyn Adapter> {

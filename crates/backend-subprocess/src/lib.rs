@@ -34,5 +34,5 @@ mod spawn;
 mod stderr;
 mod version;
 
-pub use discover::{Discovered, NAMES, at, discover, find};
+pub use discover::{Discovered, NAMES, at, discover, find, own_command};
 pub use engine::SubprocessEngine;

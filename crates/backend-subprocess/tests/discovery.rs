@@ -5,8 +5,8 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use wasmrun_backend_subprocess::{NAMES, at, discover, find};
-use wasmrun_core::{Engine, ErrorKind, Place};
+use wasmrun_backend_subprocess::{NAMES, at, discover, find, own_command};
+use wasmrun_core::{Engine, EngineInfo, ErrorKind, Place};
 
 /// An executable that is no runtime; discovery is the only thing such a fake is good for.
 fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
@@ -112,4 +112,38 @@ fn a_missing_runtime_says_how_to_get_it() {
     // Names are found on PATH only, and this one has another.
     let error = find("wasmtime").expect_err("not the engine's name");
     assert_eq!(error.kind(), ErrorKind::EngineNotFound);
+}
+
+#[test]
+fn a_runtimes_own_command_is_its_executable_with_the_program_and_its_arguments() {
+    let info = |name: &str, place| EngineInfo {
+        name: name.into(),
+        version: String::new(),
+        place,
+    };
+    let there = || Place::Executable("/opt/runtime".into());
+    let words = |name: &str| -> Option<Vec<String>> {
+        let args = ["a".into(), "-b".into()];
+        let command = own_command(&info(name, there()), "/app.wasm".as_ref(), &args)?;
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        Some(
+            words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+        )
+    };
+    for name in NAMES {
+        let Some(words) = words(name) else {
+            assert_eq!(*name, "node-cli", "it takes scripts only");
+            continue;
+        };
+        assert_eq!(words[0], "/opt/runtime");
+        assert!(words.contains(&"/app.wasm".to_owned()), "{words:?}");
+        assert_eq!(words[words.len() - 2..], ["a", "-b"], "{name}");
+    }
+    assert_eq!(words("wasmtime"), None);
+    let linked = info("wasmtime-cli", Place::InProcess);
+    assert!(own_command(&linked, "/app.wasm".as_ref(), &[]).is_none());
 }

@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand};
 
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
 const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+       wasmrun compare [OPTIONS] GUEST [ARGS]...
+       wasmrun bench [OPTIONS] GUEST [ARGS]...
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]";
 
@@ -34,6 +37,10 @@ Examples:
   Use a runtime that is not on PATH:
       wasmrun --engine wasmi-cli=/opt/wasmi/bin/wasmi app.wasm
 
+  See whether all engines agree, and which is fastest:
+      wasmrun compare app.wasm
+      wasmrun bench --html bench.html app.wasm
+
   Run a file that is called like a subcommand:
       wasmrun ./engines
 
@@ -47,6 +54,14 @@ Exit codes:
   137              it starts out with more memory than it may have
   153              it wrote more than it may
   128+n            signal n ended it: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM";
+
+const AFTER_COMPARE_HELP: &str = "\
+Everything after GUEST belongs to the guest. Exit codes: 0 if the engines agree, 1 if they differ;
+otherwise those of `wasmrun run`.";
+
+const AFTER_BENCH_HELP: &str = "\
+Everything after GUEST belongs to the guest. Exit codes: 0 if it was measured, 1 if the engines
+differ; otherwise those of `wasmrun run`.";
 
 /// Run WebAssembly programs on any of several engines
 ///
@@ -69,7 +84,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    pub run: Option<RunArgs>,
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,6 +96,28 @@ pub enum Command {
         after_long_help = AFTER_LONG_HELP
     )]
     Run(Box<RunArgs>),
+    /// Run a program on several engines and show where they differ
+    ///
+    /// Each engine gets fresh copies of the directories the guest may write to, which are thrown
+    /// away afterwards, and the same standard input, read once (none from a terminal).
+    #[command(
+        override_usage = "wasmrun compare [OPTIONS] GUEST [ARGS]...",
+        after_help = AFTER_COMPARE_HELP
+    )]
+    Compare(Box<CompareArgs>),
+    /// Measure a program on several engines
+    ///
+    /// Compares them first. Then measures, turn by turn, the phases of a run in this process and the
+    /// start of a process of its own: `wasmrun` for the engines built in, a runtime's own command for
+    /// those on PATH. Directories and standard input are as for `compare`.
+    #[command(
+        override_usage = "wasmrun bench [OPTIONS] GUEST [ARGS]...",
+        after_help = AFTER_BENCH_HELP
+    )]
+    Bench(Box<BenchArgs>),
+    /// Starts processes for `bench`, from a process that is small.
+    #[command(hide = true)]
+    BenchSpawner,
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -89,16 +126,6 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The program (a .wasm module or component, or .wat text), and its arguments
-    #[arg(
-        value_name = "GUEST [ARGS]",
-        required = true,
-        num_args = 1..,
-        trailing_var_arg = true,
-        hide_long_help = false
-    )]
-    pub guest_and_args: Vec<OsString>,
-
     /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
     ///
     /// `auto` takes the first engine that is here, can do what the guest needs, and honours every
@@ -123,6 +150,34 @@ pub struct RunArgs {
     /// Show on stderr which engine is taken, and why not the others
     #[arg(long, help_heading = "Engine")]
     pub explain: bool,
+
+    #[command(flatten)]
+    pub guest: GuestArgs,
+
+    /// Write how it went to a file, as JSON
+    ///
+    /// Outcome, engine and version, times, limits, and every engine considered; the error, if the
+    /// guest could not be started.
+    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    pub report: Option<PathBuf>,
+
+    /// Tell all there is about an error or a trap
+    #[arg(short, long, help_heading = "Reporting")]
+    pub verbose: bool,
+}
+
+/// A guest, and how it is to be run: the same for every command that runs one.
+#[derive(Debug, Args)]
+pub struct GuestArgs {
+    /// The program (a .wasm module or component, or .wat text), and its arguments
+    #[arg(
+        value_name = "GUEST [ARGS]",
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true,
+        hide_long_help = false
+    )]
+    pub guest_and_args: Vec<OsString>,
 
     /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
     ///
@@ -218,17 +273,115 @@ pub struct RunArgs {
         help_heading = "Limits"
     )]
     pub max_guest_size: u64,
+}
 
-    /// Write how it went to a file, as JSON
+impl GuestArgs {
+    /// The options of these that were typed, as they were typed, but for those named.
+    pub fn typed(matches: &ArgMatches, except: &[&str]) -> Vec<OsString> {
+        let mut typed = Vec::new();
+        for option in Self::augment_args(clap::Command::new("")).get_arguments() {
+            let id = option.get_id().as_str();
+            let Some(name) = option.get_long().filter(|_| !except.contains(&id)) else {
+                continue;
+            };
+            if matches.value_source(id) != Some(ValueSource::CommandLine) {
+                continue;
+            }
+            if !option.get_action().takes_values() {
+                typed.push(format!("--{name}").into());
+                continue;
+            }
+            for value in matches.get_raw(id).into_iter().flatten() {
+                let mut option = OsString::from(format!("--{name}="));
+                option.push(value);
+                typed.push(option);
+            }
+        }
+        typed
+    }
+}
+
+/// A guest for several engines.
+#[derive(Debug, Args)]
+pub struct SeveralArgs {
+    /// The engines, by name or as NAME=PATH; `all` are those that are here and can run it
     ///
-    /// Outcome, engine and version, times, limits, and every engine considered; the error, if the
-    /// guest could not be started.
-    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
-    pub report: Option<PathBuf>,
+    /// The others are compared with the first. An engine may be named twice, which shows what differs
+    /// from one run to the next.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "all",
+        help_heading = "Engine"
+    )]
+    pub engines: Vec<String>,
 
-    /// Tell all there is about an error or a trap
+    #[command(flatten)]
+    pub guest: GuestArgs,
+
+    /// Tell all there is about an error
     #[arg(short, long, help_heading = "Reporting")]
     pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    #[command(flatten)]
+    pub several: SeveralArgs,
+
+    /// Print JSON
+    #[arg(long, help_heading = "Reporting")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Measure even if the engines differ
+    #[arg(long, help_heading = "Measuring")]
+    pub ignore_differences: bool,
+
+    /// Rounds to measure, in each of which every engine has its turn; else as many as fit into --time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..), help_heading = "Measuring")]
+    pub runs: Option<u32>,
+
+    /// Rounds before those, which do not count
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        help_heading = "Measuring"
+    )]
+    pub warmup: u32,
+
+    /// About how long to measure; five rounds are measured in any case
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = humantime::parse_duration,
+        help_heading = "Measuring"
+    )]
+    pub time: Duration,
+
+    #[command(flatten)]
+    pub several: SeveralArgs,
+
+    /// Print JSON, with every single measurement
+    #[arg(long, group = "format", help_heading = "Reporting")]
+    pub json: bool,
+
+    /// Print comma-separated values
+    #[arg(long, group = "format", help_heading = "Reporting")]
+    pub csv: bool,
+
+    /// Print Markdown
+    #[arg(long, group = "format", help_heading = "Reporting")]
+    pub markdown: bool,
+
+    /// Write a page with plots to a file, too
+    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -255,7 +408,7 @@ pub struct InspectArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
 
@@ -266,11 +419,36 @@ mod tests {
 
     fn parsed(line: &str) -> RunArgs {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
-        match (cli.command, cli.run) {
-            (Some(Command::Run(args)), _) => *args,
-            (None, Some(args)) => args,
+        match cli.command {
+            Some(Command::Run(args)) => *args,
+            None => cli.run,
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn options_for_the_guest_can_be_passed_on_as_they_were_typed() {
+        let line = "wasmrun bench --env A=1 --runs 5 --env=B=2 --network --max-memory 64Mi \
+                    --dir . --json app.wasm --fuel 1";
+        let matches = Cli::command().get_matches_from(line.split_whitespace());
+        let (_, bench) = matches.subcommand().expect("a subcommand");
+        let typed = GuestArgs::typed(bench, &["dir"]);
+        assert_eq!(
+            typed,
+            ["--env=A=1", "--env=B=2", "--network", "--max-memory=64Mi"]
+        );
+        // They mean the same there.
+        let words = ["wasmrun".into()]
+            .into_iter()
+            .chain(typed)
+            .chain(["app.wasm".into()]);
+        let again = Cli::command().get_matches_from(words);
+        let run = Cli::from_arg_matches(&again).expect("parses").run;
+        assert_eq!(
+            (run.guest.network, run.guest.max_memory),
+            (true, Some(64 << 20))
+        );
+        assert_eq!(run.guest.env.len(), 2);
     }
 
     #[test]
@@ -280,9 +458,9 @@ mod tests {
             "wasmrun run --fuel 3 app.wasm --help --fuel 4 -- engines",
         ] {
             let args = parsed(line);
-            assert_eq!(args.fuel, Some(3));
+            assert_eq!(args.guest.fuel, Some(3));
             assert_eq!(
-                args.guest_and_args,
+                args.guest.guest_and_args,
                 ["app.wasm", "--help", "--fuel", "4", "--", "engines"]
             );
         }
@@ -296,7 +474,7 @@ mod tests {
             "wasmrun --explain engines",
             "wasmrun -- engines",
         ] {
-            let name = parsed(line).guest_and_args.remove(0);
+            let name = parsed(line).guest.guest_and_args.remove(0);
             assert!(name == "engines" || name == "./engines", "{line}: {name:?}");
         }
     }

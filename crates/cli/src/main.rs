@@ -4,30 +4,39 @@
 //! ([`resolve`]). Nothing here knows an engine.
 
 mod args;
+mod bench;
+mod compare;
 mod ending;
 mod engines;
+mod input;
 mod inspect;
+mod lineup;
 mod report;
 mod resolve;
 mod run;
 mod say;
+mod scratch;
 mod signals;
 mod values;
 mod version;
+mod world;
 mod wrap;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use wasmrun::exit_code;
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
     signals::end_quietly_on_a_closed_pipe();
-    let code = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli),
+    let parsed = Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let code = match parsed {
+        Ok((cli, matches)) => dispatch(cli, &matches),
         Err(error) if error.kind() == ErrorKind::DisplayVersion => say::print(&version::text()),
         Err(error) => {
             // A usage error that cannot be shown is still one.
@@ -42,12 +51,14 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn dispatch(cli: Cli) -> u8 {
-    match (cli.command, cli.run) {
-        (Some(Command::Run(args)), _) => run::run(&args),
-        (Some(Command::Engines(args)), _) => engines::engines(&args),
-        (Some(Command::Inspect(args)), _) => inspect::inspect(&args),
-        (None, Some(args)) => run::run(&args),
-        (None, None) => unreachable!("clap asks for a guest or a subcommand"),
+fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
+    match cli.command {
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Bench(args)) => bench::bench(&args, matches),
+        Some(Command::BenchSpawner) => bench::spawner::serve(),
+        Some(Command::Engines(args)) => engines::engines(&args),
+        Some(Command::Inspect(args)) => inspect::inspect(&args),
+        None => run::run(&cli.run),
     }
 }

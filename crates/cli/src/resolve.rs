@@ -4,23 +4,29 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, Engines, Error, ErrorKind, InheritEnv, Network, Overflow, Preopen, Random,
-    Result, RunConfig, Stdin, guest_path,
+    Choice, Clock, Engines, Error, ErrorKind, Guest, InheritEnv, Network, Overflow, Preopen,
+    Random, Result, RunConfig, Stdin, guest_path,
 };
 
-use crate::args::RunArgs;
+use crate::args::{GuestArgs, RunArgs};
 use crate::values::{DirArg, EnvArg, StdinArg};
 
-/// A run, ready to be started.
+/// What is to be run, and how.
 #[derive(Debug)]
 pub struct Request {
     pub guest: PathBuf,
     pub max_guest_bytes: u64,
-    pub choice: Choice,
     pub config: RunConfig,
 }
 
-pub fn resolve(args: &RunArgs, engines: &Engines) -> Result<Request> {
+impl Request {
+    /// Reads the guest.
+    pub fn open(&self) -> Result<Guest> {
+        Guest::open_capped(&self.guest, self.max_guest_bytes)
+    }
+}
+
+pub fn resolve(args: &GuestArgs) -> Result<Request> {
     let (guest, guest_args) = match args.guest_and_args.split_first() {
         Some((guest, args)) => (guest.into(), args),
         None => return Err(usage("name the guest to run")),
@@ -28,12 +34,12 @@ pub fn resolve(args: &RunArgs, engines: &Engines) -> Result<Request> {
     Ok(Request {
         guest,
         max_guest_bytes: args.max_guest_size,
-        choice: choice(args, engines)?,
         config: config(args, guest_args)?,
     })
 }
 
-fn choice(args: &RunArgs, engines: &Engines) -> Result<Choice> {
+/// Which engine is to run it.
+pub fn choice(args: &RunArgs, engines: &Engines) -> Result<Choice> {
     match (args.engine.as_str(), args.prefer.as_slice()) {
         (engine, []) => Ok(Choice::from(engine)),
         ("auto", preferred) => {
@@ -49,7 +55,7 @@ fn choice(args: &RunArgs, engines: &Engines) -> Result<Choice> {
     }
 }
 
-fn config(args: &RunArgs, guest_args: &[OsString]) -> Result<RunConfig> {
+fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     let mut config = RunConfig::new();
     config.args = guest_args.iter().map(utf8).collect::<Result<_>>()?;
     config.argv0 = args.argv0.clone();
@@ -141,7 +147,8 @@ fn colon_for_two(path: &Path, host: &str) -> Result<()> {
     }
 }
 
-fn usage(message: impl Into<String>) -> Error {
+/// An error about what was typed.
+pub fn usage(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
@@ -153,18 +160,25 @@ mod tests {
     use super::*;
     use crate::args::Cli;
 
+    fn typed(line: &str) -> RunArgs {
+        Cli::try_parse_from(line.split(' ')).expect("parses").run
+    }
+
     fn resolved(line: &str) -> Result<Request> {
-        let args = Cli::try_parse_from(line.split(' '))
-            .expect("parses")
-            .run
-            .expect("a run");
-        resolve(&args, &Engines::new())
+        resolve(&typed(line).guest)
+    }
+
+    fn chosen(line: &str) -> Result<Choice> {
+        choice(&typed(line), &Engines::new())
     }
 
     #[test]
     fn a_plain_run_gives_the_guest_nothing_but_our_streams() {
         let request = resolved("wasmrun app.wasm x").expect("resolves");
-        assert_eq!(request.choice, Choice::Auto);
+        assert_eq!(
+            chosen("wasmrun app.wasm x").expect("resolves"),
+            Choice::Auto
+        );
         assert_eq!(
             request.config,
             RunConfig::new().arg("x").stdin(Stdin::Inherit)
@@ -207,9 +221,8 @@ mod tests {
 
     #[test]
     fn preferred_engines_come_before_all_others() {
-        let Choice::Of(names) = resolved("wasmrun --prefer wasmi-cli,wasmer app.wasm")
-            .expect("resolves")
-            .choice
+        let Choice::Of(names) =
+            chosen("wasmrun --prefer wasmi-cli,wasmer app.wasm").expect("resolves")
         else {
             panic!("a preference is a list");
         };
@@ -219,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_engine_by_name_and_a_preference_contradict_each_other() {
-        let error = resolved("wasmrun --engine wasmer --prefer wasmtime app.wasm")
+        let error = chosen("wasmrun --engine wasmer --prefer wasmtime app.wasm")
             .expect_err("a contradiction");
         assert_eq!(error.kind(), ErrorKind::Config);
     }

@@ -4,22 +4,24 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Engines, Error, ErrorKind, Guest, Limits, Outcome, Place, Program, Report, Result,
-    Selection, Stats, TrapKind, check, exit_code,
+    Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Outcome, Place, Program, Report,
+    Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::RunArgs;
 use crate::ending::Ending;
 use crate::report::RunReport;
-use crate::resolve::{Request, resolve};
+use crate::resolve::{self, Request};
 use crate::{say, signals};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
     signals::end_with_the_process();
     let engines = Engines::new();
-    let request = match resolve(args, &engines) {
-        Ok(request) => request,
+    let resolved = resolve::resolve(&args.guest)
+        .and_then(|request| Ok((request, resolve::choice(args, &engines)?)));
+    let (request, choice) = match resolved {
+        Ok(resolved) => resolved,
         Err(error) => return say::error(&error, args.verbose),
     };
     let report = RunReport::new(&request.guest, &request.config.limits);
@@ -32,7 +34,7 @@ pub fn run(args: &RunArgs) -> u8 {
     if let Err(error) = ended {
         return say::error(&error, args.verbose);
     }
-    let code = match execute(args, &request, &engines, &ending) {
+    let code = match execute(args, &request, &engines, &choice, &ending) {
         Ok(ended) => tell(&ended, &request.config.limits, args.verbose),
         Err(error) => {
             ending.lock().report.failed(&error);
@@ -50,13 +52,19 @@ struct Ended {
     signal: Option<u8>,
 }
 
-fn execute(args: &RunArgs, request: &Request, engines: &Engines, ending: &Ending) -> Result<Ended> {
+fn execute(
+    args: &RunArgs,
+    request: &Request,
+    engines: &Engines,
+    choice: &Choice,
+    ending: &Ending,
+) -> Result<Ended> {
     let began = Instant::now();
-    let guest = Guest::open_capped(&request.guest, request.max_guest_bytes)?;
+    let guest = request.open()?;
     ending.lock().report.read(&guest, began.elapsed());
 
     let began = Instant::now();
-    let engine = select(args, request, engines, &guest, ending)?.engine;
+    let engine = select(args, &request.config, engines, choice, &guest, ending)?.engine;
     let info = engine.info().clone();
     ending.lock().report.selected(&info, began.elapsed());
 
@@ -88,12 +96,12 @@ fn execute(args: &RunArgs, request: &Request, engines: &Engines, ending: &Ending
 
 fn select(
     args: &RunArgs,
-    request: &Request,
+    config: &RunConfig,
     engines: &Engines,
+    choice: &Choice,
     guest: &Guest,
     ending: &Ending,
 ) -> Result<Selection> {
-    let Request { config, choice, .. } = request;
     if args.explain {
         let explanation = engines.explain(guest, config, choice);
         say::plain(&explanation);

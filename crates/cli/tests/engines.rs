@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Guests, NOTHING, Seen, run, wasmrun};
+use common::{COMPONENT, Guests, NOTHING, Seen, run, wasmrun};
 use serde_json::Value;
 
 /// `wasmrun` where no runtime is on PATH.
@@ -115,15 +115,7 @@ fn auto_starts_no_runtime_where_an_engine_in_process_can() {
 #[test]
 fn a_component_goes_to_an_engine_that_has_components() {
     let guests = Guests::new();
-    let guest = guests.file(
-        "app.wat",
-        r#"(component
-            (core module $m (func (export "run") (result i32) (i32.const 0)))
-            (core instance $i (instantiate $m))
-            (func $run (result (result)) (canon lift (core func $i "run")))
-            (instance $run (export "run" (func $run)))
-            (export "wasi:cli/run@0.2.0" (instance $run)))"#,
-    );
+    let guest = guests.file("app.wat", COMPONENT);
     let guest = guest.to_str().expect("UTF-8");
     let seen = alone(&["--prefer", "wasmer", guest]);
     assert_eq!(seen.code, Some(0), "{seen:?}");

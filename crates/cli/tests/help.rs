@@ -11,6 +11,8 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["--help"][..],
         &["-h"],
         &["run", "--help"],
+        &["compare", "--help"],
+        &["bench", "--help"],
         &["engines", "--help"],
         &["inspect", "--help"],
     ] {
@@ -24,4 +26,6 @@ fn help_goes_to_stdout_and_is_a_success() {
 fn help_reads_like_this() {
     insta::assert_snapshot!("help_short", run(["-h"]).stdout);
     insta::assert_snapshot!("help_long", run(["--help"]).stdout);
+    insta::assert_snapshot!("help_compare", run(["compare", "-h"]).stdout);
+    insta::assert_snapshot!("help_bench", run(["bench", "--help"]).stdout);
 }

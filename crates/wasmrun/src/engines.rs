@@ -1,10 +1,13 @@
 //! The engines a program can choose from.
 
 use std::path::Path;
+use std::process;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
-use wasmrun_core::{Engine, Error, ErrorKind, Guest, Place, Program, Result, RunConfig};
+use wasmrun_core::{
+    Engine, EngineInfo, Error, ErrorKind, Guest, Place, Program, Result, RunConfig,
+};
 
 use crate::registry::{KNOWN, Known, Open};
 use crate::select::{Choice, Explanation, Selection};
@@ -151,6 +154,23 @@ impl Engines {
                     format!("no engine is called {name}; there are {}", names.join(", ")),
                 )
             })
+    }
+}
+
+/// The command a person would type to run `program` on the runtime `engine`, with nothing but
+/// arguments: to see what the runtime does by itself, without us. `None` for an engine that is part of
+/// this process, or has no such command.
+pub fn own_command(
+    engine: &EngineInfo,
+    program: &Path,
+    args: &[String],
+) -> Option<process::Command> {
+    #[cfg(feature = "subprocess")]
+    return wasmrun_backend_subprocess::own_command(engine, program, args);
+    #[cfg(not(feature = "subprocess"))]
+    {
+        let _ = (engine, program, args);
+        None
     }
 }
 

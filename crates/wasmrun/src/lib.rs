@@ -73,7 +73,7 @@ mod registry;
 mod select;
 
 pub use command::Command;
-pub use engines::Engines;
+pub use engines::{Engines, own_command};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_core::*;
 

@@ -79,6 +79,12 @@ pub(crate) trait Adapter: Send + Sync {
     /// and output.
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>>;
 
+    /// The arguments a person would type to run `program` with nothing but arguments of its own.
+    /// `None` if it cannot be typed.
+    fn plain_arguments(&self, program: &Path, args: &[String]) -> Option<Vec<OsString>> {
+        Some(run_with(program, args))
+    }
+
     /// What its words say of how a guest ended that did not say it itself, or of why it could not
     /// start. `None` if they say nothing of that.
     fn explain(&self, words: &str) -> Option<Result<Outcome>>;
@@ -87,6 +93,12 @@ pub(crate) trait Adapter: Send + Sync {
     fn components(&self) -> Option<&'static dyn Components> {
         None
     }
+}
+
+/// `run PROGRAM ARGS`, which most runtimes take.
+fn run_with(program: &Path, args: &[String]) -> Vec<OsString> {
+    let words = ["run".into(), program.into()].into_iter();
+    words.chain(args.iter().map(OsString::from)).collect()
 }
 
 /// One run of a module, as an adapter sees it.

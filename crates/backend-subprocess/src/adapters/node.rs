@@ -1,6 +1,7 @@
 //! [Node.js](https://nodejs.org), whose `node:wasi` is a library: `node.mjs` is the command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use serde_json::Value;
 use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
@@ -51,6 +52,11 @@ impl Adapter for Node {
             "--".into(),
             job.program.into(),
         ])
+    }
+
+    /// It has no command that runs a module: that takes a script.
+    fn plain_arguments(&self, _: &Path, _: &[String]) -> Option<Vec<OsString>> {
+        None
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {

@@ -1,6 +1,7 @@
 //! [WasmEdge](https://wasmedge.org)'s command line. What it says of errors goes to its standard output.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Support, TrapKind};
 
@@ -61,6 +62,11 @@ impl Adapter for WasmEdge {
             "--".into(),
             job.program.into(),
         ])
+    }
+
+    fn plain_arguments(&self, program: &Path, args: &[String]) -> Option<Vec<OsString>> {
+        let words = [program.into()].into_iter();
+        Some(words.chain(args.iter().map(OsString::from)).collect())
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {

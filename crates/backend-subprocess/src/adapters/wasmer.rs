@@ -1,6 +1,7 @@
 //! [wasmer](https://wasmer.io)'s command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Support, TrapKind};
 
@@ -60,6 +61,11 @@ impl Adapter for Wasmer {
         args.push("--".into());
         args.push(job.program.into());
         Ok(args)
+    }
+
+    fn plain_arguments(&self, program: &Path, args: &[String]) -> Option<Vec<OsString>> {
+        let words = ["run".into(), program.into(), "--".into()].into_iter();
+        Some(words.chain(args.iter().map(OsString::from)).collect())
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {

@@ -168,6 +168,55 @@ pub const CREATE: &str = r#"
       (i64.const 64) (i64.const 0) ;; to write
       (i32.const 0) (i32.const 0)))))"#;
 
+/// Writes eight random letters and a line's end, of which two runs hardly ever write the same.
+pub const RANDOM: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (local $i i32)
+    (drop (call $random (i32.const 16) (i32.const 8)))
+    (loop $next
+      (i32.store8 offset=16 (local.get $i)
+        (i32.add (i32.const 97) (i32.and (i32.const 15) (i32.load8_u offset=16 (local.get $i)))))
+      (br_if $next (i32.lt_u
+        (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 8))))
+    (i32.store8 (i32.const 24) (i32.const 10))
+    (i32.store (i32.const 0) (i32.const 16))
+    (i32.store (i32.const 4) (i32.const 9))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+/// Writes eight random bytes to `new.txt` in its first directory.
+pub const WRITE: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "new.txt")
+  (func (export "_start")
+    (if (call $open
+      (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 7)
+      (i32.const 9)                ;; create, truncate
+      (i64.const 64) (i64.const 0) ;; to write
+      (i32.const 0) (i32.const 12))
+      (then unreachable))
+    (drop (call $random (i32.const 32) (i32.const 8)))
+    (i32.store (i32.const 0) (i32.const 32))
+    (i32.store (i32.const 4) (i32.const 8))
+    (drop (call $write
+      (i32.load (i32.const 12)) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+/// A component that does nothing.
+pub const COMPONENT: &str = r#"
+(component
+  (core module $m (func (export "run") (result i32) (i32.const 0)))
+  (core instance $i (instantiate $m))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $run (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+
 /// Exits with `code`.
 pub fn exit(code: i32) -> String {
     format!(

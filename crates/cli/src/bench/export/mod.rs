@@ -1,0 +1,84 @@
+//! The results as they are printed or written: always the same ones.
+
+mod csv;
+mod html;
+mod table;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use wasmrun::{Error, ErrorKind, Result};
+
+use super::results::Results;
+use crate::say;
+
+/// What is printed.
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    Terminal,
+    Json,
+    Csv,
+    Markdown,
+}
+
+/// Prints the results; returns the exit code.
+pub fn print(results: &Results, format: Format) -> u8 {
+    match format {
+        Format::Terminal => say::print(&table::terminal(results)),
+        Format::Json => say::print_json(results),
+        Format::Csv => say::print(&csv::csv(results)),
+        Format::Markdown => say::print(&table::markdown(results)),
+    }
+}
+
+/// A file for a page, opened before there is anything to write.
+pub struct Page {
+    path: PathBuf,
+    file: File,
+}
+
+impl Page {
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(|source| {
+            Error::new(ErrorKind::Io, format!("cannot create {}", path.display()))
+                .with_source(source)
+        })?;
+        Ok(Page {
+            path: path.into(),
+            file,
+        })
+    }
+
+    pub fn write(mut self, results: &Results) -> Result<()> {
+        let page = html::html(results);
+        self.file.write_all(page.as_bytes()).map_err(|source| {
+            let path = self.path.display();
+            Error::new(ErrorKind::Io, format!("cannot write {path}")).with_source(source)
+        })
+    }
+}
+
+/// A time, to three digits.
+fn time(ms: f64) -> String {
+    let (value, unit) = match ms {
+        0.0 => return "0 ms".into(),
+        ms if ms >= 1000.0 => (ms / 1000.0, "s"),
+        ms if ms >= 1.0 => (ms, "ms"),
+        ms => (ms * 1000.0, "µs"),
+    };
+    let digits = match value {
+        value if value >= 100.0 => 0,
+        value if value >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+fn memory(bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => ByteSize(bytes).display().iec().to_string(),
+        None => "–".into(),
+    }
+}

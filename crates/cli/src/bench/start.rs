@@ -1,0 +1,138 @@
+//! The ways in which a program is started as a process of its own.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+
+use clap::Args;
+use wasmrun::{Access, Place, Result, RunConfig, own_command};
+
+use super::spawner::{Order, this_program};
+use crate::args::RunArgs;
+use crate::lineup::Contestant;
+
+/// Whose process it is, and what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Start {
+    /// `wasmrun`, which has to compile the guest.
+    Cold,
+    /// `wasmrun`, which finds the guest compiled.
+    Warm,
+    /// The runtime's own command, as it is.
+    Own,
+}
+
+/// Does without code that was compiled before.
+const NO_CACHE: &str = "no-cache";
+/// Where such code is.
+const CACHE_DIR: &str = "WASMRUN_CACHE_DIR";
+
+/// As it is put behind an engine's name.
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Start::Cold => ", cold",
+            Start::Warm => ", warm",
+            Start::Own => " by itself",
+        })
+    }
+}
+
+/// What all starts of a program share.
+pub struct Starts<'a> {
+    /// The options for the guest, but for directories and standard input.
+    pub options: &'a [OsString],
+    pub guest: &'a Path,
+    /// The same, surely not as text.
+    pub binary: &'a Path,
+    /// The file with its standard input.
+    pub stdin: Option<OsString>,
+    /// A place of our own for compiled code.
+    pub cache: &'a Path,
+    pub asked: &'a RunConfig,
+}
+
+impl Starts<'_> {
+    /// The ways there are to start the guest on this engine.
+    pub fn of(&self, contestant: &Contestant) -> Vec<Start> {
+        if self.own(contestant).is_some() {
+            return vec![Start::Own];
+        }
+        let cached = RunArgs::augment_args(clap::Command::new(""))
+            .get_arguments()
+            .any(|option| option.get_long() == Some(NO_CACHE));
+        match cached && contestant.info().place == Place::InProcess {
+            true => vec![Start::Cold, Start::Warm],
+            false => vec![Start::Cold],
+        }
+    }
+
+    /// The process that does it. `config` has the directories.
+    pub fn order(
+        &self,
+        start: Start,
+        contestant: &Contestant,
+        config: &RunConfig,
+    ) -> Result<Order> {
+        if let (Start::Own, Some(order)) = (start, self.own(contestant)) {
+            return Ok(order);
+        }
+        let mut args: Vec<OsString> = vec!["run".into(), "--engine".into()];
+        args.push(contestant.asked.clone().into());
+        args.extend_from_slice(self.options);
+        for preopen in &config.preopens {
+            let mode = match preopen.access {
+                Access::ReadOnly => "ro",
+                Access::ReadWrite => "rw",
+            };
+            let mut dir = OsString::from("--dir=");
+            dir.push(&preopen.host);
+            dir.push(format!("::{}:{mode}", preopen.guest));
+            args.push(dir);
+        }
+        let mut env = Vec::new();
+        if self.of(contestant).contains(&Start::Warm) {
+            match start {
+                Start::Warm => env.push((CACHE_DIR.into(), self.cache.into())),
+                _ => args.push(format!("--{NO_CACHE}").into()),
+            }
+        }
+        args.push("--".into());
+        args.push(self.guest.into());
+        args.extend(config.args.iter().map(OsString::from));
+        Ok(Order {
+            program: this_program()?,
+            args,
+            env,
+            stdin: self.stdin.clone(),
+        })
+    }
+
+    /// The runtime's own command, if that does all that is asked.
+    fn own(&self, contestant: &Contestant) -> Option<Order> {
+        let asked = self.asked;
+        let plain = RunConfig::new()
+            .args(asked.args.iter())
+            .stdin(asked.stdin.clone());
+        if *asked != plain {
+            return None;
+        }
+        let command = own_command(contestant.info(), self.binary, &asked.args)?;
+        Some(Order {
+            program: command.get_program().to_owned(),
+            args: command.get_args().map(ToOwned::to_owned).collect(),
+            env: Vec::new(),
+            stdin: self.stdin.clone(),
+        })
+    }
+}
+
+/// A process that does nothing, where there is one.
+pub fn nothing() -> Option<Order> {
+    cfg!(unix).then(|| Order {
+        program: "true".into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        stdin: None,
+    })
+}
