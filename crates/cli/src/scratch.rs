@@ -2,22 +2,33 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::{env, process};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{env, process, thread};
 
 use tempfile::TempDir;
 use walkdir::WalkDir;
-use wasmrun::{Error, ErrorKind, Result, exit_code};
+use wasmrun::{Error, ErrorKind, Killer, Result, exit_code};
 
 use crate::signals;
 
-type LastWill = Box<dyn FnOnce() + Send>;
+/// How long a guest that is killed may take to be gone, with all that was made for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A directory that goes when this goes, and when a signal ends us. Runtimes we have started end
-/// with us.
+/// A directory that goes when this goes, and when a signal ends us.
 pub struct Scratch {
     dir: TempDir,
-    last_will: Arc<Mutex<Option<LastWill>>>,
+    ending: Arc<Mutex<Ending>>,
+}
+
+/// What a signal finds.
+#[derive(Default)]
+struct Ending {
+    signal: Option<u8>,
+    /// What ends a guest that would outlive us.
+    guest: Option<Killer>,
+    /// What ends other processes of ours.
+    processes: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Scratch {
@@ -33,32 +44,31 @@ impl Scratch {
             .with_source(source)
         };
         let dir = TempDir::with_prefix("wasmrun-").map_err(failed)?;
-        let last_will = Arc::new(Mutex::new(None::<LastWill>));
-        let (path, last) = (dir.path().to_owned(), last_will.clone());
-        signals::watch(move |signal| {
-            if let Some(last) = last.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                last();
-            }
-            remove(&path);
-            process::exit(exit_code::of_signal(signal).into());
-        })
-        .map_err(|source| {
+        let ending = Arc::new(Mutex::new(Ending::default()));
+        let (path, shared) = (dir.path().to_owned(), ending.clone());
+        signals::watch(move |signal| on_signal(signal, &shared, &path)).map_err(|source| {
             Error::new(ErrorKind::Io, "cannot watch for signals").with_source(source)
         })?;
-        Ok(Scratch { dir, last_will })
+        Ok(Scratch { dir, ending })
+    }
+
+    /// Has a signal end these processes as well.
+    pub fn ends(&self, processes: impl FnOnce() + Send + 'static) {
+        lock(&self.ending).processes = Some(Box::new(processes));
+    }
+
+    /// Has a signal kill the guest, until this is called again without one. What waited for the guest
+    /// has to call it then: where it was killed on a signal, this ends us.
+    pub fn kills(&self, guest: Option<Killer>) {
+        let mut ending = lock(&self.ending);
+        if let (None, Some(signal)) = (&guest, ending.signal) {
+            end(signal, self.path());
+        }
+        ending.guest = guest;
     }
 
     pub fn path(&self) -> &Path {
         self.dir.path()
-    }
-
-    /// What a signal is to do before it ends us.
-    pub fn on_signal(&self, last: impl FnOnce() + Send + 'static) {
-        let mut slot = self
-            .last_will
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *slot = Some(Box::new(last));
     }
 
     /// A new directory in it.
@@ -79,6 +89,34 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         remove(self.path());
     }
+}
+
+fn lock(ending: &Mutex<Ending>) -> MutexGuard<'_, Ending> {
+    // What a panic leaves is still what there is to end.
+    ending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn on_signal(signal: u8, ending: &Mutex<Ending>, path: &Path) {
+    let mut found = lock(ending);
+    let again = found.signal.replace(signal).is_some();
+    if let Some(processes) = found.processes.take() {
+        processes();
+    }
+    match found.guest.take() {
+        Some(guest) if !again => {
+            guest.kill();
+            drop(found);
+            // Whoever waits for the guest ends us, and sooner.
+            thread::sleep(PATIENCE);
+            end(signal, path);
+        }
+        _ => end(signal, path),
+    }
+}
+
+fn end(signal: u8, path: &Path) -> ! {
+    remove(path);
+    process::exit(exit_code::of_signal(signal).into());
 }
 
 /// A directory that goes when this goes.

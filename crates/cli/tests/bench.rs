@@ -26,60 +26,64 @@ fn measured(args: &[&str], guest: &Path) -> Value {
     serde_json::from_str(&seen.stdout).unwrap_or_else(|e| panic!("{e}: {seen:?}"))
 }
 
-/// Tables without their numbers, and so without their widths, in one order, and without what depends
-/// on the machine.
-fn redacted(text: &str) -> String {
-    let (mut lines, mut rows) = (Vec::new(), Vec::new());
-    for line in text.lines().filter(|line| !line.contains("Warning:")) {
-        let is_row = engines()
-            .iter()
-            .any(|name| line.trim_start_matches(['|', ' ']).starts_with(name));
-        match is_row {
-            true => rows.push(times(line)),
-            false => {
-                rows.sort();
-                lines.append(&mut rows);
-                lines.push(words(line));
+#[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
+mod looks {
+    use super::*;
+
+    #[test]
+    fn results_read_like_this() {
+        let guests = Guests::new();
+        let guest = guests.file("app.wat", exit(0));
+        let terminal = bench(&[], &guest);
+        assert_eq!(
+            (terminal.code, &*terminal.stderr),
+            (Some(0), ""),
+            "{terminal:?}"
+        );
+        insta::assert_snapshot!("bench_terminal", redacted(&terminal.stdout));
+        let markdown = bench(&["--markdown"], &guest);
+        assert_eq!(markdown.code, Some(0), "{markdown:?}");
+        insta::assert_snapshot!("bench_markdown", redacted(&markdown.stdout));
+    }
+
+    /// Tables without their numbers, and so without their widths, in one order, and without what depends
+    /// on the machine.
+    fn redacted(text: &str) -> String {
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
+        for line in text.lines().filter(|line| !line.contains("Warning:")) {
+            let is_row = engines()
+                .iter()
+                .any(|name| line.trim_start_matches(['|', ' ']).starts_with(name));
+            match is_row {
+                true => rows.push(times(line)),
+                false => {
+                    rows.sort();
+                    lines.append(&mut rows);
+                    lines.push(words(line));
+                }
             }
         }
+        lines.join("\n")
     }
-    lines.join("\n")
-}
 
-/// A row as far as its times go: memory and comparisons are the machine's matter.
-fn times(row: &str) -> String {
-    let times = if row.contains("cold") { 4 } else { 6 };
-    let words = words(row);
-    let ends: Vec<usize> = words.match_indices("UNIT").map(|(at, _)| at).collect();
-    let end = ends.get(times - 1).unwrap_or_else(|| panic!("{row}"));
-    format!("{} …", &words[..end + "UNIT".len()])
-}
+    /// A row as far as its times go: memory and comparisons are the machine's matter.
+    fn times(row: &str) -> String {
+        let times = if row.contains("cold") { 4 } else { 6 };
+        let words = words(row);
+        let ends: Vec<usize> = words.match_indices("UNIT").map(|(at, _)| at).collect();
+        let end = ends.get(times - 1).unwrap_or_else(|| panic!("{row}"));
+        format!("{} …", &words[..end + "UNIT".len()])
+    }
 
-fn words(line: &str) -> String {
-    let words = line.split_whitespace().map(|word| match word {
-        word if word.parse::<f64>().is_ok() => "N",
-        "ms" | "µs" | "s" => "UNIT",
-        "ms." | "µs." | "s." => "UNIT.",
-        word => word,
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
-#[test]
-fn results_read_like_this() {
-    let guests = Guests::new();
-    let guest = guests.file("app.wat", exit(0));
-    let terminal = bench(&[], &guest);
-    assert_eq!(
-        (terminal.code, &*terminal.stderr),
-        (Some(0), ""),
-        "{terminal:?}"
-    );
-    insta::assert_snapshot!("bench_terminal", redacted(&terminal.stdout));
-    let markdown = bench(&["--markdown"], &guest);
-    assert_eq!(markdown.code, Some(0), "{markdown:?}");
-    insta::assert_snapshot!("bench_markdown", redacted(&markdown.stdout));
+    fn words(line: &str) -> String {
+        let words = line.split_whitespace().map(|word| match word {
+            word if word.parse::<f64>().is_ok() => "N",
+            "ms" | "µs" | "s" => "UNIT",
+            "ms." | "µs." | "s." => "UNIT.",
+            word => word,
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
 #[test]

@@ -250,3 +250,46 @@ fn nothing_is_left_behind() {
     assert_eq!(seen.code, Some(0), "{seen:?}");
     assert_eq!(std::fs::read_dir(&tmp).expect("it is there").count(), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_guest_and_removes_the_copies() {
+    use std::time::{Duration, Instant};
+
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", common::LOOP);
+    let (out, tmp) = (guests.dir().join("out"), guests.dir().join("tmp"));
+    for dir in [&out, &tmp] {
+        std::fs::create_dir(dir).expect("a directory");
+    }
+    let copies = || std::fs::read_dir(&tmp).expect("it is there").count();
+    // A runtime as well, where there is one.
+    for engines in [names(), "wasmi-cli,wasmi-cli".into()] {
+        let mut child = wasmrun()
+            .env("TMPDIR", &tmp)
+            .args(["compare", "--engines", &engines])
+            .args(["--dir", &format!("{}::/out", out.display())])
+            .arg(&guest)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("wasmrun starts");
+        let began = Instant::now();
+        while copies() == 0 && child.try_wait().expect("it can be asked").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(60), "no copy is made");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        if child.try_wait().expect("it can be asked").is_some() {
+            assert!(engines.starts_with("wasmi-cli"), "it ended by itself");
+            continue;
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+        assert_eq!(
+            child.wait().expect("it ends").code(),
+            Some(143),
+            "{engines}"
+        );
+        assert_eq!(copies(), 0, "{engines}");
+    }
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmrun::{Error, ErrorKind, Place, Program, Result, Stdin, Stdout};
+use wasmrun::{Error, ErrorKind, Place, Result, Stdin, Stdout};
 
 use super::results::{Host, Measured, Record, Results, Subject};
 use super::spawner::Spawner;
@@ -174,13 +174,7 @@ impl Bench<'_> {
             },
         ) = self.contestants[engine];
         let world = self.stage.world()?;
-        let config = world
-            .config
-            .clone()
-            .stdout(Stdout::Null)
-            .stderr(Stdout::Null);
-        let program = Program::compile(contestant.engine.clone(), &self.stage.guest, &config)?;
-        let report = program.run(&config)?;
+        let report = self.stage.run(contestant, &world, Stdout::Null)?;
         drop(world);
         if report.outcome != *expected {
             self.warn(format!(

@@ -57,7 +57,7 @@ impl Spawner {
         system::in_own_group(&mut command);
         let mut child = command.spawn().map_err(gone)?;
         let pid = child.id();
-        scratch.on_signal(move || system::end_group(pid));
+        scratch.ends(move || system::end_group(pid));
         match (child.stdin.take(), child.stdout.take()) {
             (Some(orders), Some(replies)) => Ok(Spawner {
                 child,

@@ -7,8 +7,8 @@ mod show;
 use serde::Serialize;
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Captured, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program, Report,
-    Result, Stats, Stdout, Support,
+    Capability, Captured, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Place, Program,
+    Report, Result, Stats, Stdout, Support,
 };
 
 use crate::args::{CompareArgs, SeveralArgs};
@@ -83,6 +83,33 @@ impl Stage {
         Ok(world)
     }
 
+    /// Compiles the guest and runs it once, with its output going to `output`.
+    pub fn run(&self, contestant: &Contestant, world: &World, output: Stdout) -> Result<Report> {
+        // A process of its own has to be ended; what is part of ours ends with us.
+        let outside = contestant.info().place != Place::InProcess;
+        let config = world
+            .config
+            .clone()
+            .stdout(output.clone())
+            .stderr(output)
+            .killable(outside);
+        let ended =
+            Program::compile(contestant.engine.clone(), &self.guest, &config).and_then(|program| {
+                match outside {
+                    false => program.run(&config),
+                    true => {
+                        let run = program.start(&config)?;
+                        self.scratch.kills(Some(run.killer()?));
+                        run.wait()
+                    }
+                }
+            });
+        if outside {
+            self.scratch.kills(None);
+        }
+        ended
+    }
+
     /// Runs the guest on every engine and compares each with the first that ran it.
     ///
     /// # Errors
@@ -102,8 +129,17 @@ impl Stage {
         let mut error = None;
         for contestant in &self.lineup.able {
             let world = self.world()?;
-            match run(contestant, &self.guest, world) {
-                Ok(seen) => {
+            match self.run(contestant, &world, Stdout::Capture) {
+                Ok(report) => {
+                    let seen = Seen {
+                        info: EngineInfo {
+                            name: contestant.label.clone(),
+                            ..contestant.info().clone()
+                        },
+                        capability: contestant.engine.capability_for(&self.guest),
+                        report,
+                        world,
+                    };
                     comparison.ran.push(Ran::of(&seen));
                     match &first {
                         Some(first) => comparison.differences.extend(differences(first, &seen)?),
@@ -138,24 +174,6 @@ struct Seen {
     capability: Capability,
     report: Report,
     world: World,
-}
-
-fn run(contestant: &Contestant, guest: &Guest, world: World) -> Result<Seen> {
-    let config = world
-        .config
-        .clone()
-        .stdout(Stdout::Capture)
-        .stderr(Stdout::Capture);
-    let program = Program::compile(contestant.engine.clone(), guest, &config)?;
-    Ok(Seen {
-        info: EngineInfo {
-            name: contestant.label.clone(),
-            ..contestant.info().clone()
-        },
-        capability: contestant.engine.capability_for(guest),
-        report: program.run(&config)?,
-        world,
-    })
 }
 
 fn differences(first: &Seen, seen: &Seen) -> Result<Vec<Difference>> {
