@@ -354,7 +354,7 @@ pub struct BenchArgs {
     )]
     pub warmup: u32,
 
-    /// About how long to measure; five rounds are measured in any case
+    /// About how long to measure; three rounds are measured in any case
     #[arg(
         long,
         value_name = "TIME",

@@ -17,7 +17,7 @@ use crate::compare::{Comparison, Ran, Stage};
 use crate::lineup::{Contestant, Refused};
 
 /// Fewer rounds are not measured, however long they take.
-const FEWEST: u32 = 5;
+const FEWEST: u32 = 3;
 /// More are not, however short they are.
 const MOST: u32 = 1000;
 

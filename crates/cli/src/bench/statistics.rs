@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use serde::Serialize;
 
-/// What many measurements of one thing say.
+/// What many measurements of one thing say, to the nanosecond.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     pub runs: usize,
@@ -47,14 +47,15 @@ impl Summary {
         let mad_ms = quantile(&distances, 0.5);
         // Of equal measurements a clock's tick would be one.
         let far = OUTLIER * mad_ms.max(median_ms * 0.01);
+        let to_ns = |ms: f64| (ms * 1e6).round() / 1e6;
         Some(Summary {
             runs: sorted.len(),
-            median_ms,
-            mad_ms,
-            min_ms,
-            max_ms,
-            lower_quartile_ms: quantile(&sorted, 0.25),
-            upper_quartile_ms: quantile(&sorted, 0.75),
+            median_ms: to_ns(median_ms),
+            mad_ms: to_ns(mad_ms),
+            min_ms: to_ns(min_ms),
+            max_ms: to_ns(max_ms),
+            lower_quartile_ms: to_ns(quantile(&sorted, 0.25)),
+            upper_quartile_ms: to_ns(quantile(&sorted, 0.75)),
             outliers: distances.iter().filter(|distance| **distance > far).count(),
         })
     }
