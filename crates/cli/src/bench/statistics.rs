@@ -110,7 +110,7 @@ fn sorted(samples: &[f64]) -> Vec<f64> {
 
 /// The value below which that part of `sorted` is, between two neighbours in proportion. 0 of
 /// nothing.
-pub fn quantile(sorted: &[f64], part: f64) -> f64 {
+fn quantile(sorted: &[f64], part: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return 0.0;
     };

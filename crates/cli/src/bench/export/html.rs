@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::table::{Table, headline, notes, tables};
 use super::{memory, time};
 use crate::bench::results::{Results, Series, Subject};
-use crate::bench::statistics::quantile;
 use crate::say::harmless;
 
 const STYLE: &str = include_str!("page.css");
@@ -232,9 +231,9 @@ fn bars(series: &[&Series]) -> String {
     let largest = series
         .iter()
         .map(|series| {
-            let mut sorted = series.samples_ms.clone();
-            sorted.sort_by(f64::total_cmp);
-            quantile(&sorted, 0.95).max(series.summary.upper_quartile_ms)
+            let summary = &series.summary;
+            let (low, high) = (summary.lower_quartile_ms, summary.upper_quartile_ms);
+            summary.max_ms.min(high + 1.5 * (high - low))
         })
         .fold(0.0, f64::max);
     let scale = Scale::to(largest * 1.02);
