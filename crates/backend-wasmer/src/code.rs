@@ -24,8 +24,8 @@ use wasmrun_wasi_preview1::Wasi;
 use crate::checkpoints::{Checkpoints, Flag};
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
+use crate::traps;
 use crate::wasi::{Bind, Host, binding};
-use crate::{start, traps};
 
 /// What a guest may export to be called before its entry.
 pub(crate) const INITIALIZE: &str = "_initialize";
@@ -52,7 +52,9 @@ pub(crate) struct ModuleCode {
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         let imports = guest.imports().iter().map(bound).collect::<Result<_>>()?;
-        let exported = start::exported(guest)?;
+        // wasmer runs a start function before the guest's memory can be reached, and before fuel is
+        // counted.
+        let exported = guest.start_as_export()?;
         let mut before = Vec::new();
         let wasm = match &exported {
             None => guest.bytes(),
@@ -179,7 +181,7 @@ impl Code for ModuleCode {
                 outcome
             }
         };
-        stats.peak_memory = Some(memory.peak());
+        stats.peak_memory = Some(memory.used());
         Ok(Ran { outcome, stats })
     }
 }

@@ -23,7 +23,7 @@ use wasmrun_core::{
 };
 
 use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
-use crate::{start, traps};
+use crate::traps;
 use stdio::Stream;
 use tasks::OneThread;
 
@@ -38,7 +38,7 @@ pub(crate) struct WasixCode {
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse_options(options)?;
-        let (wasm, start) = match start::exported(guest)? {
+        let (wasm, start) = match guest.start_as_export()? {
             None => (Cow::Borrowed(guest.bytes()), None),
             // wasmer-wasix calls the one before we could call the other.
             Some(_) if guest.has_entry(INITIALIZE) => {

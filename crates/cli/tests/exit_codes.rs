@@ -1,5 +1,5 @@
 //! The table of exit codes in `wasmrun --help`, on every in-process engine.
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
 #[allow(dead_code)]
 mod common;

@@ -1,5 +1,5 @@
 //! Ctrl-C, SIGTERM and closed pipes end the guest, and then us with 128+n.
-#![cfg(all(unix, any(feature = "wasmtime", feature = "wasmer")))]
+#![cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 
 #[allow(dead_code)]
 mod common;

@@ -24,6 +24,13 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// What it can do. Constant for the life of the engine.
     fn capability(&self) -> Capability;
 
+    /// What it can do with `guest`, where that depends on the guest: an engine may do more for modules
+    /// than for components. Constant as well.
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        let _ = guest;
+        self.capability()
+    }
+
     /// Compiles a guest, or does as much of that as can be done before a run.
     ///
     /// # Errors

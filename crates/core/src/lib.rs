@@ -12,6 +12,7 @@
 //! crate, which re-exports this one and brings the engines; those who add an engine implement
 //! [`Engine`] and [`Code`].
 
+mod account;
 mod capability;
 pub mod check;
 mod config;
@@ -31,6 +32,7 @@ pub mod stdio;
 mod task;
 mod watchdog;
 
+pub use account::Account;
 pub use capability::{Capability, Support};
 pub use check::Refusal;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};

@@ -29,7 +29,7 @@ pub struct Limits {
     pub overflow: Overflow,
     /// Elements in all tables of the guest together.
     pub table_elements: Option<u64>,
-    /// Core instances that a component may consist of.
+    /// Core instances that the guest may consist of: a module is one, a component has any number.
     pub instances: Option<u64>,
 }
 

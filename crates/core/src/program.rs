@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::task::{Streams, resolve};
 use crate::{
-    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, Limits,
-    Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
+    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, GuestKind,
+    Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -44,7 +44,7 @@ impl Program {
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
     pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        let capability = engine.capability();
+        let capability = engine.capability_for(guest);
         let named = |error: Error| error.with_engine(&engine.info().name);
         if let Some(refusal) = check::refusals(&capability, guest, config)
             .into_iter()
@@ -219,7 +219,7 @@ fn exceeds(guest: &Guest, limits: &Limits) -> bool {
     ) || over(
         limits.table_elements,
         Box::new(guest.tables().iter().map(|table| table.initial)),
-    )
+    ) || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
 }
 
 /// Room for the host's own frames beneath the guest's.

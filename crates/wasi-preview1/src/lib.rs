@@ -51,7 +51,7 @@ pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
 pub use open::most_open_files;
 pub use stdio::STDIO_IS_INTERRUPTIBLE;
 pub use stop::Stop;
-pub use wasi::Wasi;
+pub use wasi::{HOSTCALL_FUEL, Wasi};
 
 pub use wasmtime_wasi::WasiCtxBuilder;
 pub use wasmtime_wasi::p1::WasiP1Ctx;

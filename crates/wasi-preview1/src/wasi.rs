@@ -9,8 +9,8 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use crate::open::Opened;
 use crate::{Stop, context};
 
-/// The bytes one call may copy out of the guest: the bound that wasmtime sets.
-pub(crate) const HOSTCALL_FUEL: u32 = 128 << 20;
+/// The bytes one call may take from the guest, beyond which it fails: the bound that wasmtime sets.
+pub const HOSTCALL_FUEL: u32 = 128 << 20;
 
 /// What one run of a guest has of WASI: the world it sees, and the line on which it is told to end.
 pub struct Wasi {

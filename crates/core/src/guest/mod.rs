@@ -13,6 +13,7 @@ mod read;
 mod scan;
 mod shown;
 mod source;
+mod start;
 mod text;
 mod wasi;
 
@@ -290,6 +291,22 @@ impl Guest {
     /// Whether instantiating it already runs code of it.
     pub fn start_section(&self) -> bool {
         self.0.facts.start_section
+    }
+
+    /// A module without its start section, and the name under which it exports the start function
+    /// instead; `None` if it has no such section.
+    ///
+    /// For engines that run a start function while they instantiate a module, when they do not count
+    /// fuel yet, cannot interrupt the guest, or have no memory for WASI: they call the export first.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if its sections cannot be read.
+    pub fn start_as_export(&self) -> Result<Option<(Vec<u8>, String)>> {
+        match self.0.kind {
+            GuestKind::Module if self.start_section() => start::as_export(self),
+            _ => Ok(None),
+        }
     }
 
     /// Its memories, imported ones first. For a component, those its modules define.

@@ -1,29 +1,25 @@
 //! A module's start section, turned into an export.
-//!
-//! wasmer runs the start function while it instantiates a module, when the module's memory cannot be
-//! reached from outside yet: a start function that calls WASI would find no memory, and one that
-//! never ends would do so before fuel is counted. So it becomes an export, which is called first.
 
-use wasmer::sys::wasmparser::{BinaryReader, BinaryReaderError};
-use wasmrun_core::{Error, ErrorKind, Guest, Result};
+use wasmparser::{BinaryReader, BinaryReaderError};
+
+use super::{Guest, invalid, shown};
+use crate::Result;
 
 const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 const HEADER: usize = 8;
 
-/// The guest's module without its start section, and the name under which it exports the function
-/// instead; `None` if it has no such section.
-pub(crate) fn exported(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
+/// See [`Guest::start_as_export`].
+pub(super) fn as_export(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
     let mut name = String::from("wasmrun:start");
     while guest.exports().iter().any(|export| export.name == name) {
         name.push('\'');
     }
     match with_export_for_start(guest.bytes(), &name) {
         Ok(module) => Ok(module.map(|module| (module, name))),
-        Err(source) => Err(
-            Error::new(ErrorKind::Invalid, "the guest's sections cannot be read")
-                .with_source(source),
-        ),
+        Err(source) => {
+            Err(invalid(&shown(guest.name()), "its sections cannot be read").with_source(source))
+        }
     }
 }
 
