@@ -308,6 +308,8 @@ fn a_fifo_or_socket_in_a_directory_holds_nobody_up(case: &Case) {
     all_fail(case, &config, &operations);
     let steps = [("open a 3:sub/file read", "ok"), ("read a", "ok inside")];
     let _ = holds(case, &config, &steps);
+    // What is said of them differs; that they are looked at ends nobody.
+    let _ = outcomes(case, &config, &["stat 3:fifo", "stat 3:socket", "list 3"]);
 }
 
 fn a_fifo_in_a_directory_holds_no_component_up_beyond_its_time(case: &Case) {
