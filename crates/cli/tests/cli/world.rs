@@ -96,7 +96,8 @@ fn input_is_ours_nothing_or_a_file() {
                 .spawn()
                 .expect("wasmrun starts");
             let mut pipe = child.stdin.take().expect("a pipe");
-            pipe.write_all(b"from a pipe").expect("room in the pipe");
+            // One that reads no pipe may be gone already.
+            let _ = pipe.write_all(b"from a pipe");
             drop(pipe);
             let seen: Seen = child.wait_with_output().expect("it ends").into();
             assert_eq!(seen.stdout, expected, "{engine} {stdin:?}: {seen:?}");
