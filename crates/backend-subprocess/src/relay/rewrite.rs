@@ -65,7 +65,11 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relaye
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(guest.bytes())
         .map_err(invalid)?;
-    let parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
+    let mut parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
+    // Only one that can be called without arguments is what the name says.
+    parts.initialize = parts
+        .initialize
+        .filter(|_| guest.has_entry(Guest::INITIALIZE));
     let imports = guest.imports().iter().zip(&parts.imports);
     let functions = imports
         .map(|(import, ty)| imported(import, parts.types[*ty as usize].as_ref()))
@@ -90,6 +94,7 @@ fn invalid(source: BinaryReaderError) -> Error {
     Error::new(ErrorKind::Invalid, source.to_string())
 }
 
+/// The function that an import asks for. Core has seen that each is one of WASI's.
 fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'static wasi::Function> {
     let refuse = |why| {
         let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
@@ -239,7 +244,7 @@ impl<'a> Parts<'a> {
                             (ExternalKind::Func | ExternalKind::FuncExact, name) => {
                                 if name == entry {
                                     parts.entry = Some(export.index);
-                                } else if name == "_initialize" {
+                                } else if name == Guest::INITIALIZE {
                                     parts.initialize = Some(export.index);
                                 }
                             }
