@@ -84,7 +84,7 @@ impl RelayedCode {
         let directory = private_directory()?;
         let path = write_into(
             directory.path(),
-            file_name(self.guest.name()),
+            &file_name(self.guest.name()),
             &relayed.wasm,
         )?;
         let file = Arc::new(File {
