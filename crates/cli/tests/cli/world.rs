@@ -1,13 +1,9 @@
 //! What a guest sees: arguments, environment, directories, input.
-#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{ARGS_AND_ENV, CAT, CREATE, Guests, Seen, engines, run, wasmrun};
+use crate::common::{ARGS_AND_ENV, CAT, CREATE, Guests, Seen, engines, run, wasmrun};
 
 fn told(seen: &Seen) -> Vec<&str> {
     assert_eq!(seen.code, Some(0), "{seen:?}");
