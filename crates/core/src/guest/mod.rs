@@ -86,6 +86,9 @@ impl Guest {
     /// has by definition (`wasi:cli/run`; what the package's manifest says).
     pub const DEFAULT_ENTRY: &'static str = "_start";
 
+    /// The export of a module that is called before its entry, if it can be called without arguments.
+    pub const INITIALIZE: &'static str = "_initialize";
+
     /// Reads and inspects a file of at most [`DEFAULT_MAX_BYTES`](Guest::DEFAULT_MAX_BYTES).
     ///
     /// # Errors
