@@ -74,6 +74,8 @@ impl Engine for WasmerEngine {
             timeout: interruptible,
             kill: interruptible,
             table_elements: Native,
+            // Core keeps it: a module is one.
+            instances: Emulated,
             fixed_clock: Emulated,
             seeded_random: Emulated,
             reports_exit_codes: Native,
@@ -86,7 +88,6 @@ impl Engine for WasmerEngine {
             wasi_threads: Unsupported,
             working_directory: Unsupported,
             stack: Unsupported,
-            instances: Unsupported,
             network: Unsupported,
         }
     }

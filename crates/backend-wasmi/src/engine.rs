@@ -89,6 +89,8 @@ impl Engine for WasmiEngine {
             kill: ended,
             stack: Native,
             table_elements: Native,
+            // Core keeps it: a module is one.
+            instances: Emulated,
             fixed_clock: Emulated,
             seeded_random: Emulated,
             reports_exit_codes: Native,
@@ -101,7 +103,6 @@ impl Engine for WasmiEngine {
             wasix: Unsupported,
             wasi_threads: Unsupported,
             working_directory: Unsupported,
-            instances: Unsupported,
             network: Unsupported,
         }
     }
