@@ -4,6 +4,8 @@
 //! reached from outside yet: a start function that calls WASI would find no memory, and one that
 //! never ends would do so before fuel is counted. So it becomes an export, which is called first.
 
+use std::borrow::Cow;
+
 use wasmer::sys::wasmparser::{BinaryReader, BinaryReaderError};
 use wasmrun_core::{Error, ErrorKind, Guest, Result};
 
@@ -11,15 +13,25 @@ const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 const HEADER: usize = 8;
 
-/// The guest's module without its start section, and the name under which it exports the function
-/// instead; `None` if it has no such section.
-pub(crate) fn exported(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
-    let mut name = String::from("wasmrun:start");
-    while guest.exports().iter().any(|export| export.name == name) {
-        name.push('\'');
-    }
-    match with_export_for_start(guest.bytes(), &name) {
-        Ok(module) => Ok(module.map(|module| (module, name))),
+/// The name under which the guest's start function is exported; `None` if it has none.
+pub(crate) fn name(guest: &Guest) -> Option<String> {
+    guest.start_section().then(|| {
+        let mut name = String::from("wasmrun:start");
+        while guest.exports().iter().any(|export| export.name == name) {
+            name.push('\'');
+        }
+        name
+    })
+}
+
+/// The guest's module, with an export instead of a start section.
+pub(crate) fn exported(guest: &Guest) -> Result<Cow<'_, [u8]>> {
+    let wasm = guest.bytes();
+    let Some(name) = name(guest) else {
+        return Ok(wasm.into());
+    };
+    match with_export_for_start(wasm, &name) {
+        Ok(module) => Ok(module.map_or(wasm.into(), Cow::Owned)),
         Err(source) => Err(
             Error::new(ErrorKind::Invalid, "the guest's sections cannot be read")
                 .with_source(source),

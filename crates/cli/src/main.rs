@@ -4,6 +4,8 @@
 //! ([`resolve`]). Nothing here knows an engine.
 
 mod args;
+mod cache;
+mod compile;
 mod engines;
 mod inspect;
 mod report;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> u8 {
     match (cli.command, cli.run) {
         (Some(Command::Run(args)), _) => run::run(&args),
+        (Some(Command::Compile(args)), _) => compile::compile(&args),
+        (Some(Command::Cache(args)), _) => cache::cache(&args),
         (Some(Command::Engines(args)), _) => engines::engines(&args),
         (Some(Command::Inspect(args)), _) => inspect::inspect(&args),
         (None, Some(args)) => run::run(&args),

@@ -6,19 +6,22 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Engines, Error, ErrorKind, Guest, Limits, Outcome, Place, Program, Report, Result,
-    RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Program,
+    Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::RunArgs;
 use crate::report::{ReportFile, RunReport};
 use crate::resolve::{Request, resolve};
-use crate::{say, signals};
+use crate::{cache, say, signals};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
     signals::end_with_the_process();
-    let engines = Engines::new();
+    let engines = match args.no_cache {
+        true => Engines::new(),
+        false => cache::engines(args.verbose),
+    };
     let opened = resolve(args, &engines).and_then(|request| {
         let file = args.report.as_deref().map(ReportFile::create).transpose()?;
         Ok((request, file))
@@ -61,7 +64,7 @@ fn execute(
     report: &mut RunReport,
 ) -> Result<Ended> {
     let began = Instant::now();
-    let guest = Guest::open_capped(&request.guest, request.max_guest_bytes)?;
+    let guest = engines.guest(&request.guest, request.max_guest_bytes)?;
     report.read(&guest, began.elapsed());
 
     let began = Instant::now();
@@ -72,7 +75,17 @@ fn execute(
     // A process of its own has to be ended; what is part of ours ends with us.
     let outside = info.place != Place::InProcess;
     let config = request.config.clone().killable(outside);
-    let program = Program::compile(engine, &guest, &config)?;
+    let program = engines.compile_on(engine, &guest, &config)?;
+    if let Some(CacheUse::Miss {
+        why,
+        not_kept: Some(not_kept),
+    }) = program.cache_use()
+        && args.verbose
+        && *why != Miss::NoArtifacts
+    {
+        say::line(format_args!("the compiled code is not kept: {not_kept}"));
+    }
+    report.compiled(&program);
     let (outcome, stats, signal) = if outside || args.report.is_some() {
         watched(&program, &config)?
     } else {
