@@ -57,9 +57,6 @@ impl Place {
 }
 
 fn make(root: &Path) -> io::Result<()> {
-    if let Some(parent) = root.parent() {
-        fs::create_dir_all(parent)?;
-    }
     match platform::make_private_dir(root) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

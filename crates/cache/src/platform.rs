@@ -19,7 +19,11 @@ mod unix {
     /// What a group and others may do, in a mode.
     const OTHERS: u32 = 0o077;
 
+    /// Makes a directory that is ours alone, and those it is in.
     pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
         DirBuilder::new().mode(0o700).create(path)
     }
 
@@ -105,8 +109,8 @@ mod other {
     use serde::{Deserialize, Serialize};
     use wasmrun_core::{Error, ErrorKind, Result};
 
-    pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
-        std::fs::create_dir(path)
+    pub(crate) fn make_private_dir(_: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn is_ours_alone(_: &Path) -> Result<()> {

@@ -14,6 +14,9 @@ use crate::place;
 /// How exactly it is known when a record was last used. Noting it costs a write to the disk.
 const USE_IS_NOTED_EVERY: Duration = Duration::from_secs(60);
 
+/// The longest record, in bytes. A guest can declare so much that it is better looked at again.
+const MAX_BYTES: usize = 1 << 20;
+
 /// What a record turned out to be.
 pub(crate) enum Found<T> {
     Whole(T),
@@ -25,6 +28,9 @@ pub(crate) enum Found<T> {
 /// Writes a record: its digest, a new line, JSON.
 pub(crate) fn write(directory: &Path, name: &str, record: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_vec(record)?;
+    if json.len() > MAX_BYTES {
+        return Err(io::Error::other("the record would be too long"));
+    }
     let digest = Digest::of(&json).to_string();
     place::write(directory, name, &[digest.as_bytes(), b"\n", &json])
 }
@@ -47,16 +53,15 @@ fn unseal<T: DeserializeOwned>(content: &[u8]) -> Option<T> {
 /// Notes that a record was used, for the choice of what to remove.
 pub(crate) fn used(path: &Path) {
     let note = || {
-        let file = File::open(path)?;
         let now = SystemTime::now();
-        let noted = file.metadata()?.modified()?;
+        let noted = fs::metadata(path)?.modified()?;
         if now
             .duration_since(noted)
             .is_ok_and(|age| age < USE_IS_NOTED_EVERY)
         {
             return Ok(());
         }
-        file.set_modified(now)
+        File::open(path)?.set_modified(now)
     };
     // On a disk that cannot be written to, nothing is removed either.
     if let Err::<_, io::Error>(error) = note() {

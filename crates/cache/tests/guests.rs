@@ -60,6 +60,10 @@ fn a_file_that_has_not_changed_is_not_read_and_all_is_known_of_it() {
     assert_eq!(compile(&engine, &guest, &cache), common::miss(Miss::Unseen));
     assert_eq!(compile(&engine, &open(&cache, &link), &cache), HIT);
 
+    let keeping_nothing = Arc::new(Fake::default().keeping_nothing());
+    let used = compile(&keeping_nothing, &open(&cache, &link), &cache);
+    assert_eq!(used, common::miss(Miss::NoArtifacts));
+
     // A cap that the file exceeds holds for a known file too.
     let error = cache.guest(&wasm, 5).expect_err("over the cap");
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -144,6 +148,25 @@ fn a_known_guest_whose_file_changes_before_it_is_compiled_is_what_the_file_is_th
     let error = Program::compile_cached(Arc::new(Fake::new("b", "1", "")), &known, &config, &cache)
         .expect_err("not a command");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_guest_that_declares_more_than_is_worth_remembering_is_read_each_time() {
+    let here = Here::new();
+    let cache = here.cache();
+    let file = here.path("app.wat");
+    let exports: String = (0..20_000)
+        .map(|number| format!(r#"(export "function number {number}" (func 0))"#))
+        .collect();
+    fs::write(
+        &file,
+        format!(r#"(module (func (export "_start")) {exports})"#),
+    )
+    .expect("writes");
+    settle();
+    for _ in 0..2 {
+        assert!(open(&cache, &file).is_read());
+    }
 }
 
 #[test]

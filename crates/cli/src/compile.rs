@@ -6,7 +6,7 @@ use wasmrun::guest::shown;
 use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Result, RunConfig};
 
 use crate::args::CompileArgs;
-use crate::{cache, say};
+use crate::{cache, progress, say};
 
 /// Compiles a guest for later runs; returns the exit code.
 pub fn compile(args: &CompileArgs) -> u8 {
@@ -26,7 +26,9 @@ fn make(args: &CompileArgs) -> Result<String> {
         limits.timeout = args.timeout.then_some(Duration::MAX);
         limits.stack = args.max_stack;
     });
-    let program = engines.compile(&guest, &config, &Choice::from(args.engine.as_str()))?;
+    let choice = Choice::from(args.engine.as_str());
+    let engine = engines.select(&guest, &config, &choice)?.engine;
+    let program = progress::compile(&engines, engine, &guest, &config)?;
     let info = program.engine().info();
     let (name, engine) = (
         shown(guest.name()),

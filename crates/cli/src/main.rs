@@ -8,6 +8,7 @@ mod cache;
 mod compile;
 mod engines;
 mod inspect;
+mod progress;
 mod report;
 mod resolve;
 mod run;

@@ -13,7 +13,7 @@ use wasmrun::{
 use crate::args::RunArgs;
 use crate::report::{ReportFile, RunReport};
 use crate::resolve::{Request, resolve};
-use crate::{cache, say, signals};
+use crate::{cache, progress, say, signals};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
@@ -75,7 +75,7 @@ fn execute(
     // A process of its own has to be ended; what is part of ours ends with us.
     let outside = info.place != Place::InProcess;
     let config = request.config.clone().killable(outside);
-    let program = engines.compile_on(engine, &guest, &config)?;
+    let program = progress::compile(engines, engine, &guest, &config)?;
     if let Some(CacheUse::Miss {
         why,
         not_kept: Some(not_kept),

@@ -143,6 +143,87 @@ fn a_cache_that_cannot_be_written_to_costs_nothing_but_time() {
     assert!(seen.message().starts_with("the compiled code is not kept"));
 }
 
+/// What the command writes to a terminal that is its standard error.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(command: &mut Command) -> String {
+    use std::io::Read;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::ptr::null_mut;
+
+    let (mut ours, mut its) = (-1, -1);
+    // SAFETY: both point to where a descriptor is put, and the rest may be null.
+    let opened = unsafe { libc::openpty(&mut ours, &mut its, null_mut(), null_mut(), null_mut()) };
+    assert_eq!(opened, 0, "no terminal");
+    // SAFETY: they were opened just now, and nobody else has them.
+    let (ours, its) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(its)) };
+    let status = command.stderr(its).env("TERM", "xterm").status();
+    assert_eq!(status.expect("wasmrun starts").code(), Some(0));
+    // The command holds the other end until it gets something else.
+    command.stderr(std::process::Stdio::null());
+    let mut written = Vec::new();
+    // A terminal whose other end is closed ends in an error.
+    let _ = fs::File::from(ours).read_to_end(&mut written);
+    String::from_utf8_lossy(&written).into_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn compiling_something_large_shows_on_a_terminal_and_nowhere_else() {
+    let here = Here::new();
+    let module = |bytes: usize| {
+        let data = "x".repeat(bytes);
+        format!(r#"(module (memory 32) (data (i32.const 0) "{data}") (func (export "_start")))"#)
+    };
+    let large = here.0.file("large.wat", module(1 << 20));
+    let small = here.0.file("small.wat", module(1 << 10));
+    for engine in engines() {
+        let command = |args: &[&str]| {
+            let mut command = here.wasmrun();
+            command.args(["--engine", engine]).args(args);
+            command
+        };
+        let shown = on_a_terminal(&mut command(&[text(&large)]));
+        assert!(shown.contains("compiling large.wat"), "{shown:?}");
+        let shown = on_a_terminal(&mut command(&["--no-cache", text(&large)]));
+        assert!(shown.contains("compiling large.wat"), "{shown:?}");
+        // Found, or done before anybody has looked.
+        for quick in [&large, &small] {
+            assert_eq!(on_a_terminal(&mut command(&[text(quick)])), "");
+        }
+        let seen: Seen = command(&["--no-cache", text(&large)])
+            .output()
+            .expect("wasmrun starts")
+            .into();
+        assert_eq!((seen.code, &*seen.stderr), (Some(0), ""));
+    }
+}
+
+/// A limit on the size of files stands for a disk that is full: both fail in the middle of a write.
+#[test]
+fn a_disk_that_is_full_costs_nothing_but_time_and_nothing_half_written_stays() {
+    let here = Here::new();
+    let guest = here.0.file("app.wat", exit(42));
+    let run = |args: &str| -> Seen {
+        let script = format!(r#"trap "" XFSZ; ulimit -f 4; exec "$0" {args} "$1""#);
+        let mut shell = Command::new("sh");
+        let shell = shell
+            .args(["-c", &script, env!("CARGO_BIN_EXE_wasmrun")])
+            .arg(&guest)
+            .env("WASMRUN_CACHE_DIR", here.cache());
+        shell.output().expect("sh starts").into()
+    };
+    for _ in 0..2 {
+        let seen = run("");
+        assert_eq!((seen.code, &*seen.stderr), (Some(42), ""), "{seen:?}");
+    }
+    assert!(run("--verbose").message().contains("is not kept"));
+    let code = here.cache().join("v1/code");
+    assert_eq!(code.read_dir().expect("it was made").count(), 0);
+    assert!(here.list().is_empty());
+    assert_eq!(here.run(&[text(&guest)]).code, Some(42));
+    assert_eq!(here.reported(&[text(&guest)]), (Some(42), hit()));
+}
+
 /// Kills the command at every stage of what it does, and looks each time whether all still works.
 #[test]
 fn a_cache_whose_writers_are_killed_at_any_point_still_works() {

@@ -17,6 +17,7 @@ pub struct Fake {
     info: EngineInfo,
     identity: &'static str,
     padding: usize,
+    keeps: bool,
     compiled: AtomicUsize,
 }
 
@@ -30,6 +31,7 @@ impl Fake {
             },
             identity,
             padding: 0,
+            keeps: true,
             compiled: AtomicUsize::new(0),
         }
     }
@@ -37,6 +39,12 @@ impl Fake {
     /// Code of at least this many bytes.
     pub fn padded(mut self, bytes: usize) -> Fake {
         self.padding = bytes;
+        self
+    }
+
+    /// None of its code can be kept.
+    pub fn keeping_nothing(mut self) -> Fake {
+        self.keeps = false;
         self
     }
 
@@ -77,7 +85,7 @@ impl Engine for Fake {
     }
 
     fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
-        Ok(Some(self.identity.into()))
+        Ok(self.keeps.then(|| self.identity.into()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
