@@ -223,6 +223,28 @@ fn components_are_kept_too() {
     assert_eq!(report.stats.cache, Some(CacheUse::Hit));
 }
 
+#[cfg(feature = "wasix")]
+#[test]
+fn guests_that_use_wasix_are_kept_too() {
+    let here = Here::new();
+    let text = r#"(module
+        (import "wasix_32v1" "proc_id" (func $pid (param i32) (result i32)))
+        (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func $begin (i32.store (i32.const 100) (i32.const 42)))
+        (start $begin)
+        (func (export "_start")
+            (if (call $pid (i32.const 8)) (then unreachable))
+            (call $exit (i32.load (i32.const 100)))))"#;
+    let guest = Guest::from_bytes("wasix.wat", text).expect("a guest");
+    for _ in 0..2 {
+        let report = run(&here.engines(), "wasmer", &guest, &RunConfig::new());
+        assert_eq!(report.outcome, Outcome::Exited(42));
+    }
+    let report = run(&here.engines(), "wasmer", &guest, &RunConfig::new());
+    assert_eq!(report.stats.cache, Some(CacheUse::Hit));
+}
+
 #[test]
 fn truncated_code_is_compiled_anew_and_never_loaded() {
     let here = Here::new();
