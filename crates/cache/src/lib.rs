@@ -40,7 +40,8 @@
 //! complete when it got its name, so code is compared with its digest whenever the system has been
 //! started since that was last done, and by [`Cache::verify`]. In between its length is compared: to
 //! read all of a large program takes half a millisecond a megabyte, several times all the rest of
-//! the start.
+//! the start. Where the system does not say when it was started (only Linux does), code is compared
+//! each time.
 
 mod entries;
 mod guests;
@@ -82,11 +83,10 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if the user has no home.
+    /// [`Io`](ErrorKind::Io) if the user has no home.
     pub fn user_dir() -> Result<PathBuf> {
         let home = etcetera::choose_base_strategy().map_err(|source| {
-            Error::new(ErrorKind::Config, "the user has no home to keep a cache in")
-                .with_source(source)
+            Error::new(ErrorKind::Io, "the user has no home to keep a cache in").with_source(source)
         })?;
         Ok(home.cache_dir().join("wasmrun").join("code"))
     }

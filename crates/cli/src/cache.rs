@@ -60,10 +60,15 @@ fn run(command: &CacheCommand) -> Result<u8> {
 }
 
 fn dir() -> Result<PathBuf> {
-    match env::var_os(DIR).filter(|dir| !dir.is_empty()) {
-        Some(dir) => Ok(dir.into()),
+    match asked_for() {
+        Some(dir) => Ok(dir),
         None => Cache::user_dir(),
     }
+}
+
+fn asked_for() -> Option<PathBuf> {
+    let dir = env::var_os(DIR).filter(|dir| !dir.is_empty())?;
+    Some(dir.into())
 }
 
 pub fn open() -> Result<Cache> {
@@ -76,8 +81,7 @@ pub fn engines(verbose: bool) -> Engines {
     match open() {
         Ok(cache) => Engines::new().with_cache(cache),
         Err(error) => {
-            let asked_for = env::var_os(DIR).is_some();
-            if verbose || asked_for || error.kind() == ErrorKind::Config {
+            if verbose || asked_for().is_some() || error.kind() == ErrorKind::Config {
                 say::line(&error);
             }
             Engines::new()
