@@ -162,7 +162,6 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
         executable: path.to_owned(),
         args: adapter.version_args().iter().map(Into::into).collect(),
         directory: None,
-        passes_large_exit_codes: false,
     };
     let answer = Capture::new(LONGEST_ANSWER);
     let streams = Streams {
@@ -187,7 +186,6 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
         Status::Code(0) => Ok(String::from_utf8_lossy(&answer.take().bytes).into_owned()),
         Status::Code(code) => Err(refuse(format!("it exits with {code}"))),
         Status::Signal(signal) => Err(refuse(format!("signal {signal} ends it"))),
-        Status::LargeCode => Err(refuse("it exits oddly".into())),
     }
 }
 

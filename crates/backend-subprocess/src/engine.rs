@@ -1,33 +1,47 @@
 //! The engine: an adapter at a path.
 
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
-    Capability, Code, Compile, Control, Engine, EngineInfo, Error, ErrorKind, Outcome, Place, Ran,
-    Result, Stats, Task,
+    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind, Place,
+    Proposals, Result,
 };
 
-use crate::adapters::{Adapter, Job, Verdict, lost_exit_code};
-use crate::program_file::ProgramFile;
-use crate::scratch::Scratch;
-use crate::spawn::{Ended, Launch, Status, Streams, execute};
-use crate::stderr::Splitter;
+use crate::adapters::Adapter;
+use crate::component::ComponentCode;
+use crate::relay::RelayedCode;
 use crate::version::Version;
 
 /// A runtime that is an executable on this machine.
 #[derive(Clone)]
 pub struct SubprocessEngine(Arc<Runtime>);
 
-struct Runtime {
-    adapter: &'static dyn Adapter,
-    version: Version,
-    path: PathBuf,
+pub(crate) struct Runtime {
+    pub(crate) adapter: &'static dyn Adapter,
+    pub(crate) version: Version,
+    pub(crate) path: PathBuf,
     info: EngineInfo,
+}
+
+impl Runtime {
+    /// The proposals it has for modules.
+    pub(crate) fn proposals(&self) -> Proposals {
+        self.adapter.proposals(&self.version)
+    }
+
+    /// Why a run that a signal ended was none.
+    pub(crate) fn killed(&self, signal: i32) -> Error {
+        const SIGKILL: i32 = 9;
+        let why = match signal {
+            SIGKILL => "someone killed it; the system does when memory runs out",
+            _ => "it crashed",
+        };
+        let executable = self.adapter.executable();
+        let message = format!("{executable} ended by signal {signal}: {why}");
+        Error::new(ErrorKind::Engine, message)
+    }
 }
 
 impl SubprocessEngine {
@@ -62,131 +76,38 @@ impl Engine for SubprocessEngine {
         &self.0.info
     }
 
+    /// For modules, and what only components ask for.
     fn capability(&self) -> Capability {
-        self.0.adapter.capability(&self.0.version)
-    }
-
-    /// Nothing is compiled yet: each run does that, in its own process.
-    fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        self.0.adapter.accept(compile.guest)?;
-        Ok(Arc::new(SubprocessCode {
-            runtime: self.0.clone(),
-            program: ProgramFile::new(compile.guest.clone()),
-        }))
-    }
-}
-
-struct SubprocessCode {
-    runtime: Arc<Runtime>,
-    program: ProgramFile,
-}
-
-impl Code for SubprocessCode {
-    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let Runtime {
-            adapter,
-            version,
-            path,
-            ..
-        } = &*self.runtime;
-        check_directories(&task)?;
-        let stdin = std::mem::replace(&mut task.stdin, Input::Null);
-        let stdout = std::mem::replace(&mut task.stdout, Output::Null);
-        let stderr = std::mem::replace(&mut task.stderr, Output::Null);
-        let scratch = Scratch::default();
-        let job = Job {
-            version,
-            guest: self.program.guest(),
-            program: self.program.path()?,
-            task: &task,
-            scratch: &scratch,
-        };
-        let invocation = adapter.invocation(&job)?;
-        let launch = Launch {
-            executable: path.clone(),
-            args: invocation.args,
-            directory: invocation.directory,
-            passes_large_exit_codes: adapter.passes_large_exit_codes(),
-        };
-        let streams = Streams {
-            stdin,
-            stdout: if invocation.discards_stdout {
-                Output::Null
-            } else {
-                stdout
-            },
-            stderr,
-            splitter: Splitter::new(invocation.markers),
-        };
-        tracing::debug!(executable = %path.display(), guest = ?job.guest, "starting runtime");
-        let began = Instant::now();
-        let ended = execute(launch, streams, control)?;
-        let mut stats = Stats::default();
-        stats.run = Some(began.elapsed());
-        let outcome = outcome(*adapter, &job, ended, control)?;
-        Ok(Ran { outcome, stats })
-    }
-}
-
-/// Some runtimes pass over a directory they cannot open.
-fn check_directories(task: &Task) -> Result<()> {
-    for preopen in &task.preopens {
-        File::open(&preopen.host).map_err(|source| {
-            Error::new(
-                ErrorKind::Preopen,
-                format!(
-                    "cannot map {} to {}: the directory cannot be opened",
-                    preopen.host.display(),
-                    preopen.guest
-                ),
-            )
-            .with_source(source)
-        })?;
-    }
-    Ok(())
-}
-
-fn outcome(
-    adapter: &dyn Adapter,
-    job: &Job<'_>,
-    ended: Ended,
-    control: &Control,
-) -> Result<Outcome> {
-    let Ended { status, words } = ended;
-    if let Some(reason) = control.interrupted() {
-        return Ok(reason.outcome());
-    }
-    let code = match status {
-        Status::Code(code) => code,
-        Status::LargeCode => return Err(lost_exit_code("0 to 255")),
-        // Its reader is gone, and it takes that as native programs do: a quiet end.
-        Status::Signal(SIGPIPE) => return Ok(Outcome::Exited(128 + SIGPIPE)),
-        Status::Signal(signal) => {
-            let said = words.text();
-            words.release(control);
-            return Err(killed(adapter, signal).with_context("said", said));
+            adapter, version, ..
+        } = &*self.0;
+        let mut capability = adapter.capability(version);
+        if let Some(components) = adapter.components() {
+            let theirs = components.capability(version);
+            capability.proposals |= theirs.proposals;
+            capability.components = theirs.components;
+            capability.preview2 = theirs.preview2;
+            capability.working_directory = theirs.working_directory;
+            capability.network = theirs.network;
         }
-    };
-    let text = words.text();
-    match adapter.verdict(job, code, &text) {
-        Verdict::Runtime(outcome) => outcome,
-        Verdict::Guest(outcome) => {
-            words.release(control);
-            Ok(outcome)
+        capability
+    }
+
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        match (guest.kind(), self.0.adapter.components()) {
+            (GuestKind::Component, Some(components)) => components.capability(&self.0.version),
+            _ => self.0.adapter.capability(&self.0.version),
         }
     }
-}
 
-const SIGKILL: i32 = 9;
-const SIGPIPE: i32 = 13;
-
-fn killed(adapter: &dyn Adapter, signal: i32) -> Error {
-    let why = match signal {
-        SIGKILL => "someone killed it; the system does when memory runs out",
-        _ => "it crashed",
-    };
-    Error::new(
-        ErrorKind::Engine,
-        format!("{} ended by signal {signal}: {why}", adapter.executable()),
-    )
+    /// The guest is made ready for the runtime; each run compiles it, in its own process.
+    fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
+        let (runtime, guest) = (self.0.clone(), compile.guest);
+        Ok(match (guest.kind(), self.0.adapter.components()) {
+            (GuestKind::Component, Some(components)) => {
+                Arc::new(ComponentCode::new(runtime, components, guest))
+            }
+            _ => Arc::new(RelayedCode::new(runtime, guest, compile.options.stack)?),
+        })
+    }
 }

@@ -19,18 +19,16 @@
 //! What a runtime cannot do, or cannot be told to do by its command line, is
 //! [refused](wasmrun_core::Support::Unsupported).
 //!
-//! What an executable shows of its guest is less than what an engine in this process shows:
-//!
-//! - A process's exit code has eight bits, and some runtimes pass fewer of them on. A code that did
-//!   not arrive is an error rather than another code, unless the runtime itself made it another:
-//!   wasmer takes it modulo 256, and WasmEdge tells every trap by 134.
-//! - The guest's standard error and the runtime's own diagnostics share a stream. They are told
-//!   apart by how the runtime starts its messages; what is the runtime's goes into the outcome.
+//! Modules are the same on every runtime, because we are their host: see [`relay`]. Components are
+//! left to the runtimes that take them: there the guest's standard error and the runtime's own
+//! diagnostics share a stream, and are told apart by how the runtime starts its messages.
 
 mod adapters;
+mod component;
 mod discover;
 mod engine;
 mod program_file;
+mod relay;
 mod scratch;
 mod spawn;
 mod stderr;

@@ -32,10 +32,6 @@ impl ProgramFile {
         }
     }
 
-    pub(crate) fn guest(&self) -> &Guest {
-        &self.guest
-    }
-
     /// An absolute path at which the program is.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         match &self.original {

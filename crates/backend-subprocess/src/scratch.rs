@@ -21,33 +21,6 @@ impl Scratch {
         let made = private_directory()?;
         Ok(self.0.get_or_init(|| made).path())
     }
-
-    /// Makes `name`, which may lead through directories, show `target`.
-    pub(crate) fn link(&self, name: &str, target: &Path) -> Result<PathBuf> {
-        let link = self.path()?.join(name);
-        let made = match link.parent() {
-            Some(parent) => std::fs::create_dir_all(parent),
-            None => Ok(()),
-        };
-        made.and_then(|()| spawn::link(target, &link))
-            .map_err(|source| {
-                Error::new(
-                    ErrorKind::Io,
-                    format!(
-                        "cannot make {} lead to {}",
-                        link.display(),
-                        target.display()
-                    ),
-                )
-                .with_source(source)
-            })?;
-        Ok(link)
-    }
-
-    /// Writes a file.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        write_into(self.path()?, name, bytes)
-    }
 }
 
 pub(crate) fn private_directory() -> Result<TempDir> {

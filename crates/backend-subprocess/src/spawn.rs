@@ -8,13 +8,15 @@ mod platform;
 mod platform;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 
 use wasmrun_core::stdio::{Input, Output};
+use wasmrun_core::{Error, ErrorKind};
 
 use crate::stderr::Splitter;
 
-pub(crate) use platform::{Words, execute, link, make_private};
+pub(crate) use platform::{Dialogue, Words, execute, make_private};
 
 /// What to start.
 #[derive(Debug)]
@@ -23,8 +25,28 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<OsString>,
     /// Its working directory; the root where `None`, so that it depends on nothing of ours.
     pub(crate) directory: Option<PathBuf>,
-    /// It hands the guest's exit code on as it is, however large.
-    pub(crate) passes_large_exit_codes: bool,
+}
+
+impl Launch {
+    #[cfg_attr(not(unix), allow(dead_code))]
+    fn cannot_start(&self, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::ArgumentListTooLong {
+            return Error::new(
+                ErrorKind::Unsupported,
+                "the arguments and environment variables are too long for a command line; use an engine that is built in",
+            );
+        }
+        let kind = match source.kind() {
+            io::ErrorKind::NotFound => ErrorKind::EngineNotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, format!("cannot start {}", self.executable.display())).with_source(source)
+    }
+
+    pub(crate) fn lost_contact(&self, source: io::Error) -> Error {
+        let message = format!("lost contact with {}", self.executable.display());
+        Error::new(ErrorKind::Io, message).with_source(source)
+    }
 }
 
 /// Its streams.
@@ -49,8 +71,6 @@ pub(crate) struct Ended {
 pub(crate) enum Status {
     /// With an exit code.
     Code(i32),
-    /// With an exit code of more than eight bits, which are all that arrive.
-    LargeCode,
     /// By a signal.
     Signal(i32),
 }

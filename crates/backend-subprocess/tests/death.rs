@@ -34,23 +34,25 @@ fn a_runtime_dies_with_the_process_that_started_it() {
         .prefix("wasmrun-orphan-")
         .tempdir()
         .expect("a directory");
-    let path = directory.path().join("sleeper.wasm");
+    let mark = format!("orphan-{}.wasm", std::process::id());
+    let path = directory.path().join(&mark);
     std::fs::write(&path, guest(include_str!("guests/sleep.wat")).bytes()).expect("writes");
-    let mark = path.to_str().expect("UTF-8");
 
     let mut process = Command::new(std::env::current_exe().expect("this test"))
         .args(["--ignored", "--exact", "the_process_that_dies"])
         .env(NAME, &path)
+        // What it leaves behind goes with the directory.
+        .env("TMPDIR", directory.path())
         .spawn()
         .expect("starts");
     let pause = || std::thread::sleep(Duration::from_millis(5));
-    while processes_with(mark).is_empty() {
+    while processes_with(&mark).is_empty() {
         assert_eq!(process.try_wait().expect("a child"), None, "it ended early");
         pause();
     }
     process.kill().expect("kills");
     process.wait().expect("ends");
-    while !processes_with(mark).is_empty() {
+    while !processes_with(&mark).is_empty() {
         pause();
     }
 }

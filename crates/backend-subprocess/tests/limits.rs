@@ -8,8 +8,8 @@ use std::time::Duration;
 use common::*;
 use wasmrun_backend_subprocess::SubprocessEngine;
 use wasmrun_core::{
-    Engine, ErrorKind, Outcome, Program, Report, Result, RunConfig, Stdin, Stdout, Support, Trap,
-    TrapKind,
+    Engine, ErrorKind, Guest, Outcome, Program, Proposals, Report, Result, RunConfig, Stdin,
+    Stdout, Support, Trap, TrapKind,
 };
 
 on_every_runtime! {
@@ -17,7 +17,7 @@ on_every_runtime! {
     time_runs_out_although_nobody_reads
     a_killed_guest_leaves_no_process
     memory_stays_within_its_limit
-    a_limit_that_cannot_be_exact_is_refused
+    all_memories_and_tables_share_a_limit
     fuel_runs_out
     a_stack_is_as_deep_as_asked
     tables_and_instances_stay_within_their_limits
@@ -58,32 +58,19 @@ fn time_runs_out_although_nobody_reads(engine: SubprocessEngine) {
 }
 
 fn a_killed_guest_leaves_no_process(engine: SubprocessEngine) {
-    let directory = tempfile::Builder::new()
-        .prefix("wasmrun-killed-")
-        .tempdir()
-        .expect("a directory");
-    let path = directory.path().join("sleeper.wasm");
-    std::fs::write(&path, guest(SLEEP).bytes()).expect("writes");
-    let guest = wasmrun_core::Guest::open(&path).expect("a guest");
+    let mark = format!("killed-{}-{}.wasm", engine.info().name, std::process::id());
+    let guest = Guest::from_bytes(&mark, SLEEP).expect("a guest");
     let config = captured().killable(true);
     let shared: Arc<dyn Engine> = Arc::new(engine.clone());
     let program = Program::compile(shared, &guest, &config).expect("compiles");
     let run = program.start(&config).expect("starts");
-    // wasmi and wasmer are told where they are, and not the path.
-    let mark = match engine.info().name.as_str() {
-        "node-cli" => "node:wasi",
-        "wasmi-cli" | "wasmer-cli" => "sleeper.wasm",
-        _ => path.to_str().expect("UTF-8"),
-    };
-    while processes_with(mark).is_empty() {
+    while processes_with(&mark).is_empty() {
         assert!(!run.has_ended(), "{:?}", run.wait());
         std::thread::sleep(Duration::from_millis(5));
     }
     run.kill().expect("killable");
     assert_eq!(run.wait().expect("a report").outcome, Outcome::Killed);
-    if mark == path.to_str().expect("UTF-8") {
-        assert_eq!(processes_with(mark), [""; 0]);
-    }
+    assert_eq!(processes_with(&mark), [""; 0]);
 }
 
 /// Runs `wat` if `support` says that it can be, and checks the refusal if not.
@@ -125,22 +112,35 @@ fn memory_stays_within_its_limit(engine: SubprocessEngine) {
     }
     let config = captured().limit(|limits| limits.memory = Some(PAGE));
     assert_eq!(outcome(&engine, &grow(0), &config), Outcome::OutOfMemory);
-    // No page at all.
+    // No page at all: there is no room for the wire in it.
     let empty = r#"(module (memory 0) (func (export "_start")
       (if (i32.ne (i32.const -1) (memory.grow (i32.const 1))) (then unreachable))))"#;
     let config = captured().limit(|limits| limits.memory = Some(100));
-    assert_eq!(outcome(&engine, empty, &config), Outcome::Exited(0));
+    match run(&engine, &guest(empty), &config) {
+        Ok(report) => assert_eq!(report.outcome, Outcome::Exited(0)),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        }
+    }
 }
 
-fn a_limit_that_cannot_be_exact_is_refused(engine: SubprocessEngine) {
-    let two = r#"(module (memory 1) (memory 1) (func (export "_start")))"#;
-    let config = captured().limit(|limits| limits.memory = Some(1 << 20));
-    let error = run(&engine, &guest(two), &config).expect_err("refused");
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
-    let two = r#"(module (table 1 funcref) (table 1 funcref) (func (export "_start")))"#;
+fn all_memories_and_tables_share_a_limit(engine: SubprocessEngine) {
+    let tables = r#"(module (table $a 1 funcref) (table $b 1 funcref) (func (export "_start")
+      (if (i32.ne (i32.const 1) (table.grow $a (ref.null func) (i32.const 2))) (then unreachable))
+      (if (i32.ne (i32.const -1) (table.grow $b (ref.null func) (i32.const 2))) (then unreachable))))"#;
     let config = captured().limit(|limits| limits.table_elements = Some(5));
-    let error = run(&engine, &guest(two), &config).expect_err("refused");
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    assert_eq!(outcome(&engine, tables, &config), Outcome::Exited(0));
+    let memories = r#"(module (memory $a 1) (memory $b 1) (func (export "_start")
+      (if (i32.ne (i32.const 1) (memory.grow $a (i32.const 2))) (then unreachable))
+      (if (i32.ne (i32.const -1) (memory.grow $b (i32.const 2))) (then unreachable))))"#;
+    let config = captured().limit(|limits| limits.memory = Some(5 << 16));
+    if engine
+        .capability()
+        .proposals
+        .contains(Proposals::MULTI_MEMORY)
+    {
+        assert_eq!(outcome(&engine, memories, &config), Outcome::Exited(0));
+    }
 }
 
 fn fuel_runs_out(engine: SubprocessEngine) {

@@ -24,8 +24,8 @@ use wasmrun_wasi_preview1::Wasi;
 use crate::checkpoints::{Checkpoints, Flag};
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
+use crate::traps;
 use crate::wasi::{Bind, Host, binding};
-use crate::{start, traps};
 
 /// What a guest may export to be called before its entry.
 pub(crate) const INITIALIZE: &str = "_initialize";
@@ -51,7 +51,10 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        let wasm = start::exported(guest)?;
+        let exported = guest.start_as_export()?;
+        let wasm = exported
+            .as_ref()
+            .map_or(guest.bytes(), |(module, _)| module);
         let engine = engine(options);
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         ModuleCode::of(guest, options, engine, module)
@@ -68,7 +71,9 @@ impl ModuleCode {
 
     fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
         let imports = guest.imports().iter().map(bound).collect::<Result<_>>()?;
-        let mut before = Vec::from_iter(start::name(guest));
+        // wasmer runs a start function before the guest's memory can be reached, and before fuel is
+        // counted.
+        let mut before = Vec::from_iter(guest.start_export());
         if guest.has_entry(INITIALIZE) {
             before.push(INITIALIZE.into());
         }
@@ -124,16 +129,13 @@ pub(crate) fn identity() -> Vec<u8> {
         target.triple().to_string(),
         format!("{:?}", target.cpu_features()),
         format!("{:x}", fingerprint(OURS)),
+        env!("CARGO_PKG_VERSION").to_owned(),
     ];
     parts.join("\n").into_bytes()
 }
 
-/// Where it is decided what is compiled in, and how a module is changed before.
-const OURS: [&[u8]; 3] = [
-    include_bytes!("code.rs"),
-    include_bytes!("checkpoints.rs"),
-    include_bytes!("start.rs"),
-];
+/// Where it is decided what is compiled in.
+const OURS: [&[u8]; 2] = [include_bytes!("code.rs"), include_bytes!("checkpoints.rs")];
 
 /// FNV-1a: enough to notice a change of our own.
 const fn fingerprint<const N: usize>(sources: [&[u8]; N]) -> u64 {
@@ -242,7 +244,7 @@ impl Code for ModuleCode {
                 outcome
             }
         };
-        stats.peak_memory = Some(memory.peak());
+        stats.peak_memory = Some(memory.used());
         Ok(Ran { outcome, stats })
     }
 

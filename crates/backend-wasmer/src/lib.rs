@@ -40,7 +40,6 @@ mod engine;
 )]
 mod interrupt;
 mod limits;
-mod start;
 mod traps;
 mod wasi;
 #[cfg(feature = "wasix")]

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmer::sys::vm::{
@@ -12,7 +12,7 @@ use wasmer::sys::vm::{
 use wasmer::sys::{BaseTunables, Tunables};
 use wasmer::{GlobalType, MemoryError, MemoryStyle, MemoryType, Pages, TableStyle, TableType};
 use wasmrun_core::guest::TableDecl;
-use wasmrun_core::{Control, Limits};
+use wasmrun_core::{Account, Control, Limits};
 
 use crate::checkpoints::Flag;
 
@@ -23,38 +23,12 @@ const MAX_TABLE: u64 = 10_000_000;
 /// What makes the memories and tables of one run.
 pub(crate) struct Bounded {
     base: BaseTunables,
-    memory: Arc<MemoryUse>,
+    memory: Arc<Account>,
     /// How far each table may grow, in the order of their making.
     tables: Vec<u32>,
     tables_made: AtomicUsize,
     flag: Option<Arc<Flag>>,
     control: Control,
-}
-
-/// How much linear memory a run has, all memories together.
-#[derive(Debug)]
-pub(crate) struct MemoryUse {
-    limit: u64,
-    bytes: AtomicU64,
-}
-
-impl MemoryUse {
-    /// The largest size so far, which is the present one: memories never shrink.
-    pub(crate) fn peak(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, bytes: u64) -> bool {
-        self.bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.limit)
-            })
-            .is_ok()
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
 }
 
 impl Bounded {
@@ -68,10 +42,7 @@ impl Bounded {
     ) -> Self {
         Bounded {
             base,
-            memory: Arc::new(MemoryUse {
-                limit: limits.memory.unwrap_or(u64::MAX),
-                bytes: AtomicU64::new(0),
-            }),
+            memory: Arc::new(Account::new(limits.memory)),
             tables: table_bounds(tables, limits.table_elements),
             tables_made: AtomicUsize::new(0),
             flag: None,
@@ -86,7 +57,7 @@ impl Bounded {
         self
     }
 
-    pub(crate) fn memory(&self) -> Arc<MemoryUse> {
+    pub(crate) fn memory(&self) -> Arc<Account> {
         self.memory.clone()
     }
 
@@ -98,8 +69,7 @@ impl Bounded {
         let bytes = size(initial);
         if !self.memory.take(bytes) {
             return Err(MemoryError::Generic(format!(
-                "it has {bytes} bytes, and all memories together may have {}",
-                self.memory.limit
+                "it has {bytes} bytes, more than all memories together may have"
             )));
         }
         let memory = make().inspect_err(|_| self.memory.give_back(bytes))?;
@@ -206,7 +176,7 @@ impl Tunables for Bounded {
 #[derive(Debug)]
 struct BoundedMemory {
     memory: VMMemory,
-    used: Arc<MemoryUse>,
+    used: Arc<Account>,
     control: Control,
 }
 

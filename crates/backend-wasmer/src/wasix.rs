@@ -17,12 +17,12 @@ use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
 use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
 use wasmrun_core::{
-    Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran,
-    Random, Result, Stats, Task,
+    Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome,
+    Overflow, Ran, Random, Result, Stats, Task,
 };
 
 use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
-use crate::{start, traps};
+use crate::traps;
 use stdio::Stream;
 use tasks::OneThread;
 
@@ -37,7 +37,10 @@ pub(crate) struct WasixCode {
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse(guest, options)?;
-        let wasm = start::exported(guest)?;
+        let exported = guest.start_as_export()?;
+        let wasm = exported
+            .as_ref()
+            .map_or(guest.bytes(), |(module, _)| module);
         let engine = code::engine(options);
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         WasixCode::of(guest, engine, module)
@@ -60,7 +63,7 @@ impl WasixCode {
         runtime.set_engine(engine);
         Ok(WasixCode {
             module,
-            start: start::name(guest),
+            start: guest.start_export(),
             runtime: Arc::new(runtime),
         })
     }
@@ -124,6 +127,10 @@ fn refuse_requests(task: &Task) -> Result<()> {
         (
             task.random != Random::Host,
             "seed the random numbers of a guest that uses WASIX",
+        ),
+        (
+            task.limits.overflow == Overflow::Stop,
+            "stop a guest that uses WASIX for what it writes",
         ),
         (
             task.entry.is_some(),

@@ -1,6 +1,6 @@
 //! Bounds on what grows: memories, tables, instances.
 
-use wasmrun_core::Limits;
+use wasmrun_core::{Account, Limits};
 use wasmtime::ResourceLimiter;
 
 /// Counts what a guest has, over all its memories and tables together, and refuses what exceeds the
@@ -9,36 +9,6 @@ pub(crate) struct Limiter {
     memory: Account,
     table_elements: Account,
     instances: usize,
-}
-
-struct Account {
-    used: u64,
-    limit: u64,
-    refused: bool,
-}
-
-impl Account {
-    fn new(limit: Option<u64>) -> Self {
-        Account {
-            used: 0,
-            limit: limit.unwrap_or(u64::MAX),
-            refused: false,
-        }
-    }
-
-    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
-        // wasmtime would refuse this itself, later, when it is counted already.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return false;
-        }
-        let used = self.used.saturating_add((desired - current) as u64);
-        if used > self.limit {
-            self.refused = true;
-            return false;
-        }
-        self.used = used;
-        true
-    }
 }
 
 impl Limiter {
@@ -53,12 +23,12 @@ impl Limiter {
 
     /// Whether something was refused because of a limit on memory or tables.
     pub(crate) fn has_refused(&self) -> bool {
-        self.memory.refused || self.table_elements.refused
+        self.memory.has_refused() || self.table_elements.has_refused()
     }
 
     /// The largest size of all memories together: they never shrink.
     pub(crate) fn peak_memory(&self) -> u64 {
-        self.memory.used
+        self.memory.used()
     }
 }
 
@@ -91,28 +61,5 @@ impl ResourceLimiter for Limiter {
 
     fn memories(&self) -> usize {
         usize::MAX
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn growths_add_up_over_all_memories_until_the_limit() {
-        let mut account = Account::new(Some(10));
-        assert!(account.grow(0, 4, None));
-        assert!(account.grow(0, 5, None));
-        assert!(!account.grow(4, 6, None));
-        assert!(account.refused);
-        assert!(account.grow(4, 5, None));
-        assert_eq!(account.used, 10);
-    }
-
-    #[test]
-    fn a_growth_beyond_the_guests_own_maximum_costs_nothing() {
-        let mut account = Account::new(Some(10));
-        assert!(!account.grow(0, 9, Some(8)));
-        assert_eq!((account.used, account.refused), (0, false));
     }
 }

@@ -53,6 +53,7 @@ Exit codes:
   127              the file or the engine was not found
   134              the guest trapped
   137              it starts out with more memory than it may have
+  153              it wrote more than it may
   128+n            signal n ended it: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM";
 
 /// Run WebAssembly programs on any of several engines
@@ -219,6 +220,10 @@ pub struct RunArgs {
     /// Core instances a component may consist of
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_instances: Option<u64>,
+
+    /// What it may write to stdout, and as much to stderr; one that writes more is ended
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
+    pub max_output: Option<u64>,
 
     /// The largest guest that is read
     #[arg(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wasmrun::guest::shown;
-use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Result, RunConfig};
+use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Result, RunConfig};
 
 use crate::args::CompileArgs;
 use crate::{cache, progress, say};
@@ -36,6 +36,10 @@ fn make(args: &CompileArgs) -> Result<String> {
     );
     match program.cache_use() {
         Some(CacheUse::Hit) => Ok(format!("{name}: compiled before ({engine})")),
+        Some(CacheUse::Miss {
+            why: why @ Miss::NoArtifacts,
+            ..
+        }) => Err(Error::new(ErrorKind::Unsupported, why.to_string()).with_engine(&info.name)),
         Some(CacheUse::Miss { not_kept: None, .. }) => {
             let time = Duration::from_millis(program.compile_time().as_millis() as u64);
             let time = humantime::format_duration(time);

@@ -6,6 +6,7 @@
 mod args;
 mod cache;
 mod compile;
+mod ending;
 mod engines;
 mod inspect;
 mod progress;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use wasmrun::guest::serialize_path;
 use wasmrun::{
     CacheUse, Considered, EngineInfo, Error, ErrorKind, Guest, GuestKind, Limits, Outcome, Program,
     Result, Stats, WasiVersion,
@@ -36,6 +37,7 @@ pub struct RunReport {
 #[derive(Debug, Serialize)]
 struct GuestPart {
     /// As it was given.
+    #[serde(serialize_with = "serialize_path")]
     path: PathBuf,
     #[serde(flatten)]
     read: Option<ReadGuest>,
@@ -176,4 +178,25 @@ fn cannot_write(path: &Path, source: io::Error) -> Error {
         format!("cannot write the report to {}", path.display()),
     )
     .with_source(source)
+}
+
+#[cfg(all(test, unix))]
+mod held;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::held;
+
+    proptest! {
+        #[test]
+        fn a_report_is_json_whatever_it_tells_of(
+            path in proptest::collection::vec(any::<u8>(), 0..20),
+            text in any::<String>(),
+            number in any::<u64>(),
+        ) {
+            held::report(&path, &text, number);
+        }
+    }
 }

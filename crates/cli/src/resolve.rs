@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, Engines, Error, ErrorKind, InheritEnv, Network, Preopen, Random, Result,
-    RunConfig, Stdin, guest_path,
+    Choice, Clock, Engines, Error, ErrorKind, InheritEnv, Network, Overflow, Preopen, Random,
+    Result, RunConfig, Stdin, guest_path,
 };
 
 use crate::args::RunArgs;
@@ -78,6 +78,10 @@ fn config(args: &RunArgs, guest_args: &[OsString]) -> Result<RunConfig> {
         limits.stack = args.max_stack;
         limits.table_elements = args.max_table;
         limits.instances = args.max_instances;
+        if args.max_output.is_some() {
+            limits.output = args.max_output;
+            limits.overflow = Overflow::Stop;
+        }
     }))
 }
 
@@ -173,7 +177,7 @@ mod tests {
             "wasmrun --dir .::/data:ro --replace-dirs --cwd /data --env A=1 --inherit-env \
              --stdin null --argv0 tool --invoke main --network --clock 1970-01-01T00:00:01Z \
              --seed 7 --max-memory 1Mi --fuel 2 --timeout 3s --max-stack 4Ki --max-table 5 \
-             --max-instances 6 --max-guest-size 7 app.wasm",
+             --max-instances 6 --max-output 8k --max-guest-size 7 app.wasm",
         )
         .expect("resolves");
         let expected = RunConfig::new()
@@ -194,6 +198,8 @@ mod tests {
                 limits.stack = Some(4 << 10);
                 limits.table_elements = Some(5);
                 limits.instances = Some(6);
+                limits.output = Some(8000);
+                limits.overflow = Overflow::Stop;
             });
         assert_eq!(request.config, expected);
         assert_eq!(request.max_guest_bytes, 7);

@@ -1,17 +1,16 @@
 //! `wasmrun [run] GUEST`.
 
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Program,
-    Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Report,
+    Result, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::RunArgs;
-use crate::report::{ReportFile, RunReport};
+use crate::ending::Ending;
+use crate::report::RunReport;
 use crate::resolve::{Request, resolve};
 use crate::{cache, progress, say, signals};
 
@@ -22,31 +21,28 @@ pub fn run(args: &RunArgs) -> u8 {
         true => Engines::new(),
         false => cache::engines(args.verbose),
     };
-    let opened = resolve(args, &engines).and_then(|request| {
-        let file = args.report.as_deref().map(ReportFile::create).transpose()?;
-        Ok((request, file))
-    });
-    let (request, file) = match opened {
-        Ok(opened) => opened,
+    let request = match resolve(args, &engines) {
+        Ok(request) => request,
         Err(error) => return say::error(&error, args.verbose),
     };
-    let mut report = RunReport::new(&request.guest, &request.config.limits);
-    let code = match execute(args, &request, &engines, &mut report) {
+    let report = RunReport::new(&request.guest, &request.config.limits);
+    let ending = Ending::new(report);
+    let ended = match &args.report {
+        None => Ok(()),
+        // Watched from before there is a file: it must not stay empty, whatever comes.
+        Some(path) => ending.watch_signals().and_then(|()| ending.report_to(path)),
+    };
+    if let Err(error) = ended {
+        return say::error(&error, args.verbose);
+    }
+    let code = match execute(args, &request, &engines, &ending) {
         Ok(ended) => tell(&ended, &request.config.limits, args.verbose),
         Err(error) => {
-            report.failed(&error);
+            ending.lock().report.failed(&error);
             say::error(&error, args.verbose)
         }
     };
-    match file.map(|file| report.write(file, code)) {
-        None | Some(Ok(())) => code,
-        Some(Err(error)) => {
-            say::line(format_args!(
-                "{error}; the exit code would have been {code}"
-            ));
-            exit_code::WASMRUN
-        }
-    }
+    ending.lock().finish(code)
 }
 
 /// A guest that ended.
@@ -57,20 +53,15 @@ struct Ended {
     signal: Option<u8>,
 }
 
-fn execute(
-    args: &RunArgs,
-    request: &Request,
-    engines: &Engines,
-    report: &mut RunReport,
-) -> Result<Ended> {
+fn execute(args: &RunArgs, request: &Request, engines: &Engines, ending: &Ending) -> Result<Ended> {
     let began = Instant::now();
     let guest = engines.guest(&request.guest, request.max_guest_bytes)?;
-    report.read(&guest, began.elapsed());
+    ending.lock().report.read(&guest, began.elapsed());
 
     let began = Instant::now();
-    let engine = select(args, request, engines, &guest, report)?.engine;
+    let engine = select(args, request, engines, &guest, ending)?.engine;
     let info = engine.info().clone();
-    report.selected(&info, began.elapsed());
+    ending.lock().report.selected(&info, began.elapsed());
 
     // A process of its own has to be ended; what is part of ours ends with us.
     let outside = info.place != Place::InProcess;
@@ -85,14 +76,21 @@ fn execute(
     {
         say::line(format_args!("the compiled code is not kept: {not_kept}"));
     }
-    report.compiled(&program);
-    let (outcome, stats, signal) = if outside || args.report.is_some() {
-        watched(&program, &config)?
+    ending.lock().report.compiled(&program);
+    let (outcome, stats, signal) = if outside {
+        ending.watch_signals()?;
+        let run = program.start(&config)?;
+        ending.kill_by(run.killer()?);
+        let ended = run.wait();
+        match ending.lock().signal {
+            Some(signal) => (Outcome::Killed, Stats::default(), Some(signal)),
+            None => ended.map(|report| (report.outcome, report.stats, None))?,
+        }
     } else {
         let Report { outcome, stats, .. } = program.run(&config)?;
         (outcome, stats, None)
     };
-    report.ended(&outcome, &stats, signal);
+    ending.lock().report.ended(&outcome, &stats, signal);
     Ok(Ended {
         guest: shown(guest.name()),
         engine: info.name,
@@ -106,20 +104,21 @@ fn select(
     request: &Request,
     engines: &Engines,
     guest: &Guest,
-    report: &mut RunReport,
+    ending: &Ending,
 ) -> Result<Selection> {
     let Request { config, choice, .. } = request;
     if args.explain {
         let explanation = engines.explain(guest, config, choice);
         say::plain(&explanation);
-        report.considered(&explanation.considered);
+        ending.lock().report.considered(&explanation.considered);
         return explanation.into_selection();
     }
     let selected = engines.select(guest, config, choice);
     match &selected {
-        Ok(selection) => report.considered(&selection.considered),
+        Ok(selection) => ending.lock().report.considered(&selection.considered),
         Err(_) if args.report.is_some() => {
-            report.considered(&engines.explain(guest, config, choice).considered);
+            let considered = engines.explain(guest, config, choice).considered;
+            ending.lock().report.considered(&considered);
         }
         Err(_) => {}
     }
@@ -133,52 +132,6 @@ fn select(
             _ => error,
         }
     })
-}
-
-enum Event {
-    Ended(Box<Result<Report>>),
-    Signal(u8),
-}
-
-/// Runs the guest on another thread, while this one waits for its end or a signal.
-fn watched(program: &Program, config: &RunConfig) -> Result<(Outcome, Stats, Option<u8>)> {
-    let no_watch =
-        |source| Error::new(ErrorKind::Io, "cannot watch for signals").with_source(source);
-    let (events, happened) = channel();
-    let signals = events.clone();
-    // Nobody listens any more once the guest has ended.
-    signals::watch(move |signal| drop(signals.send(Event::Signal(signal)))).map_err(no_watch)?;
-
-    let run = program.start(config)?;
-    let killer = run.killer().ok();
-    thread::Builder::new()
-        .name("wasmrun-wait".into())
-        .spawn(move || drop(events.send(Event::Ended(Box::new(run.wait())))))
-        .map_err(no_watch)?;
-
-    let killed_by = |signal| (Outcome::Killed, Stats::default(), Some(signal));
-    let mut killed = None;
-    loop {
-        match (happened.recv(), killed) {
-            (Ok(Event::Ended(_)), Some(signal)) => return Ok(killed_by(signal)),
-            (Ok(Event::Ended(ended)), None) => {
-                let Report { outcome, stats, .. } = (*ended)?;
-                return Ok((outcome, stats, None));
-            }
-            (Ok(Event::Signal(signal)), None) => match &killer {
-                Some(killer) => {
-                    killer.kill();
-                    killed = Some(signal);
-                }
-                None => return Ok(killed_by(signal)),
-            },
-            // Whoever asks twice does not want to wait.
-            (Ok(Event::Signal(signal)), Some(_)) => return Ok(killed_by(signal)),
-            (Err(_), _) => {
-                return Err(Error::new(ErrorKind::Engine, "the guest's end was lost"));
-            }
-        }
-    }
 }
 
 /// Says how the guest ended, unless it exited by itself; returns the exit code.
@@ -217,6 +170,9 @@ fn tell(ended: &Ended, limits: &Limits, verbose: bool) -> u8 {
                         .map(|time| humantime::format_duration(time).to_string()),
                 ),
                 Outcome::OutOfFuel => limit(limits.fuel.map(|fuel| fuel.to_string())),
+                Outcome::TooMuchOutput => {
+                    limit(limits.output.map(|bytes| format!("{bytes} bytes")))
+                }
                 Outcome::OutOfMemory => limit(limits.memory.map(|bytes| format!("{bytes} bytes"))),
                 _ => None,
             };

@@ -82,6 +82,10 @@ pub fn size(text: &str) -> Result<u64, String> {
     let size: ByteSize = text
         .parse()
         .map_err(|_| "the form is a number of bytes, or one with a unit such as 64Mi or 1.5G")?;
+    // Where what was asked for is left when it is more than can be told.
+    if size == ByteSize(u64::MAX) && text != u64::MAX.to_string() {
+        return Err("that is more than any machine has; 16Ei is the end".into());
+    }
     Ok(size.as_u64())
 }
 
@@ -94,7 +98,12 @@ pub fn time(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
+mod held;
+
+#[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -154,6 +163,17 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
+        assert_eq!(size(&u64::MAX.to_string()), Ok(u64::MAX));
+        assert_eq!(size("15Ei"), Ok(15 << 60));
+        for text in [
+            "16Ei",
+            "99999999999G",
+            "18446744073709551616",
+            "1e30",
+            "1.0Yi",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
         for text in ["", "Mi", "-1", "64 potatoes", "1e6", "0x10"] {
             assert!(size(text).is_err(), "{text}");
         }
@@ -165,6 +185,58 @@ mod tests {
         assert_eq!(time("2026-01-31T12:00:00Z"), Ok(1_769_860_800_000_000_000));
         for text in ["", "noon", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z"] {
             assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_directory_is_refused_or_means_one(text in any::<String>()) {
+            held::dir(&text);
+        }
+
+        #[test]
+        fn any_text_of_colons_and_modes_is_refused_or_means_one_directory(
+            text in "([a-z/.\u{e9} ]|:|::|:ro|:rw|\\.\\.){0,8}",
+        ) {
+            held::dir(&text);
+        }
+
+        #[test]
+        fn a_directory_that_is_written_out_is_the_one_that_was_meant(
+            (host, guest, read_only) in ("[^:]{1,10}", "[^:]{1,10}", any::<bool>()),
+        ) {
+            let (mode, access) = match read_only {
+                true => ("ro", Access::ReadOnly),
+                false => ("rw", Access::ReadWrite),
+            };
+            let meant = DirArg { host: host.clone().into(), guest: Some(guest.clone()), access };
+            prop_assert_eq!(dir(&format!("{host}::{guest}:{mode}")), Ok(meant));
+        }
+
+        #[test]
+        fn any_size_is_refused_or_exact(text in any::<String>()) {
+            held::size(&text);
+        }
+
+        #[test]
+        fn a_size_is_its_number_times_its_unit_or_refused(
+            (number, unit) in (any::<u64>(), 0..13_usize),
+        ) {
+            let units = ["", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+            let factor = match unit {
+                0..=6 => 1000_u128.pow(unit as u32),
+                _ => 1024_u128.pow(unit as u32 - 6),
+            };
+            for number in [number, number % 100, number >> 20, number >> 40] {
+                let exact = u64::try_from(u128::from(number) * factor).ok();
+                let read = size(&format!("{number}{}", units[unit]));
+                prop_assert_eq!(read.ok(), exact, "{}{}", number, units[unit]);
+            }
+        }
+
+        #[test]
+        fn any_other_value_is_refused_or_taken(text in any::<String>()) {
+            held::others(&text);
         }
     }
 

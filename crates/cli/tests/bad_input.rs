@@ -131,7 +131,7 @@ fn an_import_that_is_not_part_of_wasi_is_named() {
     }
 }
 
-#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 #[test]
 fn code_that_does_not_validate_is_refused_by_every_engine() {
     for message in

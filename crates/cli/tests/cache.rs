@@ -11,8 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Guests, Seen, engines, exit, wasmrun};
+use common::{Guests, Seen, exit, wasmrun};
 use serde_json::{Value, json};
+
+/// The engines of this build that have compiled code to keep.
+fn engines() -> Vec<&'static str> {
+    let mut engines = common::engines();
+    engines.retain(|engine| *engine != "wasmi");
+    engines
+}
 
 /// A directory with guests and an empty cache.
 struct Here(Guests);
@@ -282,6 +289,14 @@ fn compiling_ahead_makes_the_first_run_a_hit() {
         let limits = ["--timeout", "1m", "--fuel", "1000"];
         let run = [&limits[..], &run].concat();
         assert_eq!(here.reported(&run), (Some(42), hit()));
+    }
+    #[cfg(feature = "wasmi")]
+    {
+        let seen = here.run(&["compile", "--engine", "wasmi", text(&guest)]);
+        assert_eq!(seen.code, Some(126), "{seen:?}");
+        assert_eq!(seen.message(), "wasmi: has no code that could be kept");
+        let run = ["--engine", "wasmi", text(&guest)];
+        assert_eq!(here.reported(&run), (Some(42), miss("no-artifacts")));
     }
     let missing = here.run(&["compile", "missing.wasm"]);
     assert_eq!(missing.code, Some(127));

@@ -1,5 +1,5 @@
 //! `wasmrun engines`, `--explain`, and what is chosen.
-#![cfg(all(feature = "wasmtime", feature = "wasmer"))]
+#![cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
 #[allow(dead_code)]
 mod common;
@@ -45,7 +45,7 @@ fn every_engine_is_listed_with_what_it_can_do_or_why_it_is_not_here() {
         .iter()
         .filter_map(|engine| engine["name"].as_str())
         .collect();
-    assert_eq!(names[..2], ["wasmtime", "wasmer"]);
+    assert_eq!(names[..3], ["wasmtime", "wasmer", "wasmi"]);
     assert_eq!(names.len(), engines.len());
     for engine in &engines {
         if engine["absent"].is_string() {

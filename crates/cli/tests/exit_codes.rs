@@ -1,10 +1,10 @@
 //! The table of exit codes in `wasmrun --help`, on every in-process engine.
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
 #[allow(dead_code)]
 mod common;
 
-use common::{Guests, LOOP, NOTHING, engines, exit, run};
+use common::{Guests, LOOP, NOTHING, YES, engines, exit, run};
 
 #[test]
 fn a_guests_own_code_passes_through_silently() {
@@ -69,6 +69,13 @@ fn a_limit_that_ends_the_guest_is_named() {
             large,
             137,
             "app.wat needs more memory than it may have (limit 65536 bytes; ",
+        ),
+        (
+            "--max-output",
+            "1k",
+            YES,
+            153,
+            "app.wat wrote more than it may (limit 1000 bytes; ",
         ),
     ] {
         let guest = guests.file("app.wat", guest);

@@ -14,7 +14,7 @@ fn a_guest_is_described_with_what_it_needs() {
     assert_eq!(seen.code, Some(0), "{seen:?}");
     let (guest, engines) = seen.stdout.split_once("\nEngines:\n").expect("two parts");
     insta::assert_snapshot!("inspect", guest);
-    for engine in ["wasmtime", "wasmer", "wasmi-cli"] {
+    for engine in ["wasmtime", "wasmer", "wasmi", "wasmi-cli"] {
         assert!(engines.contains(&format!("  {engine} ")), "{engines}");
     }
 }

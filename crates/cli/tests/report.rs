@@ -1,5 +1,5 @@
 //! `--report FILE`.
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
 #[allow(dead_code)]
 mod common;

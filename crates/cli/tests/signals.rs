@@ -1,5 +1,5 @@
 //! Ctrl-C, SIGTERM and closed pipes end the guest, and then us with 128+n.
-#![cfg(all(unix, any(feature = "wasmtime", feature = "wasmer")))]
+#![cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 
 #[allow(dead_code)]
 mod common;
@@ -11,9 +11,9 @@ use std::process::{Child, Command, Stdio};
 use common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-/// Starts a guest that says when it runs and never ends. Signals that whoever started the tests has
-/// ignored, as shells do for what runs in the background, are not ignored there.
-fn started(command: &mut Command) -> Child {
+/// Has a command listen to signals that whoever started the tests has ignored, as shells do for what
+/// runs in the background.
+fn listening(command: &mut Command) -> &mut Command {
     let listen = || {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
             // SAFETY: the default action is always a valid one.
@@ -22,8 +22,12 @@ fn started(command: &mut Command) -> Child {
         Ok(())
     };
     // SAFETY: `signal` may be called between fork and exec.
-    unsafe { command.pre_exec(listen) };
-    let mut child = command
+    unsafe { command.pre_exec(listen) }
+}
+
+/// Starts a guest that says when it runs and never ends.
+fn started(command: &mut Command) -> Child {
+    let mut child = listening(command)
         .stdout(Stdio::piped())
         .spawn()
         .expect("wasmrun starts");
@@ -68,6 +72,43 @@ fn a_run_that_a_signal_ended_is_reported() {
     assert_eq!(report["outcome"]["kind"], "killed");
     assert_eq!(report["signal"], 15);
     assert_eq!(report["exit_code"], 143);
+}
+
+#[test]
+fn a_signal_before_the_guest_has_started_is_reported_too() {
+    let guests = Guests::new();
+    // Takes seconds to read and compile.
+    let function = format!(
+        "(func (param i32) (result i32) (local.get 0){})",
+        "(i32.const 3) (i32.mul) (i32.popcnt)".repeat(300)
+    );
+    let fields = function.repeat(1500);
+    let guest = guests.file(
+        "app.wat",
+        format!(r#"(module {fields} (func (export "_start") (loop (br 0))))"#),
+    );
+    let report = guests.dir().join("report.json");
+    for engine in engines() {
+        let mut command = wasmrun();
+        listening(
+            command
+                .args(["--engine", engine, "--report"])
+                .arg(&report)
+                .arg(&guest),
+        );
+        let mut child = command.spawn().expect("wasmrun starts");
+        while !report.exists() {
+            assert_eq!(child.try_wait().expect("a child"), None, "{engine}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        kill_process(pid(&child), Signal::TERM).expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(143), "{engine}");
+        let written = std::fs::read(&report).expect("a report");
+        let written: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
+        assert_eq!(written["outcome"]["kind"], "killed");
+        assert_eq!(written["signal"], 15);
+        std::fs::remove_file(&report).expect("it is there");
+    }
 }
 
 #[cfg(all(target_os = "linux", feature = "subprocess"))]

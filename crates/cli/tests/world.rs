@@ -1,5 +1,5 @@
 //! What a guest sees: arguments, environment, directories, input.
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
 #[allow(dead_code)]
 mod common;

@@ -115,7 +115,7 @@ pub enum Miss {
 impl fmt::Display for Miss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Miss::NoArtifacts => "the engine has no code that could be kept",
+            Miss::NoArtifacts => "has no code that could be kept",
             Miss::Unseen => "nothing of this guest is kept",
             Miss::OtherEngine => "what is kept was compiled by another engine",
             Miss::OtherVersion => "what is kept was compiled by another version of the engine",

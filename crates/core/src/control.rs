@@ -15,6 +15,8 @@ pub enum Interrupt {
     Timeout,
     /// The caller wants it gone.
     Kill,
+    /// It wrote more than it may.
+    Output,
 }
 
 impl Interrupt {
@@ -23,6 +25,7 @@ impl Interrupt {
         match self {
             Interrupt::Timeout => Outcome::TimedOut,
             Interrupt::Kill => Outcome::Killed,
+            Interrupt::Output => Outcome::TooMuchOutput,
         }
     }
 }
@@ -63,7 +66,8 @@ impl Shared {
         match self.reason.load(Ordering::SeqCst) {
             0 => None,
             1 => Some(Interrupt::Timeout),
-            _ => Some(Interrupt::Kill),
+            2 => Some(Interrupt::Kill),
+            _ => Some(Interrupt::Output),
         }
     }
 
@@ -84,6 +88,7 @@ impl Control {
         let value = match reason {
             Interrupt::Timeout => 1,
             Interrupt::Kill => 2,
+            Interrupt::Output => 3,
         };
         let (hooks, wakers) = {
             let mut waiting = self.0.waiting();

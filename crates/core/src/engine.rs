@@ -24,6 +24,13 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// What it can do. Constant for the life of the engine.
     fn capability(&self) -> Capability;
 
+    /// What it can do with `guest`, where that depends on the guest: an engine may do more for modules
+    /// than for components. Constant as well.
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        let _ = guest;
+        self.capability()
+    }
+
     /// Compiles a guest, or does as much of that as can be done before a run.
     ///
     /// # Errors
@@ -102,7 +109,7 @@ pub enum Place {
     /// Linked into this process.
     InProcess,
     /// An executable, started for each run.
-    Executable(PathBuf),
+    Executable(#[serde(serialize_with = "crate::guest::serialize_path")] PathBuf),
 }
 
 impl fmt::Display for Place {

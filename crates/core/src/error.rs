@@ -51,11 +51,12 @@ struct Repr {
 }
 
 impl Error {
-    /// An error that says `message`: what is wrong and, where there is one, the way out.
+    /// An error that says `message`: what is wrong and, where there is one, the way out. A message
+    /// of several lines becomes one.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Repr {
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             engine: None,
             operation: None,
             context: Vec::new(),
@@ -107,6 +108,27 @@ impl Error {
     }
 }
 
+/// Others' words, names that a guest chose among them, can neither break the line nor drive a terminal.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len());
+    for part in message.lines().map(str::trim) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for c in part.chars() {
+            if c.is_control() {
+                line.extend(c.escape_default());
+            } else {
+                line.push(c);
+            }
+        }
+    }
+    line
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(engine) = &self.0.engine {
@@ -118,7 +140,7 @@ impl fmt::Display for Error {
             let cause = source.to_string();
             let first = cause.lines().next().unwrap_or_default();
             if !first.is_empty() {
-                write!(f, ": {first}")?;
+                write!(f, ": {}", one_line(first.to_owned()))?;
             }
         }
         Ok(())
@@ -173,6 +195,15 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "wasmtime: cannot read app.wasm: disk on fire"
+        );
+        let lines = Error::new(
+            ErrorKind::Invalid,
+            "not `\u{1b}[31mx`:\n  expected=[\n    1,\n  ]",
+        )
+        .with_source(std::io::Error::other("a\tb"));
+        assert_eq!(
+            lines.to_string(),
+            r"not `\u{1b}[31mx`: expected=[ 1, ]: a\tb"
         );
         let story = format!("{error:?}");
         for part in ["Io", "compile", "path: app.wasm", "and more"] {

@@ -16,6 +16,9 @@ pub const TRAP: u8 = 134;
 /// The guest needed more memory than it may have, or was killed (`128 + SIGKILL`).
 pub const MEMORY_OR_KILL: u8 = 137;
 
+/// The guest wrote more than it may (`128 + SIGXFSZ`, what a limit on the size of files ends with).
+pub const OUTPUT: u8 = 153;
+
 /// The code for a signal that ended us: `128 + n`.
 pub const fn of_signal(signal: u8) -> u8 {
     128u8.saturating_add(signal)

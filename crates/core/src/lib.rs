@@ -12,6 +12,7 @@
 //! crate, which re-exports this one and brings the engines; those who add an engine implement
 //! [`Engine`] and [`Code`].
 
+mod account;
 mod cache;
 mod capability;
 pub mod check;
@@ -24,6 +25,7 @@ pub mod exit_code;
 pub mod guest;
 pub mod guest_path;
 mod limits;
+mod open;
 mod outcome;
 mod program;
 mod proposals;
@@ -32,6 +34,7 @@ pub mod stdio;
 mod task;
 mod watchdog;
 
+pub use account::Account;
 pub use cache::{Artifact, CacheUse, CodeCache, CodeKey, Miss};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
@@ -41,7 +44,7 @@ pub use digest::{Digest, NoDigest};
 pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
 pub use error::{Error, ErrorKind, Result};
 pub use guest::{Guest, GuestKind, WasiVersion};
-pub use limits::Limits;
+pub use limits::{Limits, Overflow};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use proposals::Proposals;

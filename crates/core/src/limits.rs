@@ -22,13 +22,28 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Bytes of stack for the guest's calls.
     pub stack: Option<u64>,
-    /// Bytes kept of each captured output stream; [`Limits::DEFAULT_OUTPUT`] where `None`. What
-    /// exceeds it is dropped, and the [`Captured`](crate::Captured) stream says how much.
+    /// Bytes of each output stream, which `overflow` says the meaning of. Captured streams are
+    /// bounded by [`Limits::DEFAULT_OUTPUT`] where this is `None`.
     pub output: Option<u64>,
+    /// What becomes of a guest that writes more than `output`.
+    pub overflow: Overflow,
     /// Elements in all tables of the guest together.
     pub table_elements: Option<u64>,
-    /// Core instances that a component may consist of.
+    /// Core instances that the guest may consist of: a module is one, a component has any number.
     pub instances: Option<u64>,
+}
+
+/// What becomes of a guest that writes more than [`Limits::output`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overflow {
+    /// It goes on. Of captured streams the excess is dropped, and
+    /// [`Captured::dropped`](crate::Captured::dropped) counts it; other streams have no bound.
+    #[default]
+    Truncate,
+    /// It is ended, as [`TooMuchOutput`](crate::Outcome::TooMuchOutput), wherever the stream leads.
+    /// What is within the bound has been written by then.
+    Stop,
 }
 
 impl Limits {

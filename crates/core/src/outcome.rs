@@ -25,6 +25,9 @@ pub enum Outcome {
     OutOfMemory,
     /// The caller ended the guest.
     Killed,
+    /// The guest wrote more than [`Limits::output`](crate::Limits::output) to one of its streams, and
+    /// [`Overflow::Stop`](crate::Overflow::Stop) was asked for.
+    TooMuchOutput,
 }
 
 impl Outcome {
@@ -40,6 +43,7 @@ impl Outcome {
             Outcome::Trapped(_) => exit_code::TRAP,
             Outcome::TimedOut | Outcome::OutOfFuel => exit_code::TIME_OR_FUEL,
             Outcome::OutOfMemory | Outcome::Killed => exit_code::MEMORY_OR_KILL,
+            Outcome::TooMuchOutput => exit_code::OUTPUT,
         }
     }
 }
@@ -53,6 +57,7 @@ impl fmt::Display for Outcome {
             Outcome::OutOfFuel => f.write_str("ran out of fuel"),
             Outcome::OutOfMemory => f.write_str("needs more memory than it may have"),
             Outcome::Killed => f.write_str("was killed"),
+            Outcome::TooMuchOutput => f.write_str("wrote more than it may"),
         }
     }
 }

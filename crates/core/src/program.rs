@@ -9,8 +9,8 @@ use crate::cache::find_or_compile;
 use crate::task::{Streams, resolve};
 use crate::{
     CacheUse, Capability, Code, CodeCache, Compile, CompileOptions, Control, Engine, Error,
-    ErrorKind, Guest, Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task,
-    check, watchdog,
+    ErrorKind, Guest, GuestKind, Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin,
+    Stdout, Task, check, watchdog,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -71,10 +71,9 @@ impl Program {
         config: &RunConfig,
         cache: Option<&dyn CodeCache>,
     ) -> Result<Self> {
-        let capability = engine.capability();
         let named = |error: Error| error.with_engine(&engine.info().name);
         let check = |guest: &Guest| {
-            let refusal = check::refusals(&capability, guest, config)
+            let refusal = check::refusals(&engine.capability_for(guest), guest, config)
                 .into_iter()
                 .next();
             refusal.map_or(Ok(()), |refusal| {
@@ -108,7 +107,7 @@ impl Program {
             }
         };
         Ok(Program(Arc::new(Inner {
-            capability,
+            capability: engine.capability_for(&guest),
             guest,
             options,
             code,
@@ -155,8 +154,8 @@ impl Program {
                 "a stream is a pipe, and nobody could use its other end before the guest has ended",
             )));
         }
-        let (task, streams) = self.prepare(config)?;
         let control = Control::new();
+        let (task, streams) = self.prepare(config, &control)?;
         let Some(stack) = config.limits.stack else {
             return self.execute(task, &streams, &control);
         };
@@ -177,8 +176,8 @@ impl Program {
     /// As for [`Program::run`]; what keeps an engine from starting the guest is told by
     /// [`Run::wait`].
     pub fn start(&self, config: &RunConfig) -> Result<Run> {
-        let (task, mut streams) = self.prepare(config)?;
         let control = Control::new();
+        let (task, mut streams) = self.prepare(config, &control)?;
         let (stdin, stdout, stderr) = (
             streams.stdin.take(),
             streams.stdout.take(),
@@ -198,7 +197,7 @@ impl Program {
         })
     }
 
-    fn prepare(&self, config: &RunConfig) -> Result<(Task, Streams)> {
+    fn prepare(&self, config: &RunConfig, control: &Control) -> Result<(Task, Streams)> {
         let inner = &*self.0;
         let refusal = check::unmet_requests(&inner.capability, &inner.guest, config)
             .into_iter()
@@ -213,7 +212,7 @@ impl Program {
                  compile it with the config it is to run with",
             )));
         }
-        resolve(&inner.guest, config).map_err(|error| error.with_operation("start"))
+        resolve(&inner.guest, config, control).map_err(|error| error.with_operation("start"))
     }
 
     fn execute(&self, task: Task, streams: &Streams, control: &Control) -> Result<Report> {
@@ -281,7 +280,7 @@ fn exceeds(guest: &Guest, limits: &Limits) -> bool {
     ) || over(
         limits.table_elements,
         Box::new(guest.tables().iter().map(|table| table.initial)),
-    )
+    ) || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
 }
 
 /// Room for the host's own frames beneath the guest's.

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Captured, Error, ErrorKind, Limits, Result, Stdin, Stdout};
+use crate::{
+    Captured, Control, Error, ErrorKind, Interrupt, Limits, Overflow, Result, Stdin, Stdout, open,
+};
 
 /// Where a guest's standard input comes from.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub enum Output {
     File(File),
     /// Into memory, bounded.
     Capture(Capture),
+    /// To one of the others, none of which is bounded itself, as far as the meter allows.
+    Metered(Meter, Box<Output>),
 }
 
 /// Collects an output stream up to a bound, and counts what exceeds it.
@@ -39,6 +44,45 @@ pub enum Output {
 pub struct Capture {
     limit: usize,
     captured: Arc<Mutex<Captured>>,
+    /// Ends a guest that exceeds the bound.
+    stop: Option<Control>,
+}
+
+/// Counts what a guest writes to a stream, and ends a guest that writes too much. For the one thread
+/// that writes for the guest.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    left: Arc<AtomicU64>,
+    control: Control,
+}
+
+impl Meter {
+    /// Allows `limit` bytes. Whoever writes more is ended by `control`.
+    pub fn new(limit: u64, control: &Control) -> Self {
+        Meter {
+            left: Arc::new(AtomicU64::new(limit)),
+            control: control.clone(),
+        }
+    }
+
+    /// How many of the next `wanted` bytes may be written. If that is less, [`Meter::stop`] is to
+    /// be called once they are.
+    pub fn allows(&self, wanted: usize) -> usize {
+        // No more than a `usize` is wanted.
+        self.left.load(Ordering::Relaxed).min(wanted as u64) as usize
+    }
+
+    /// Counts bytes that were written.
+    pub fn count(&self, written: usize) {
+        let left = self.left.load(Ordering::Relaxed);
+        let left = left.saturating_sub(written as u64);
+        self.left.store(left, Ordering::Relaxed);
+    }
+
+    /// Ends the guest.
+    pub fn stop(&self) {
+        self.control.interrupt(Interrupt::Output);
+    }
 }
 
 impl Capture {
@@ -47,6 +91,15 @@ impl Capture {
         Capture {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             captured: Arc::default(),
+            stop: None,
+        }
+    }
+
+    /// As [`Capture::new`]; a guest that writes more is ended by `control`.
+    pub fn stopping(limit: u64, control: &Control) -> Self {
+        Capture {
+            stop: Some(control.clone()),
+            ..Capture::new(limit)
         }
     }
 
@@ -56,6 +109,17 @@ impl Capture {
         let kept = bytes.len().min(self.limit - captured.bytes.len());
         captured.bytes.extend_from_slice(&bytes[..kept]);
         captured.dropped += (bytes.len() - kept) as u64;
+        drop(captured);
+        if kept < bytes.len()
+            && let Some(control) = &self.stop
+        {
+            control.interrupt(Interrupt::Output);
+        }
+    }
+
+    /// Whether the guest has written too much, and is not to go on.
+    pub fn has_stopped(&self) -> bool {
+        self.stop.is_some() && self.captured().dropped > 0
     }
 
     fn captured(&self) -> MutexGuard<'_, Captured> {
@@ -74,7 +138,7 @@ pub(crate) fn open_input(stdin: &Stdin, piped: &mut Option<PipeWriter>) -> Resul
         Stdin::Null => Input::Null,
         Stdin::Inherit => Input::Inherit,
         Stdin::Bytes(bytes) => Input::Bytes(bytes.as_slice().into()),
-        Stdin::File(path) => Input::File(File::open(path).map_err(|source| {
+        Stdin::File(path) => Input::File(open::to_read(path).map_err(|source| {
             Error::new(
                 ErrorKind::Io,
                 format!("cannot open {} as standard input", path.display()),
@@ -92,18 +156,23 @@ pub(crate) fn open_input(stdin: &Stdin, piped: &mut Option<PipeWriter>) -> Resul
 pub(crate) fn open_output(
     stdout: &Stdout,
     limits: &Limits,
+    control: &Control,
     piped: &mut Option<PipeReader>,
     captured: &mut Option<Capture>,
 ) -> Result<Output> {
-    Ok(match stdout {
+    let output = match stdout {
         Stdout::Null => Output::Null,
         Stdout::Inherit => Output::Inherit,
         Stdout::Capture => {
-            let capture = Capture::new(limits.output.unwrap_or(Limits::DEFAULT_OUTPUT));
+            let limit = limits.output.unwrap_or(Limits::DEFAULT_OUTPUT);
+            let capture = match limits.overflow {
+                Overflow::Truncate => Capture::new(limit),
+                Overflow::Stop => Capture::stopping(limit, control),
+            };
             *captured = Some(capture.clone());
-            Output::Capture(capture)
+            return Ok(Output::Capture(capture));
         }
-        Stdout::File(path) => Output::File(File::create(path).map_err(|source| {
+        Stdout::File(path) => Output::File(open::to_write(path).map_err(|source| {
             Error::new(
                 ErrorKind::Io,
                 format!("cannot create {} for the guest's output", path.display()),
@@ -115,6 +184,12 @@ pub(crate) fn open_output(
             *piped = Some(reader);
             Output::File(into_file(writer))
         }
+    };
+    Ok(match (limits.overflow, limits.output) {
+        (Overflow::Stop, Some(limit)) => {
+            Output::Metered(Meter::new(limit, control), Box::new(output))
+        }
+        _ => output,
     })
 }
 
@@ -146,5 +221,31 @@ mod tests {
         let captured = capture.take();
         assert_eq!(captured.bytes, b"abcab");
         assert_eq!(captured.dropped, 4);
+    }
+
+    #[test]
+    fn a_capture_that_stops_ends_the_guest_at_the_first_byte_too_many() {
+        let control = Control::new();
+        let capture = Capture::stopping(3, &control);
+        capture.push(b"abc");
+        assert!(!capture.has_stopped());
+        assert_eq!(control.interrupted(), None);
+        capture.push(b"d");
+        assert!(capture.has_stopped());
+        assert_eq!(control.interrupted(), Some(Interrupt::Output));
+        assert_eq!(capture.take().bytes, b"abc");
+    }
+
+    #[test]
+    fn a_meter_allows_its_bound_and_no_more() {
+        let control = Control::new();
+        let meter = Meter::new(5, &control);
+        for allowed in [3, 2, 0] {
+            assert_eq!(meter.allows(3), allowed);
+            meter.count(allowed);
+        }
+        assert_eq!(control.interrupted(), None);
+        meter.stop();
+        assert_eq!(control.interrupted(), Some(Interrupt::Output));
     }
 }

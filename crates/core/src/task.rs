@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::io::{PipeReader, PipeWriter};
 
 use crate::stdio::{Capture, open_input, open_output};
-use crate::{Error, ErrorKind, Guest, InheritEnv, Preopen, Result, RunConfig, Task, guest_path};
+use crate::{
+    Control, Error, ErrorKind, Guest, InheritEnv, Preopen, Result, RunConfig, Task, guest_path,
+};
 
 /// Our own ends of the guest's streams.
 #[derive(Default)]
@@ -16,7 +18,12 @@ pub(crate) struct Streams {
     pub stderr_capture: Option<Capture>,
 }
 
-pub(crate) fn resolve(guest: &Guest, config: &RunConfig) -> Result<(Task, Streams)> {
+/// `control` ends the run, which a stream may have to do.
+pub(crate) fn resolve(
+    guest: &Guest,
+    config: &RunConfig,
+    control: &Control,
+) -> Result<(Task, Streams)> {
     let args = arguments(guest, config)?;
     let env = environment(config)?;
     let preopens = preopens(config)?;
@@ -35,12 +42,14 @@ pub(crate) fn resolve(guest: &Guest, config: &RunConfig) -> Result<(Task, Stream
         stdout: open_output(
             &config.stdout,
             &config.limits,
+            control,
             &mut streams.stdout,
             &mut streams.stdout_capture,
         )?,
         stderr: open_output(
             &config.stderr,
             &config.limits,
+            control,
             &mut streams.stderr,
             &mut streams.stderr_capture,
         )?,
@@ -195,8 +204,12 @@ mod tests {
         Guest::from_bytes("app.wasm", "(module (func (export \"_start\")))").expect("a guest")
     }
 
+    fn resolved(config: &RunConfig) -> Result<(Task, Streams)> {
+        resolve(&guest(), config, &Control::new())
+    }
+
     fn refused(config: RunConfig) -> Error {
-        match resolve(&guest(), &config) {
+        match resolved(&config) {
             Err(error) => error,
             Ok(_) => panic!("{config:?} was accepted"),
         }
@@ -204,16 +217,16 @@ mod tests {
 
     #[test]
     fn argv0_is_the_file_name_unless_set() {
-        let (task, _) = resolve(&guest(), &RunConfig::new().arg("x")).expect("resolves");
+        let (task, _) = resolved(&RunConfig::new().arg("x")).expect("resolves");
         assert_eq!(task.args, ["app.wasm", "x"]);
-        let (task, _) = resolve(&guest(), &RunConfig::new().argv0("y")).expect("resolves");
+        let (task, _) = resolved(&RunConfig::new().argv0("y")).expect("resolves");
         assert_eq!(task.args, ["y"]);
     }
 
     #[test]
     fn the_last_value_of_a_variable_stands() {
         let config = RunConfig::new().env("A", "1").env("B", "2").env("A", "3");
-        let (task, _) = resolve(&guest(), &config).expect("resolves");
+        let (task, _) = resolved(&config).expect("resolves");
         let pairs: Vec<_> = task.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(pairs, ["A=3", "B=2"]);
     }
@@ -250,7 +263,7 @@ mod tests {
             .map_dir(dir.path(), "/data", Access::ReadWrite)
             .map_dir(dir.path(), "data/.", Access::ReadOnly);
         assert_eq!(refused(config.clone()).kind(), ErrorKind::Preopen);
-        let (task, _) = resolve(&guest(), &config.replace_preopens(true)).expect("resolves");
+        let (task, _) = resolved(&config.replace_preopens(true)).expect("resolves");
         assert_eq!(task.preopens.len(), 1);
         assert_eq!(task.preopens[0].access, Access::ReadOnly);
     }

@@ -125,6 +125,26 @@ fn a_module_tells_what_it_declares() {
 }
 
 #[test]
+fn a_start_section_becomes_an_export_of_a_name_that_is_free() {
+    for (taken, expected) in [
+        ("", "wasmrun:start"),
+        (r#"(func (export "wasmrun:start"))"#, "wasmrun:start'"),
+    ] {
+        let guest = wat(&format!(
+            r#"(module (func (export "_start")) {taken} (func $s) (start $s) (data "kept"))"#
+        ));
+        let rewritten = guest.start_as_export().expect("it is sound");
+        let (module, name) = rewritten.expect("it has a start section");
+        assert_eq!(name, expected);
+        let module = Guest::from_bytes("rewritten", module).expect("still a module");
+        assert!(!module.start_section());
+        assert!(module.has_entry(&name) && module.is_command());
+    }
+    let without = wat(r#"(module (func (export "_start")))"#);
+    assert!(without.start_as_export().expect("sound").is_none());
+}
+
+#[test]
 fn an_entry_is_an_exported_function_without_parameters_and_results() {
     let guest = wat(COMMAND);
     assert!(guest.is_command());

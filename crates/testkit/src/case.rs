@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Network,
@@ -125,7 +126,7 @@ impl Case {
     /// Asserts that the guest is refused for `what` (`imports`, `entry` …) or for what the engine
     /// lacks, by an error of one line that names the engine, and that nothing happened.
     pub fn assert_refused(&self, what: &[&'static str], guest: &Guest, config: &RunConfig) {
-        let refusals = check::refusals(&self.capability, guest, config);
+        let refusals = check::refusals(&self.engine.capability_for(guest), guest, config);
         let mut allowed = self.lacking(guest, config);
         allowed.extend(what);
         for refusal in &refusals {
@@ -166,6 +167,7 @@ impl Case {
     ///
     /// This is the contract told once more, in the suite's own words: core's check is on trial too.
     fn lacking(&self, guest: &Guest, config: &RunConfig) -> Vec<&'static str> {
+        let capability = self.engine.capability_for(guest);
         let limits = &config.limits;
         let component = guest.kind() == GuestKind::Component;
         let wasi = guest.wasi();
@@ -223,10 +225,10 @@ impl Case {
         ];
         let mut lacking: Vec<_> = asked
             .into_iter()
-            .filter(|(what, asked)| *asked && !self.can(what))
+            .filter(|(what, asked)| *asked && !can(&capability, what))
             .map(|(what, _)| what)
             .collect();
-        if !self.capability.proposals.contains(guest.proposals()) {
+        if !capability.proposals.contains(guest.proposals()) {
             lacking.push("proposals");
         }
         lacking
@@ -234,12 +236,7 @@ impl Case {
 
     /// Whether the engine says that it can do `what`, a field of [`Capability`].
     pub fn can(&self, what: &str) -> bool {
-        self.capability
-            .iter()
-            .find(|(name, _)| *name == what)
-            .unwrap_or_else(|| panic!("no capability is called {what:?}"))
-            .1
-            .is_supported()
+        can(&self.capability, what)
     }
 
     /// Whether the engine is known to differ here, for a reason.
@@ -274,6 +271,14 @@ impl Case {
         path
     }
 
+    /// Makes a FIFO in it.
+    pub fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .expect("a FIFO in the trial's directory");
+        path
+    }
+
     /// Reads a file in it.
     pub fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -287,6 +292,13 @@ impl Case {
             None => Tree::default(),
         }
     }
+}
+
+fn can(capability: &Capability, what: &str) -> bool {
+    let mut fields = capability.iter();
+    let field = fields.find(|(name, _)| *name == what);
+    let (_, support) = field.unwrap_or_else(|| panic!("no capability is called {what:?}"));
+    support.is_supported()
 }
 
 /// A config that captures both output streams, which is what nearly every rule wants.

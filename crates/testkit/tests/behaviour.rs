@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         for (engine, why) in unneeded {
             eprintln!("no longer a difference of {engine}, take it out of the list: {why}");
         }
+        return ExitCode::FAILURE;
     }
     conclusion.exit_code()
 }

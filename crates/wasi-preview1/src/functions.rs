@@ -5,10 +5,10 @@ use wasmtime_wasi::p0::wasi_unstable;
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 use wiggle::GuestMemory;
 
-use crate::{Stop, Wasi, block_on_ready, poll};
+use crate::{Stop, Wasi, block_on_ready, open, poll};
 
 /// Calls `$then` with what else it was given and the list. A mark in front of each function says
-/// how it is called: at once (`ready`), as a `future`, or by code of this crate (`poll`, `exit`).
+/// how it is called: at once (`ready`), as a `future`, or with something of this crate's own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __list {
@@ -24,7 +24,7 @@ macro_rules! __list {
                 [ready] clock_time_get(id: i32, precision: i64, time: i32) -> i32;
                 [future] fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
                 [ready] fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
-                [future] fd_close(fd: i32) -> i32;
+                [close] fd_close(fd: i32) -> i32;
                 [future] fd_datasync(fd: i32) -> i32;
                 [future] fd_fdstat_get(fd: i32, stat: i32) -> i32;
                 [ready] fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
@@ -38,7 +38,7 @@ macro_rules! __list {
                 [future] fd_pwrite(fd: i32, iovs: i32, len: i32, offset: i64, written: i32) -> i32;
                 [future] fd_read(fd: i32, iovs: i32, len: i32, read: i32) -> i32;
                 [future] fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, used: i32) -> i32;
-                [future] fd_renumber(fd: i32, to: i32) -> i32;
+                [renumber] fd_renumber(fd: i32, to: i32) -> i32;
                 [future] fd_seek(fd: i32, offset: i64, whence: i32, position: i32) -> i32;
                 [future] fd_sync(fd: i32) -> i32;
                 [ready] fd_tell(fd: i32, position: i32) -> i32;
@@ -53,7 +53,7 @@ macro_rules! __list {
                 [future] path_link(
                     fd: i32, flags: i32, path: i32, len: i32, new_fd: i32, new: i32, new_len: i32
                 ) -> i32;
-                [future] path_open(
+                [open] path_open(
                     fd: i32, flags: i32, path: i32, len: i32, oflags: i32, base: i64,
                     inheriting: i64, fdflags: i32, opened: i32
                 ) -> i32;
@@ -70,7 +70,7 @@ macro_rules! __list {
                 [exit] proc_exit(code: i32);
                 [ready] proc_raise(signal: i32) -> i32;
                 [ready] sched_yield() -> i32;
-                [ready] random_get(buf: i32, len: i32) -> i32;
+                [pieces] random_get(buf: i32, len: i32) -> i32;
                 [ready] sock_recv(
                     fd: i32, iovs: i32, len: i32, flags: i32, received: i32, out_flags: i32
                 ) -> i32;
@@ -210,8 +210,47 @@ macro_rules! call {
             .map_err(Stop::trap)
     }};
     ([poll] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
-        poll::$ours($wasi, $memory $(, $param)*)
+        poll::$ours($wasi, $memory, [$($param),*])
     };
+    ([open] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $flags:ident $path:ident $len:ident $($param:ident)*) => {{
+        if let Some(errno) = open::refusal($wasi, $memory, [$fd, $flags, $path, $len])? {
+            return Ok(errno);
+        }
+        let errno = call!([future] $theirs $ours $name $wasi $memory
+            $fd $flags $path $len $($param)*)?;
+        if errno == SUCCESS {
+            $wasi.opened.more();
+        }
+        Ok(errno)
+    }};
+    ([close] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $fd:ident) => {{
+        let errno = call!([future] $theirs $ours $name $wasi $memory $fd)?;
+        if errno == SUCCESS {
+            $wasi.opened.less();
+        }
+        Ok(errno)
+    }};
+    // Closes what the number stood for.
+    ([renumber] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $to:ident) => {{
+        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $to)?;
+        if errno == SUCCESS && $fd != $to {
+            $wasi.opened.less();
+        }
+        Ok(errno)
+    }};
+    // wasmtime-wasi makes all of it before it fills the buffer, and takes its time.
+    ([pieces] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $buf:ident $len:ident) => {{
+        for (at, len) in pieces($buf, $len) {
+            let errno = call!([ready] $theirs $ours $name $wasi $memory at len)?;
+            if errno != SUCCESS {
+                return Ok(errno);
+            }
+        }
+        Ok(SUCCESS)
+    }};
     // wasmtime-wasi refuses codes from 126 on; ours arrive whole.
     ([exit] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $code:ident) => {{
         let _ = ($wasi, $memory);
@@ -220,6 +259,25 @@ macro_rules! call {
 }
 
 crate::__list!(modules);
+
+/// The errno of a call that did what it was asked.
+pub(crate) const SUCCESS: i32 = 0;
+
+/// A buffer in pieces, each with its address and length. What would go beyond the last address stays
+/// whole, so that it is refused.
+fn pieces(buf: i32, len: i32) -> impl Iterator<Item = (i32, i32)> {
+    const PIECE: u32 = 64 << 10;
+    let (begin, whole) = (buf.cast_unsigned(), len.cast_unsigned());
+    let size = match begin.checked_add(whole) {
+        Some(_) => PIECE,
+        None => u32::MAX,
+    };
+    (0..whole.div_ceil(size).max(1)).map(move |number| {
+        let done = number * size;
+        let piece = (whole - done).min(size);
+        ((begin + done).cast_signed(), piece.cast_signed())
+    })
+}
 
 /// A function as a guest imports it, for engines that call without static types.
 #[derive(Debug, Clone, Copy)]

@@ -39,6 +39,7 @@
 mod block;
 mod context;
 mod functions;
+mod open;
 mod poll;
 mod stdio;
 mod stop;
@@ -49,7 +50,7 @@ pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
 pub use stdio::STDIO_IS_INTERRUPTIBLE;
 pub use stop::Stop;
-pub use wasi::Wasi;
+pub use wasi::{HOSTCALL_FUEL, Wasi};
 
 pub use wasmtime_wasi::WasiCtxBuilder;
 pub use wasmtime_wasi::p1::WasiP1Ctx;

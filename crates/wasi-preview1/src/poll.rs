@@ -10,18 +10,25 @@ use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
 use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
-use crate::wasi::HOSTCALL_FUEL;
 use crate::{Stop, Wasi, block_on};
+
+/// What the guest passes: where the subscriptions are, where the events go, how many there are, and
+/// where it wants to read how many events there were.
+type Arguments = [i32; 4];
+
+/// The most subscriptions at once: POSIX has the bound on open files for it, and each costs us
+/// some hundred bytes.
+const MOST: u32 = 4096;
 
 pub(crate) fn preview1(
     wasi: &mut Wasi,
     memory: &mut GuestMemory<'_>,
-    subscriptions: i32,
-    events: i32,
-    count: i32,
-    ready: i32,
+    [subscriptions, events, count, ready]: Arguments,
 ) -> Result<i32, Stop> {
     let (context, control) = wasi.enter()?;
+    if count.cast_unsigned() > MOST {
+        return Ok(types::Errno::Nomem as i32);
+    }
     if count == 1
         && let Ok(subscription) = memory.read(pointer::<types::Subscription>(subscriptions))
         && let types::SubscriptionU::Clock(clock) = &subscription.u
@@ -46,27 +53,22 @@ pub(crate) fn preview1(
 pub(crate) fn unstable(
     wasi: &mut Wasi,
     memory: &mut GuestMemory<'_>,
-    subscriptions: i32,
-    events: i32,
-    count: i32,
-    ready: i32,
+    arguments: Arguments,
 ) -> Result<i32, Stop> {
+    let [subscriptions, _, count, _] = arguments;
+    if count.cast_unsigned() > MOST {
+        return Ok(types::Errno::Nomem as i32);
+    }
     let old = pointer::<old::Subscription>(subscriptions).as_array(count.cast_unsigned());
     let new = pointer::<types::Subscription>(subscriptions).as_array(count.cast_unsigned());
-    let size = u64::from(old.len()) * u64::from(old::Subscription::guest_size());
-    let Some(size) = u32::try_from(size)
-        .ok()
-        .filter(|size| *size <= HOSTCALL_FUEL)
-    else {
-        return Ok(types::Errno::Nomem as i32);
-    };
+    let size = old.len() * old::Subscription::guest_size();
     let whole = GuestPtr::<[u8]>::new((old.offset_base(), size));
     let bytes = match memory.to_vec(whole) {
         Ok(bytes) => bytes,
         Err(error) => return errno(error),
     };
     let returned = match rewrite(memory, old, new) {
-        Ok(()) => preview1(wasi, memory, subscriptions, events, count, ready)?,
+        Ok(()) => preview1(wasi, memory, arguments)?,
         Err(error) => errno(error)?,
     };
     memory.copy_from_slice(&bytes, whole).map_err(Stop::trap)?;

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
-use wasmrun_core::stdio::{Capture, Input, Output};
+use wasmrun_core::stdio::{Capture, Input, Meter, Output};
 use wasmrun_core::{Error, ErrorKind, Result};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
@@ -46,9 +46,13 @@ pub(crate) fn input(stdin: Input) -> Result<Box<dyn StdinStream + Sync>> {
 pub(crate) fn output(
     output: Output,
     name: &str,
-    own: impl FnOnce() -> Descriptor,
+    own: fn() -> Descriptor,
 ) -> Result<Box<dyn StdoutStream + Sync>> {
     Ok(match output {
+        Output::Metered(meter, to) => Box::new(Metered {
+            meter,
+            to: self::output(*to, name, own)?.into(),
+        }),
         Output::Null => Box::new(empty()),
         Output::Inherit => Box::new(Stream::new(own())),
         Output::Capture(capture) => Box::new(Captured(capture)),
@@ -369,6 +373,9 @@ impl OutputStream for Captured {
 
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.0.push(&bytes);
+        if self.0.has_stopped() {
+            return Err(too_much());
+        }
         Ok(())
     }
 
@@ -397,5 +404,121 @@ impl AsyncWrite for Captured {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Ends a guest at once that is ended for what it wrote: it must not go on after the call.
+fn too_much() -> StreamError {
+    StreamError::trap("the guest wrote more than it may")
+}
+
+/// Output as far as a meter allows.
+#[derive(Clone)]
+struct Metered {
+    meter: Meter,
+    to: Arc<dyn StdoutStream + Sync>,
+}
+
+impl IsTerminal for Metered {
+    fn is_terminal(&self) -> bool {
+        self.to.is_terminal()
+    }
+}
+
+impl StdoutStream for Metered {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(MeteredWriter {
+            meter: self.meter.clone(),
+            to: self.to.p2_stream(),
+        })
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(MeteredPolled {
+            meter: self.meter.clone(),
+            to: Box::into_pin(self.to.async_stream()),
+        })
+    }
+}
+
+struct MeteredWriter {
+    meter: Meter,
+    to: Box<dyn OutputStream>,
+}
+
+#[async_trait]
+impl Pollable for MeteredWriter {
+    async fn ready(&mut self) {
+        self.to.ready().await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for MeteredWriter {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.to.check_write()
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let allowed = self.meter.allows(bytes.len());
+        self.to.write(bytes.slice(..allowed))?;
+        self.counted(allowed, bytes.len())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.to.flush()
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let allowed = self.meter.allows(bytes.len());
+        self.to
+            .blocking_write_and_flush(bytes.slice(..allowed))
+            .await?;
+        self.counted(allowed, bytes.len())
+    }
+
+    async fn cancel(&mut self) {
+        self.to.cancel().await;
+    }
+}
+
+impl MeteredWriter {
+    fn counted(&self, written: usize, wanted: usize) -> StreamResult<()> {
+        self.meter.count(written);
+        if written == wanted {
+            return Ok(());
+        }
+        self.meter.stop();
+        Err(too_much())
+    }
+}
+
+struct MeteredPolled {
+    meter: Meter,
+    to: Pin<Box<dyn AsyncWrite + Send + Sync>>,
+}
+
+impl AsyncWrite for MeteredPolled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let allowed = self.meter.allows(bytes.len());
+        if allowed == 0 && !bytes.is_empty() {
+            self.meter.stop();
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        let written = ready!(self.to.as_mut().poll_write(cx, &bytes[..allowed]))?;
+        self.meter.count(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.to.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.to.as_mut().poll_shutdown(cx)
     }
 }

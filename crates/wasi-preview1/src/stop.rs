@@ -45,6 +45,7 @@ impl fmt::Display for Stop {
             Stop::Exit(code) => write!(f, "exit with {code}"),
             Stop::Interrupted(Interrupt::Timeout) => f.write_str("out of time"),
             Stop::Interrupted(Interrupt::Kill) => f.write_str("killed"),
+            Stop::Interrupted(Interrupt::Output) => f.write_str("wrote too much"),
             Stop::Trap(message) => f.write_str(message),
         }
     }

@@ -6,21 +6,27 @@ use wasmrun_core::{Control, Result, Task};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 
+use crate::open::Opened;
 use crate::{Stop, context};
 
-/// The bytes one call may copy out of the guest: the bound that wasmtime sets.
-pub(crate) const HOSTCALL_FUEL: u32 = 128 << 20;
+/// The bytes one call may take from the guest, beyond which it fails: the bound that wasmtime sets.
+pub const HOSTCALL_FUEL: u32 = 128 << 20;
 
 /// What one run of a guest has of WASI: the world it sees, and the line on which it is told to end.
 pub struct Wasi {
     context: WasiP1Ctx,
     control: Control,
+    pub(crate) opened: Opened,
 }
 
 impl Wasi {
     /// A run in the world of `context`, ended by `control`.
     pub fn new(context: WasiP1Ctx, control: Control) -> Self {
-        Wasi { context, control }
+        Wasi {
+            context,
+            control,
+            opened: Opened::default(),
+        }
     }
 
     /// A run that sees what `task` gives it, and nothing else. Takes the task's streams.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use wasmrun_core::{
     Access, Capability, Clock, Code, Compile, Control, Engine, EngineInfo, ErrorKind, Guest,
-    Outcome, Place, Program, Proposals, Ran, Random, Report, Result, Run, RunConfig, Stats, Stdin,
-    Stdout, Support, Task,
+    Outcome, Overflow, Place, Program, Proposals, Ran, Random, Report, Result, Run, RunConfig,
+    Stats, Stdin, Stdout, Support, Task,
 };
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, preview1};
 
@@ -238,6 +238,75 @@ fn a_file_is_read_from_where_it_is_and_written_to() {
     });
     assert_eq!(report.outcome, Outcome::Exited(0));
     assert_eq!(std::fs::read(to).expect("read"), [b'x'; 70_000]);
+}
+
+#[test]
+fn a_guest_that_writes_more_than_it_may_is_stopped_if_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("out");
+    let limited = |stdout: Stdout, overflow| {
+        RunConfig::new().stdout(stdout).limit(|limits| {
+            limits.output = Some(10);
+            limits.overflow = overflow;
+        })
+    };
+    for stdout in [Stdout::Capture, Stdout::File(file.clone()), Stdout::Null] {
+        // Just as much as it may, and a byte more.
+        for (more, outcome) in [
+            (&b""[..], Outcome::Exited(7)),
+            (b"x", Outcome::TooMuchOutput),
+            (b"xyz", Outcome::TooMuchOutput),
+        ] {
+            let report = run(&limited(stdout.clone(), Overflow::Stop), move |guest| {
+                guest.write(1, b"0123")?;
+                guest.write(1, b"456789")?;
+                guest.write(1, more)?;
+                assert_eq!(more, b"", "it went on");
+                Ok(7)
+            });
+            assert_eq!(report.outcome, outcome, "{stdout:?}");
+            match &stdout {
+                Stdout::Capture => assert_eq!(report.stdout.bytes, b"0123456789"),
+                Stdout::File(file) => {
+                    assert_eq!(std::fs::read(file).expect("read"), b"0123456789");
+                }
+                _ => {}
+            }
+        }
+    }
+    let report = run(&limited(Stdout::Capture, Overflow::Truncate), |guest| {
+        guest.write(1, b"0123456789abc")?;
+        Ok(7)
+    });
+    assert_eq!(report.outcome, Outcome::Exited(7));
+    assert_eq!(report.stdout.dropped, 3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fifo_as_input_is_waited_for_until_somebody_writes_to_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fifo = dir.path().join("fifo");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a FIFO");
+    let config = RunConfig::new().stdin(Stdin::File(fifo.clone()));
+    let read = |guest: &mut Guested| {
+        assert_eq!(guest.read(0, 8)?, b"late");
+        assert_eq!(guest.read(0, 8)?, b"");
+        Ok(0)
+    };
+    let started = start(&config, read);
+    thread::sleep(Duration::from_millis(30));
+    std::fs::write(&fifo, b"late").expect("the guest reads");
+    assert_eq!(started.wait().expect("runs").outcome, Outcome::Exited(0));
+
+    // Nobody comes.
+    let report = run(&soon().stdin(Stdin::File(fifo)), |guest| {
+        guest.read(0, 8)?;
+        Ok(0)
+    });
+    assert_eq!(report.outcome, Outcome::TimedOut);
 }
 
 #[test]

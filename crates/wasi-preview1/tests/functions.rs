@@ -254,15 +254,45 @@ fn of_several_subscriptions_the_first_due_ends_the_wait() {
 }
 
 #[test]
-fn more_subscriptions_than_can_be_copied_are_refused() {
+fn more_subscriptions_than_there_could_be_files_are_refused() {
     const NOMEM: i32 = 48;
     for module in [preview1::MODULE, unstable::MODULE] {
         let wasi = &mut wasi(&Control::new());
-        let args = [0, 0, u64::from(u32::MAX), 0];
-        assert_eq!(
-            call(wasi, module, "poll_oneoff", &mut [0; 64], &args),
-            Ok(Some(NOMEM))
-        );
+        for count in [4097, u32::MAX] {
+            let args = [0, 0, u64::from(count), 0];
+            assert_eq!(
+                call(wasi, module, "poll_oneoff", &mut vec![0; 1 << 20], &args),
+                Ok(Some(NOMEM))
+            );
+        }
+    }
+}
+
+#[test]
+fn as_many_random_bytes_as_asked_arrive() {
+    let mut memory = vec![0; 80 << 20];
+    let wasi = &mut wasi(&Control::new());
+    for len in [0, 1, 65_536, 65_537, memory.len() as u64 - 3] {
+        memory.fill(0);
+        let args = [3, len];
+        let called = call(wasi, preview1::MODULE, "random_get", &mut memory, &args);
+        assert_eq!(called, Ok(Some(0)));
+        let end = 3 + len as usize;
+        for unasked in [&memory[..3], &memory[end..]] {
+            assert!(unasked.iter().all(|byte| *byte == 0), "of {len}");
+        }
+        // None of so many is left out.
+        for part in memory[3..end].chunks_exact(64) {
+            assert!(part.iter().any(|byte| *byte != 0), "of {len}");
+        }
+    }
+    for args in [
+        [1, 80 << 20],
+        [u64::from(u32::MAX), 1],
+        [1, u64::from(u32::MAX)],
+    ] {
+        let called = call(wasi, preview1::MODULE, "random_get", &mut memory, &args);
+        assert!(matches!(called, Err(Stop::Trap(_))), "{called:?}");
     }
 }
 

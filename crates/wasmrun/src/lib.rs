@@ -29,6 +29,7 @@
 //! |--------------|-------------------------------------------------------------------------|
 //! | `wasmtime`   | `wasmtime`, in-process                                                  |
 //! | `wasmer`     | `wasmer`, in-process                                                    |
+//! | `wasmi`      | `wasmi`, in-process: an interpreter, small and quick to start           |
 //! | `subprocess` | `wasmtime-cli`, `wasmer-cli`, `wasmedge-cli`, `wasmi-cli`, `wazero-cli`, `node-cli`: runtimes found on `PATH` |
 //! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
 //!
@@ -44,7 +45,7 @@
 //! use wasmrun::{Choice, Engines, Guest, RunConfig, Stdout};
 //!
 //! # fn main() -> wasmrun::Result<()> {
-//! # if !cfg!(any(feature = "wasmtime", feature = "wasmer")) { return Ok(()); }
+//! # if !cfg!(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")) { return Ok(()); }
 //! let guest = Guest::from_bytes("exit.wat", r#"
 //!     (module
 //!       (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -97,7 +98,7 @@ pub mod cache {
 /// use wasmrun::{Guest, Outcome, RunConfig};
 ///
 /// # fn main() -> wasmrun::Result<()> {
-/// # if !cfg!(any(feature = "wasmtime", feature = "wasmer")) { return Ok(()); }
+/// # if !cfg!(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")) { return Ok(()); }
 /// let guest = Guest::from_bytes("nothing.wat", r#"(module (func (export "_start")))"#)?;
 /// let report = wasmrun::run(&guest, &RunConfig::new())?;
 /// assert_eq!(report.outcome, Outcome::Exited(0));

@@ -59,6 +59,7 @@ macro_rules! registry {
 registry! {
     "wasmtime" if "wasmtime": InProcess(wasmrun_backend_wasmtime::WasmtimeEngine);
     "wasmer" if "wasmer": InProcess(wasmrun_backend_wasmer::WasmerEngine);
+    "wasmi" if "wasmi": InProcess(wasmrun_backend_wasmi::WasmiEngine);
     "wasmtime-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmer-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmedge-cli" if "subprocess": Executable(wasmrun_backend_subprocess);

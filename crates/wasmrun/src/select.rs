@@ -263,7 +263,7 @@ fn consider(
             return (unseen(name, Verdict::Absent { kind, reason }), None);
         }
     };
-    let reasons = check::refusals(&engine.capability(), guest, config);
+    let reasons = check::refusals(&engine.capability_for(guest), guest, config);
     let info = engine.info();
     let considered = Considered {
         engine: name.to_owned(),

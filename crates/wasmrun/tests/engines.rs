@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use wasmrun::{Choice, Engines, ErrorKind, Place, RunConfig};
 
-const FEATURES: [(&str, bool); 3] = [
+const FEATURES: [(&str, bool); 4] = [
     ("wasmtime", cfg!(feature = "wasmtime")),
     ("wasmer", cfg!(feature = "wasmer")),
+    ("wasmi", cfg!(feature = "wasmi")),
     ("wasmi-cli", cfg!(feature = "subprocess")),
 ];
 
@@ -28,7 +29,7 @@ fn engines_that_are_not_built_in_are_known_and_name_their_feature() {
 
 #[test]
 fn engines_that_are_built_in_are_here_and_opened_once() {
-    for (name, built_in) in &FEATURES[..2] {
+    for (name, built_in) in &FEATURES[..3] {
         if !built_in {
             continue;
         }

@@ -13,16 +13,17 @@ mod wasmtime;
 mod wazero;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use wasmrun_core::guest::ExportKind;
 use wasmrun_core::{
-    Capability, Error, ErrorKind, Guest, Outcome, Result, Support, Task, WasiVersion,
+    Capability, Error, ErrorKind, Limits, Outcome, Proposals, Result, Support, Task,
 };
 
 use crate::scratch::Scratch;
 use crate::stderr::Marker;
 use crate::version::Version;
+
+pub(crate) use traps::trapped;
 
 /// Every runtime, best first.
 pub(crate) static ADAPTERS: [&dyn Adapter; 6] = [
@@ -56,80 +57,76 @@ pub(crate) trait Adapter: Send + Sync {
     /// The oldest version this adapter speaks to.
     fn minimum(&self) -> Version;
 
-    /// What that version can do.
-    fn capability(&self, version: &Version) -> Capability;
+    /// The proposals that version has and has switched on.
+    fn proposals(&self, version: &Version) -> Proposals;
 
-    /// Whether it hands a guest's exit code to the operating system whatever it is. Those that do
-    /// not tell of large codes themselves.
-    fn passes_large_exit_codes(&self) -> bool {
+    /// What that version can do with modules.
+    fn capability(&self, version: &Version) -> Capability {
+        relayed_capability(self.proposals(version))
+    }
+
+    /// Whether it lets guests recurse until the host has no memory left.
+    fn stack_is_ours_to_bound(&self) -> bool {
         false
     }
 
-    /// Refuses guests that the runtime would run, but not as they are meant.
-    fn accept(&self, _guest: &Guest) -> Result<()> {
-        Ok(())
+    /// Whether its WASI sees a module's first memory only, whichever is exported.
+    fn sees_first_memory_only(&self) -> bool {
+        false
     }
 
-    /// The command line for a run.
-    fn invocation(&self, job: &Job<'_>) -> Result<Invocation>;
+    /// The command line that runs a rewritten module: one that wants nothing but its standard input
+    /// and output.
+    fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>>;
 
-    /// What the end of the process says of the guest. `words` is what the runtime may have said on
-    /// its standard error, by the markers of the [`Invocation`].
-    fn verdict(&self, job: &Job<'_>, code: i32, words: &str) -> Verdict;
+    /// What its words say of how a guest ended that did not say it itself, or of why it could not
+    /// start. `None` if they say nothing of that.
+    fn explain(&self, words: &str) -> Option<Result<Outcome>>;
+
+    /// How it runs components, if it does.
+    fn components(&self) -> Option<&'static dyn Components> {
+        None
+    }
 }
 
-/// One run, as an adapter sees it.
+/// One run of a module, as an adapter sees it.
 pub(crate) struct Job<'a> {
     pub(crate) version: &'a Version,
-    pub(crate) guest: &'a Guest,
-    /// An absolute path of the guest's file.
-    pub(crate) program: PathBuf,
-    /// What is asked. Its streams are taken care of already.
-    pub(crate) task: &'a Task,
+    /// An absolute path of the module.
+    pub(crate) program: &'a Path,
+    /// It has a memory that threads may share.
+    pub(crate) shared_memory: bool,
+    pub(crate) limits: &'a Limits,
     pub(crate) scratch: &'a Scratch,
 }
 
-impl Job<'_> {
-    /// The guest's `argv[0]`.
-    pub(crate) fn argv0(&self) -> &str {
-        self.task.args.first().map_or("", String::as_str)
-    }
+/// A runtime that takes components, and is their host.
+pub(crate) trait Components: Send + Sync {
+    /// What that version can do with components.
+    fn capability(&self, version: &Version) -> Capability;
 
-    /// The guest's other arguments.
-    pub(crate) fn args(&self) -> &[String] {
-        self.task.args.get(1..).unwrap_or_default()
-    }
+    /// The command line for a run.
+    fn invocation(&self, job: &ComponentJob<'_>) -> Result<Invocation>;
 
-    /// The export to call; the default one for a component.
-    pub(crate) fn entry(&self) -> &str {
-        self.task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY)
-    }
-
-    /// A path of the program whose last part is `name`: for runtimes that take `argv[0]` from
-    /// there.
-    pub(crate) fn program_named(&self, name: &str) -> Result<PathBuf> {
-        if self.program.file_name().is_some_and(|own| own == name) {
-            return Ok(self.program.clone());
-        }
-        let is_a_name = !matches!(name, "" | "." | "..") && !name.contains('/') && name.len() < 256;
-        if !is_a_name {
-            return Err(unsupported(format!(
-                "takes argv[0] from the name of the guest's file, which cannot be {name:?}"
-            )));
-        }
-        self.scratch.link(name, &self.program)
-    }
+    /// What the end of the process says of the guest. `words` is what the runtime may have said on
+    /// its standard error, by the markers of the [`Invocation`].
+    fn verdict(&self, code: i32, words: &str) -> Verdict;
 }
 
-/// How a run is started.
+/// One run of a component, as an adapter sees it.
+pub(crate) struct ComponentJob<'a> {
+    /// An absolute path of the guest's file.
+    pub(crate) program: &'a Path,
+    /// What is asked. Its streams are taken care of already.
+    pub(crate) task: &'a Task,
+}
+
+/// How a run of a component is started.
 #[derive(Debug, Default)]
 pub(crate) struct Invocation {
     pub(crate) args: Vec<OsString>,
-    pub(crate) directory: Option<PathBuf>,
     /// How the runtime's own messages start.
     pub(crate) markers: Vec<Marker>,
-    /// The guest cannot write to its standard output, so what comes there is the runtime's.
-    pub(crate) discards_stdout: bool,
 }
 
 /// What the end of a process means.
@@ -141,72 +138,36 @@ pub(crate) enum Verdict {
     Runtime(Result<Outcome>),
 }
 
-/// What holds for every runtime, because the operating system or this crate does it, or because
-/// no runtime has a way to be told.
-pub(crate) fn common_capability() -> Capability {
+/// What every runtime can do with modules, because we do it around them.
+fn relayed_capability(proposals: Proposals) -> Capability {
+    use Support::{Emulated, Native};
     Capability {
-        modules: Support::Native,
-        preview1: Support::Native,
-        args: Support::Native,
-        env: Support::Native,
-        timeout: Support::Emulated,
-        kill: Support::Emulated,
+        proposals,
+        modules: Native,
+        preview1: Emulated,
+        unstable: Emulated,
+        args: Emulated,
+        argv0: Emulated,
+        env: Emulated,
+        preopens: Emulated,
+        mapped_preopens: Emulated,
+        read_only_preopens: Emulated,
+        entry: Emulated,
+        memory: Emulated,
+        table_elements: Emulated,
+        instances: Emulated,
+        timeout: Emulated,
+        kill: Emulated,
+        fixed_clock: Emulated,
+        seeded_random: Emulated,
+        reports_exit_codes: Emulated,
+        reports_peak_memory: Emulated,
         ..Capability::default()
     }
 }
 
-pub(crate) fn unsupported(message: impl Into<String>) -> Error {
+fn unsupported(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, message)
-}
-
-/// The guest's exit code is not one of those that arrive.
-pub(crate) fn lost_exit_code(arriving: &str) -> Error {
-    unsupported(format!(
-        "the guest exited with a code that is not one of {arriving}, and this runtime passes on no other"
-    ))
-}
-
-/// For runtimes that know no WASI yet when an instance is made.
-fn refuse_start_with_wasi(guest: &Guest) -> Result<()> {
-    if guest.start_section() && guest.wasi() != WasiVersion::None {
-        return Err(unsupported(
-            "has no WASI yet when a start section runs, and the guest has one",
-        ));
-    }
-    Ok(())
-}
-
-fn exports_function(guest: &Guest, name: &str) -> bool {
-    guest
-        .exports()
-        .iter()
-        .any(|export| export.name == name && matches!(export.kind, ExportKind::Function(_)))
-}
-
-/// For runtimes that call the entry and nothing before it.
-fn refuse_initialize(guest: &Guest) -> Result<()> {
-    if exports_function(guest, "_initialize") {
-        return Err(unsupported(
-            "does not call _initialize before the entry, and the guest exports one",
-        ));
-    }
-    Ok(())
-}
-
-/// For runtimes whose memory limit is one for each memory.
-fn refuse_several_memories(guest: &Guest, limit: Option<u64>) -> Result<()> {
-    if limit.is_some() && guest.memories().len() > 1 {
-        return Err(unsupported(format!(
-            "limits each memory by itself, and the guest has {}",
-            guest.memories().len()
-        )));
-    }
-    if limit.is_some() && guest.memories().iter().any(|memory| memory.shared) {
-        return Err(unsupported(
-            "cannot limit a shared memory, which the guest has",
-        ));
-    }
-    Ok(())
 }
 
 /// A path in UTF-8: what command lines are made of.

@@ -1,23 +1,18 @@
 //! [Node.js](https://nodejs.org), whose `node:wasi` is a library: `node.mjs` is the command line.
-//!
-//! Its directories are no walls, as its documentation says and symlinks show. So it gets none.
 
-use serde_json::{Value, json};
-use wasmrun_core::{
-    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
-};
+use std::ffi::OsString;
+
+use serde_json::Value;
+use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
 use super::traps::{self, trapped};
-use super::{Adapter, Invocation, Job, Verdict, common_capability, refuse_start_with_wasi, utf8};
+use super::{Adapter, Job};
 use crate::version::Version;
 
 pub(super) struct Node;
 
-/// Runs as `node --eval SHIM -- JOB`, and writes how the guest ended to the file that the job
-/// names.
+/// Runs as `node --eval SHIM -- PROGRAM`, and says in JSON what went wrong.
 const SHIM: &str = include_str!("node.mjs");
-const JOB: &str = "job.json";
-const OUTCOME: &str = "outcome.json";
 
 impl Adapter for Node {
     fn name(&self) -> &'static str {
@@ -43,59 +38,23 @@ impl Adapter for Node {
         Version::new(20, 0, 0)
     }
 
-    fn capability(&self, version: &Version) -> Capability {
-        use Support::Native;
-        Capability {
-            proposals: proposals(version),
-            argv0: Native,
-            entry: Native,
-            reports_exit_codes: Native,
-            ..common_capability()
-        }
+    fn proposals(&self, version: &Version) -> Proposals {
+        proposals(version)
     }
 
-    fn accept(&self, guest: &Guest) -> Result<()> {
-        refuse_start_with_wasi(guest)
+    fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
+        Ok(vec![
+            "--no-warnings".into(),
+            "--input-type=module".into(),
+            "--eval".into(),
+            SHIM.into(),
+            "--".into(),
+            job.program.into(),
+        ])
     }
 
-    fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
-        let task = job.task;
-        let outcome = job.scratch.path()?.join(OUTCOME);
-        let told = json!({
-            "program": utf8(&job.program)?,
-            "args": task.args,
-            "env": task.env,
-            "entry": job.entry(),
-            "outcome": utf8(&outcome)?,
-        });
-        let told = job.scratch.write(JOB, told.to_string().as_bytes())?;
-        Ok(Invocation {
-            args: vec![
-                "--no-warnings".into(),
-                "--input-type=module".into(),
-                "--eval".into(),
-                SHIM.into(),
-                "--".into(),
-                told.into(),
-            ],
-            ..Invocation::default()
-        })
-    }
-
-    fn verdict(&self, job: &Job<'_>, code: i32, _words: &str) -> Verdict {
-        let told = job
-            .scratch
-            .path()
-            .ok()
-            .and_then(|directory| std::fs::read(directory.join(OUTCOME)).ok())
-            .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-        Verdict::Runtime(match told.as_ref().and_then(explain) {
-            Some(outcome) => outcome,
-            None => Err(Error::new(
-                ErrorKind::Engine,
-                format!("ended with {code} and did not tell why"),
-            )),
-        })
+    fn explain(&self, words: &str) -> Option<Result<Outcome>> {
+        explain(&serde_json::from_str(words).ok()?)
     }
 }
 
@@ -118,7 +77,8 @@ fn proposals(version: &Version) -> Proposals {
     proposals | Proposals::THREADS
 }
 
-/// V8's words. A call through a bad table element is told without its kind.
+/// V8's words. A call through a bad table element is told without its kind, and both ways in which a
+/// float cannot become an integer by the same words.
 const WORDS: &traps::Words = &[
     ("unreachable", TrapKind::Unreachable),
     ("memory access out of bounds", TrapKind::MemoryOutOfBounds),
@@ -129,10 +89,6 @@ const WORDS: &traps::Words = &[
     ("divide by zero", TrapKind::DivideByZero),
     ("remainder by zero", TrapKind::DivideByZero),
     ("divide result unrepresentable", TrapKind::IntegerOverflow),
-    (
-        "float unrepresentable in integer range",
-        TrapKind::InvalidConversion,
-    ),
     ("dereferencing a null pointer", TrapKind::NullReference),
     (
         "operation does not support unaligned accesses",
@@ -142,26 +98,20 @@ const WORDS: &traps::Words = &[
 ];
 
 fn explain(told: &Value) -> Option<Result<Outcome>> {
-    let message = told["message"].as_str().unwrap_or_default();
+    let message = told["message"].as_str()?;
     let story = told["story"].as_str().unwrap_or(message);
     let error = |kind| Err(Error::new(kind, message).with_context("said", story));
-    Some(match told["kind"].as_str()? {
-        "exited" => {
-            // Exit codes are unsigned in WASI, and signed to everybody who reads them.
-            let code = told["code"].as_i64()? as i32;
-            Ok(Outcome::Exited(code))
-        }
-        "trapped" => {
+    Some(match told["name"].as_str()? {
+        "CompileError" => error(ErrorKind::Invalid),
+        "LinkError" => error(ErrorKind::Unsupported),
+        "RuntimeError" | "RangeError" => {
             let words = message
                 .split_once("(): ")
                 .map_or(message, |(_, words)| words);
             let kind = traps::kind(WORDS, words).unwrap_or(TrapKind::Other);
             Ok(trapped(kind, story))
         }
-        "threw" => Ok(trapped(TrapKind::UncaughtException, story)),
-        "failed" => Ok(trapped(TrapKind::HostFunction, story)),
-        "invalid" => error(ErrorKind::Invalid),
-        "unlinkable" => error(ErrorKind::Unsupported),
+        "Exception" => Ok(trapped(TrapKind::UncaughtException, story)),
         _ => error(ErrorKind::Engine),
     })
 }

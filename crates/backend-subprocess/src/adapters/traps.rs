@@ -33,6 +33,6 @@ pub(super) fn kind(words: &Words, phrase: &str) -> Option<TrapKind> {
         .map(|(_, kind)| *kind)
 }
 
-pub(super) fn trapped(kind: TrapKind, message: &str) -> Outcome {
+pub(crate) fn trapped(kind: TrapKind, message: &str) -> Outcome {
     Outcome::Trapped(Trap::new(kind, message))
 }

@@ -1,14 +1,15 @@
 //! [wasmtime](https://wasmtime.dev)'s command line.
 
+use std::ffi::OsString;
+
 use wasmrun_core::{
-    Capability, Error, ErrorKind, Guest, GuestKind, Network, Outcome, Proposals, Result, Support,
-    TrapKind,
+    Capability, Error, ErrorKind, Limits, Network, Outcome, Proposals, Result, Support, TrapKind,
 };
 
 use super::traps::{self, trapped};
 use super::{
-    Adapter, Invocation, Job, Verdict, command_line, common_capability, exports_function,
-    lost_exit_code, refuse_several_memories, unsupported,
+    Adapter, ComponentJob, Components, Invocation, Job, Verdict, command_line, relayed_capability,
+    unsupported,
 };
 use crate::stderr::Marker;
 use crate::version::Version;
@@ -42,8 +43,7 @@ impl Adapter for Wasmtime {
         Version::new(36, 0, 0)
     }
 
-    fn capability(&self, version: &Version) -> Capability {
-        use Support::Native;
+    fn proposals(&self, version: &Version) -> Proposals {
         let proposals = if version.at_least(WASM3) {
             Proposals::WASM3
         } else {
@@ -54,12 +54,48 @@ impl Adapter for Wasmtime {
                 | Proposals::EXTENDED_CONST
                 | Proposals::MEMORY64
         };
+        proposals | Proposals::THREADS
+    }
+
+    fn capability(&self, version: &Version) -> Capability {
         Capability {
-            proposals: proposals | Proposals::THREADS | Proposals::COMPONENT_MODEL,
+            fuel: Support::Native,
+            stack: Support::Native,
+            reports_trap_kinds: Support::Native,
+            ..relayed_capability(self.proposals(version))
+        }
+    }
+
+    fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
+        let mut settings = settings(job.limits);
+        if job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH) {
+            settings.push("shared-memory=y".into());
+        }
+        let mut args = run(&settings);
+        args.push("--".into());
+        args.push(job.program.into());
+        Ok(args)
+    }
+
+    fn explain(&self, words: &str) -> Option<Result<Outcome>> {
+        (!words.is_empty()).then(|| explain(words))
+    }
+
+    fn components(&self) -> Option<&'static dyn Components> {
+        Some(&Wasmtime)
+    }
+}
+
+impl Components for Wasmtime {
+    fn capability(&self, version: &Version) -> Capability {
+        use Support::{Emulated, Native};
+        Capability {
+            proposals: self.proposals(version) | Proposals::COMPONENT_MODEL,
             components: Native,
             preview2: Native,
-            unstable: Native,
+            args: Native,
             argv0: Native,
+            env: Native,
             preopens: Native,
             mapped_preopens: Native,
             entry: Native,
@@ -69,24 +105,33 @@ impl Adapter for Wasmtime {
             table_elements: Native,
             instances: Native,
             network: Native,
+            timeout: Emulated,
+            kill: Emulated,
             working_directory: if version.at_least(WORKING_DIRECTORY) {
                 Native
             } else {
                 Support::Unsupported
             },
             reports_trap_kinds: Native,
-            ..common_capability()
+            ..Capability::default()
         }
     }
 
-    fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
-        let Job { guest, task, .. } = job;
-        // Its cache would be the user's, and outlive the run.
-        let mut args = vec!["run".into(), "-C".into(), "cache=n".into()];
-        for setting in settings(job)? {
-            args.push("-W".into());
-            args.push(setting.into());
+    fn invocation(&self, job: &ComponentJob<'_>) -> Result<Invocation> {
+        let ComponentJob { program, task } = job;
+        let limits = &task.limits;
+        let mut settings = settings(limits);
+        if let Some(bytes) = limits.memory {
+            // The limit is each memory's own; a second one cannot come up then.
+            settings.push(format!("max-memory-size={bytes},max-memories=1"));
         }
+        if let Some(elements) = limits.table_elements {
+            settings.push(format!("max-table-elements={elements},max-tables=1"));
+        }
+        if let Some(instances) = limits.instances {
+            settings.push(format!("max-instances={instances}"));
+        }
+        let mut args = run(&settings);
         if task.network == Network::Host {
             args.push("-S".into());
             args.push("inherit-network=y,allow-ip-name-lookup=y".into());
@@ -100,12 +145,8 @@ impl Adapter for Wasmtime {
             args.push("-S".into());
             args.push(format!("cwd={directory}").into());
         }
-        // A module's export without a name would be called before `_start`.
-        let module = guest.kind() == GuestKind::Module;
-        if module && (job.entry() != Guest::DEFAULT_ENTRY || exports_function(guest, "")) {
-            args.push(format!("--invoke={}", job.entry()).into());
-        }
-        args.push(format!("--argv0={}", job.argv0()).into());
+        let argv0 = task.args.first().map_or("", String::as_str);
+        args.push(format!("--argv0={argv0}").into());
         command_line::environment(&mut args, "--env", &task.env);
         command_line::directories(
             &mut args,
@@ -118,22 +159,18 @@ impl Adapter for Wasmtime {
             },
         )?;
         args.push("--".into());
-        args.push(job.program.clone().into());
-        args.extend(job.args().iter().map(Into::into));
+        args.push((*program).into());
+        args.extend(task.args.iter().skip(1).map(Into::into));
 
         let mut markers = vec![Marker::anywhere(format!(
             "Error: failed to run main module `{}`",
-            job.program.display()
+            program.display()
         ))];
         markers.extend(NOT_STARTED.map(Marker::first));
-        Ok(Invocation {
-            args,
-            markers,
-            ..Invocation::default()
-        })
+        Ok(Invocation { args, markers })
     }
 
-    fn verdict(&self, _job: &Job<'_>, code: i32, words: &str) -> Verdict {
+    fn verdict(&self, code: i32, words: &str) -> Verdict {
         // Guests cannot exit with it, and a trap may have found its standard error closed.
         const ABORTED: i32 = 134;
         match (code, words) {
@@ -144,6 +181,17 @@ impl Adapter for Wasmtime {
     }
 }
 
+/// The start of a command line, with settings.
+fn run(settings: &[String]) -> Vec<OsString> {
+    // Its cache would be the user's, and outlive the run.
+    let mut args = vec!["run".into(), "-C".into(), "cache=n".into()];
+    for setting in settings {
+        args.push("-W".into());
+        args.push(setting.into());
+    }
+    args
+}
+
 /// What it says of a program it cannot compile.
 const NOT_STARTED: [&str; 3] = [
     "Error: failed to compile: wasm[",
@@ -151,45 +199,18 @@ const NOT_STARTED: [&str; 3] = [
     "Error: failed to open wasm module ",
 ];
 
-fn settings(job: &Job<'_>) -> Result<Vec<String>> {
-    let Job {
-        guest,
-        task,
-        version,
-        ..
-    } = job;
-    let limits = &task.limits;
+/// What limits modules and components alike.
+fn settings(limits: &Limits) -> Vec<String> {
     let mut settings = Vec::new();
     if let Some(fuel) = limits.fuel {
         settings.push(format!("fuel={fuel}"));
-    }
-    if let Some(bytes) = limits.memory {
-        // The limit is each memory's own; a second one cannot come up then.
-        refuse_several_memories(guest, limits.memory)?;
-        settings.push(format!("max-memory-size={bytes},max-memories=1"));
-    }
-    if let Some(elements) = limits.table_elements {
-        if guest.tables().len() > 1 {
-            return Err(unsupported(format!(
-                "limits each table by itself, and the guest has {}",
-                guest.tables().len()
-            )));
-        }
-        settings.push(format!("max-table-elements={elements},max-tables=1"));
-    }
-    if let Some(instances) = limits.instances {
-        settings.push(format!("max-instances={instances}"));
     }
     if let Some(stack) = limits.stack {
         // The guest's stack is a part of one that its host calls need as well.
         let whole = stack.saturating_add(1 << 20);
         settings.push(format!("max-wasm-stack={stack},async-stack-size={whole}"));
     }
-    let shared = guest.memories().iter().any(|memory| memory.shared);
-    if shared && version.at_least(SHARED_MEMORY_SWITCH) {
-        settings.push("shared-memory=y".into());
-    }
-    Ok(settings)
+    settings
 }
 
 /// What its report of an error says of the guest: a chain of causes, the last of which counts.
@@ -214,7 +235,10 @@ fn explain(words: &str) -> Result<Outcome> {
         return Ok(trapped(TrapKind::UncaughtException, words));
     }
     if cause.starts_with("exit with invalid exit status") {
-        return Err(lost_exit_code("0 to 125").with_context("said", words));
+        return Err(unsupported(
+            "the guest exited with a code beyond 125, and this runtime passes on no such code",
+        )
+        .with_context("said", words));
     }
     if cause.starts_with("resource limit exceeded") || cause.contains("exceeds memory limits") {
         return Ok(Outcome::OutOfMemory);

@@ -1,17 +1,11 @@
 //! [wazero](https://wazero.io)'s command line.
-//!
-//! Its directories are no walls: symlinks lead out of them, and a read-only one lets files be
-//! created and truncated. So it gets none.
 
-use wasmrun_core::{
-    Capability, Error, ErrorKind, Guest, Outcome, Proposals, Result, Support, TrapKind,
-};
+use std::ffi::OsString;
+
+use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
 use super::traps::{self, trapped};
-use super::{
-    Adapter, Invocation, Job, Verdict, command_line, common_capability, refuse_initialize,
-};
-use crate::stderr::Marker;
+use super::{Adapter, Job};
 use crate::version::Version;
 
 pub(super) struct Wazero;
@@ -46,43 +40,16 @@ impl Adapter for Wazero {
         Version::new(1, 0, 0)
     }
 
-    fn capability(&self, _version: &Version) -> Capability {
-        Capability {
-            proposals: Proposals::WASM2,
-            argv0: Support::Emulated,
-            ..common_capability()
-        }
+    fn proposals(&self, _version: &Version) -> Proposals {
+        Proposals::WASM2
     }
 
-    fn passes_large_exit_codes(&self) -> bool {
-        true
+    fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
+        Ok(vec!["run".into(), job.program.into()])
     }
 
-    fn accept(&self, guest: &Guest) -> Result<()> {
-        refuse_initialize(guest)
-    }
-
-    fn invocation(&self, job: &Job<'_>) -> Result<Invocation> {
-        let mut args = vec!["run".into()];
-        command_line::environment(&mut args, "-env", &job.task.env);
-        args.push(job.program_named(job.argv0())?.into());
-        // Skipped where something follows, and an argument otherwise.
-        if !job.args().is_empty() {
-            args.push("--".into());
-        }
-        args.extend(job.args().iter().map(Into::into));
-        Ok(Invocation {
-            args,
-            markers: vec![Marker::anywhere(NOT_ENDED), Marker::first(NOT_COMPILED)],
-            ..Invocation::default()
-        })
-    }
-
-    fn verdict(&self, _job: &Job<'_>, code: i32, words: &str) -> Verdict {
-        match (code, words) {
-            (1, words) if !words.is_empty() => Verdict::Runtime(explain(words)),
-            (code, _) => Verdict::Guest(Outcome::Exited(code)),
-        }
+    fn explain(&self, words: &str) -> Option<Result<Outcome>> {
+        (!words.is_empty()).then(|| explain(words))
     }
 }
 

@@ -11,6 +11,7 @@ pub fn engines() -> Vec<&'static str> {
     [
         ("wasmtime", cfg!(feature = "wasmtime")),
         ("wasmer", cfg!(feature = "wasmer")),
+        ("wasmi", cfg!(feature = "wasmi")),
     ]
     .into_iter()
     .filter_map(|(name, built_in)| built_in.then_some(name))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::shown::serialize_some_path;
 use super::{Export, Guest, GuestKind, Import, MemoryDecl, TableDecl, WasiVersion};
 use crate::Proposals;
 
@@ -14,6 +15,7 @@ pub struct Inspection {
     /// [`Guest::name`].
     pub name: String,
     /// [`Guest::path`].
+    #[serde(serialize_with = "serialize_some_path")]
     pub path: Option<PathBuf>,
     /// The length of the binary.
     pub bytes: u64,

@@ -14,6 +14,7 @@ mod read;
 mod scan;
 mod shown;
 mod source;
+mod start;
 mod text;
 mod wasi;
 
@@ -29,7 +30,7 @@ pub use decl::{
 };
 pub use inspection::Inspection;
 pub use known::Known;
-pub use shown::shown;
+pub use shown::{serialize_path, shown};
 pub use wasi::WasiVersion;
 
 use crate::{Digest, Error, ErrorKind, Proposals, Result};
@@ -96,6 +97,9 @@ impl Guest {
     /// The name of the default entry. For a component or package it stands for the entry that kind
     /// has by definition (`wasi:cli/run`; what the package's manifest says).
     pub const DEFAULT_ENTRY: &'static str = "_start";
+
+    /// The export of a module that is called before its entry, if it can be called without arguments.
+    pub const INITIALIZE: &'static str = "_initialize";
 
     /// Reads and inspects a file of at most [`DEFAULT_MAX_BYTES`](Guest::DEFAULT_MAX_BYTES).
     ///
@@ -384,6 +388,31 @@ impl Guest {
     /// Whether instantiating it already runs code of it.
     pub fn start_section(&self) -> bool {
         self.0.facts.start_section
+    }
+
+    /// The name under which [`start_as_export`](Guest::start_as_export) exports the start function;
+    /// `None` if there is none. Needs no [bytes](Guest::bytes).
+    pub fn start_export(&self) -> Option<String> {
+        match self.0.kind {
+            GuestKind::Module => start::name(self),
+            _ => None,
+        }
+    }
+
+    /// A module without its start section, and the name under which it exports the start function
+    /// instead; `None` if it has no such section.
+    ///
+    /// For engines that run a start function while they instantiate a module, when they do not count
+    /// fuel yet, cannot interrupt the guest, or have no memory for WASI: they call the export first.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if its sections cannot be read.
+    pub fn start_as_export(&self) -> Result<Option<(Vec<u8>, String)>> {
+        match self.0.kind {
+            GuestKind::Module if self.start_section() => start::as_export(self),
+            _ => Ok(None),
+        }
     }
 
     /// Its memories, imported ones first. For a component, those its modules define.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::shown::shown_path;
 use super::source;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, open};
 
 /// Reads a regular file of at most `max_bytes`.
 ///
@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
 
     let metadata = std::fs::metadata(path).map_err(failed)?;
     regular(&name, &metadata)?;
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = open::to_read(path).map_err(failed)?;
     // Once more, of what was really opened.
     let metadata = file.metadata().map_err(failed)?;
     regular(&name, &metadata)?;

@@ -1,5 +1,9 @@
 //! Text from outside, made fit for a message.
 
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
 /// The longest name a message repeats, in characters.
 const LONGEST: usize = 80;
 
@@ -19,6 +23,21 @@ pub(super) fn shown_path(path: &str) -> String {
         return "''".to_owned();
     }
     escaped(path.chars())
+}
+
+/// Writes a path into JSON, which has no way to tell a name that is not UTF-8: `\u{fffd}` stands for
+/// what is not.
+pub fn serialize_path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    path.to_string_lossy().serialize(to)
+}
+
+/// As [`serialize_path`], for a path that may not be there.
+pub(super) fn serialize_some_path<S: Serializer>(
+    path: &Option<PathBuf>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let path = path.as_deref().map(Path::to_string_lossy);
+    path.serialize(to)
 }
 
 fn escaped(chars: impl Iterator<Item = char>) -> String {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    ErrorKind, Guest, Limits, Outcome, Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
+    Access, ErrorKind, Guest, Limits, Outcome, Place, Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
 };
 
 use crate::case::{Case, captured, stdout};
@@ -43,6 +43,8 @@ crate::suite::rules![
     only_what_was_started_killable_can_be_killed,
     a_stack_limit_ends_recursion,
     a_stack_within_its_limit_is_left_alone,
+    files_without_end_are_an_error_number,
+    absurd_sizes_end_nobody_but_the_guest,
     all_limits_together_change_nothing_for_a_modest_guest,
 ];
 
@@ -496,6 +498,72 @@ fn a_stack_within_its_limit_is_left_alone(case: &Case) {
                 Outcome::Exited(7),
                 "{depth} in {bytes} bytes"
             );
+        }
+    }
+}
+
+// ---- what is the host's ----------------------------------------------------------------------------
+
+fn files_without_end_are_an_error_number(case: &Case) {
+    const MFILE: i32 = 33;
+    const NFILE: i32 = 41;
+    // Exits with the error number, or 0 after far too many.
+    let guest = wasi(
+        r#"(data (i32.const 1024) "file")
+        (func (export "_start") (local $left i32) (local $errno i32)
+            (local.set $left (i32.const 50000))
+            (loop $more
+                (local.set $errno (call $path_open (i32.const 3) (i32.const 0) (i32.const 1024)
+                    (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0)
+                    (i32.const 512)))
+                (if (local.get $errno) (then (call $proc_exit (local.get $errno))))
+                (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))"#,
+    );
+    case.write("data/file", "content");
+    let config = captured().map_dir(case.path("data"), "/", Access::ReadOnly);
+    let Some(program) = case.compile(&guest, &config) else {
+        return;
+    };
+    // What one guest had open is there for the next.
+    for _ in 0..3 {
+        let outcome = case.ran(program.run(&config)).outcome;
+        let refused = [MFILE, NFILE].map(Outcome::Exited).contains(&outcome);
+        // A process of its own has descriptors of its own.
+        let own = case.engine().info().place != Place::InProcess;
+        assert!(
+            refused || (own && outcome == Outcome::Exited(0)),
+            "{outcome}"
+        );
+    }
+}
+
+fn absurd_sizes_end_nobody_but_the_guest(case: &Case) {
+    for call in [
+        "$random_get (i32.const 0) (i32.const -1)",
+        "$random_get (i32.const 0x10000) (i32.const 0x7fffffff)",
+        "$fd_write (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 8)",
+        "$fd_read (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 8)",
+        "$poll_oneoff (i32.const 64) (i32.const 64) (i32.const -1) (i32.const 8)",
+        "$poll_oneoff (i32.const 64) (i32.const 64) (i32.const 0x100000) (i32.const 8)",
+        "$fd_prestat_dir_name (i32.const 3) (i32.const 0) (i32.const -1)",
+        "$path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 0)
+            (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 512)",
+    ] {
+        let guest = wasi(&format!(
+            r#"(func (export "_start")
+                ;; A buffer as large as a buffer can be told to be.
+                (i32.store (i32.const 4) (i32.const -1))
+                (drop (call {call}))
+                (call $proc_exit (i32.const 7)))"#
+        ));
+        let config = captured().stdin(Stdin::Bytes(b"input".to_vec())).map_dir(
+            case.mkdir("data"),
+            "/",
+            Access::ReadOnly,
+        );
+        if let Some(report) = case.run(&guest, &config) {
+            let ended = matches!(report.outcome, Outcome::Exited(7) | Outcome::Trapped(_));
+            assert!(ended, "{call}: {}", report.outcome);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -11,7 +12,7 @@ use wasmrun_core::{Access, RunConfig};
 
 use crate::case::{Case, captured, stdout};
 use crate::guests::files;
-use crate::suite::directories::{assert_failed, outcomes, placed, shown};
+use crate::suite::directories::{assert_failed, holds, outcomes, placed, shown};
 
 crate::suite::rules![
     parent_and_absolute_paths_lead_nowhere,
@@ -24,6 +25,7 @@ crate::suite::rules![
     a_symlink_swapped_while_the_guest_runs_never_leads_out,
     a_directory_swapped_while_the_guest_runs_never_leads_out,
     no_directory_means_no_files,
+    a_fifo_or_socket_in_a_directory_holds_nobody_up,
 ];
 
 const SECRET: &str = "a secret outside";
@@ -285,6 +287,25 @@ fn a_directory_swapped_while_the_guest_runs_never_leads_out(case: &Case) {
         let _ = fs::rename(path("data/link"), path("data/swapped"));
         let _ = fs::rename(path("data/swapped"), path("data/link"));
     });
+}
+
+fn a_fifo_or_socket_in_a_directory_holds_nobody_up(case: &Case) {
+    let config = sandbox(case);
+    case.fifo("data/fifo");
+    symlink("../fifo", case.path("data/sub/link")).expect("a symlink");
+    let _socket = UnixListener::bind(case.path("data/socket")).expect("a socket");
+    let operations = [
+        "open a 3:fifo read",
+        "open a 3:fifo write",
+        "open a 3:fifo write create",
+        "open a 3:fifo read dir",
+        "open a 3:sub/link read",
+        "open a 3:socket read",
+        "open a 3:socket write",
+    ];
+    all_fail(case, &config, &operations);
+    let steps = [("open a 3:sub/file read", "ok"), ("read a", "ok inside")];
+    let _ = holds(case, &config, &steps);
 }
 
 fn no_directory_means_no_files(case: &Case) {

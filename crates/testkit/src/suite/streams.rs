@@ -1,17 +1,23 @@
 //! Standard input, output and error.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fs, thread};
 
-use wasmrun_core::{ErrorKind, Event, Outcome, RunConfig, Stdin, Stdout};
+use wasmrun_core::{ErrorKind, Event, Outcome, Overflow, RunConfig, Stdin, Stdout};
 
 use crate::case::{Case, captured, stderr, stdout};
-use crate::guests::{cat, hello, wasi};
+use crate::guests::{Endless, cat, component, hello, wasi};
 
 crate::suite::rules![
     output_and_errors_are_kept_apart,
     output_passes_byte_by_byte,
     several_buffers_are_written_in_their_order,
     captured_output_is_bounded_and_the_rest_counted,
+    endless_output_is_kept_up_to_its_bound,
+    output_beyond_its_bound_ends_the_guest_if_asked,
+    output_within_its_bound_changes_nothing,
     output_goes_to_a_file,
     output_goes_nowhere_if_asked,
     output_can_be_taken_from_a_pipe,
@@ -19,6 +25,7 @@ crate::suite::rules![
     input_comes_from_bytes,
     input_comes_from_a_file,
     input_comes_from_a_pipe_until_it_is_closed,
+    input_from_a_fifo_is_waited_for,
     input_that_nobody_reads_is_no_failure,
     large_input_and_output_do_not_block_each_other,
     a_guest_answers_while_it_runs,
@@ -102,6 +109,65 @@ fn captured_output_is_bounded_and_the_rest_counted(case: &Case) {
         assert!(report.stdout.bytes.iter().all(|byte| *byte == b'x'));
         assert_eq!(report.stdout.dropped, (1 << 20) - bound);
         assert_eq!(report.stderr.dropped, 0);
+    }
+}
+
+fn endless_output_is_kept_up_to_its_bound(case: &Case) {
+    const BOUND: u64 = 100_000;
+    let config = captured().limit(|limits| {
+        limits.output = Some(BOUND);
+        limits.timeout = Some(Duration::from_millis(300));
+    });
+    if let Some(report) = case.run(&Endless::Write.guest(), &config) {
+        assert_eq!(report.outcome, Outcome::TimedOut);
+        assert_eq!(report.stdout.bytes.len() as u64, BOUND);
+        assert!(report.stdout.dropped > 0, "it went on");
+    }
+}
+
+/// To a file that is there, and to nobody, too: what is not captured may have the same end.
+fn stopped_at(bound: u64, file: PathBuf) -> [RunConfig; 3] {
+    [Stdout::Capture, Stdout::File(file), Stdout::Null].map(|stdout| {
+        captured().stdout(stdout).limit(|limits| {
+            limits.output = Some(bound);
+            limits.overflow = Overflow::Stop;
+        })
+    })
+}
+
+fn output_beyond_its_bound_ends_the_guest_if_asked(case: &Case) {
+    for (guest, bound) in [
+        (wasi(MEBIBYTE), (1 << 20) - 1),
+        (wasi(MEBIBYTE), 0),
+        (Endless::Write.guest(), 100_000),
+        (component(&wasi(MEBIBYTE)), 100_000),
+    ] {
+        for config in stopped_at(bound, case.path("output")) {
+            let Some(report) = case.run_or_refused(&guest, &config) else {
+                continue;
+            };
+            assert_eq!(
+                report.outcome,
+                Outcome::TooMuchOutput,
+                "{:?}",
+                config.stdout
+            );
+            let kept = match config.stdout {
+                Stdout::Capture => report.stdout.bytes.len(),
+                Stdout::File(_) => case.read("output").len(),
+                _ => continue,
+            };
+            assert_eq!(kept as u64, bound, "{:?}", config.stdout);
+        }
+    }
+}
+
+fn output_within_its_bound_changes_nothing(case: &Case) {
+    for config in stopped_at(1 << 20, case.path("output")) {
+        if let Some(report) = case.run_or_refused(&wasi(MEBIBYTE), &config) {
+            assert_eq!(report.outcome, Outcome::Exited(7), "{:?}", config.stdout);
+            assert_eq!(report.stdout.dropped, 0);
+        }
     }
 }
 
@@ -192,6 +258,24 @@ fn input_comes_from_a_pipe_until_it_is_closed(case: &Case) {
     let report = case.ran(run.wait());
     assert_eq!(report.outcome, Outcome::Exited(0));
     assert_eq!(stdout(&report), "one two three");
+}
+
+fn input_from_a_fifo_is_waited_for(case: &Case) {
+    let fifo = case.fifo("fifo");
+    let silent = captured()
+        .stdin(Stdin::File(fifo.clone()))
+        .limit(|limits| limits.timeout = Some(Duration::from_millis(300)));
+    if let Some(report) = case.run(&cat(), &silent) {
+        assert_eq!(report.outcome, Outcome::TimedOut, "nobody wrote");
+    }
+    let Some(run) = case.start(&cat(), &captured().stdin(Stdin::File(fifo.clone()))) else {
+        return;
+    };
+    thread::sleep(Duration::from_millis(50));
+    fs::write(fifo, "late").expect("the guest reads");
+    let report = case.ran(run.wait());
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    assert_eq!(stdout(&report), "late");
 }
 
 fn input_that_nobody_reads_is_no_failure(case: &Case) {

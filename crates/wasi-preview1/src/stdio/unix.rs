@@ -41,6 +41,9 @@ enum Mode {
     Ready,
     /// It is ours alone, and set to return at once.
     NonBlocking,
+    /// As that, and a pipe, perhaps one that nobody has opened to write to yet. To read from it
+    /// looks like its end, then.
+    Pipe,
     /// Others use the same open file, in other processes too, so its mode must stay as it is.
     Shared {
         /// Whether the system lets one operation alone return at once.
@@ -109,7 +112,10 @@ impl Descriptor {
         } else {
             let flags = rustix::fs::fcntl_getfl(&file)?;
             rustix::fs::fcntl_setfl(&file, flags | OFlags::NONBLOCK)?;
-            Mode::NonBlocking
+            match file_type(file.as_fd()) {
+                Ok(FileType::Fifo) => Mode::Pipe,
+                _ => Mode::NonBlocking,
+            }
         };
         Ok(Descriptor {
             fd: Fd::Owned(file.into()),
@@ -128,6 +134,14 @@ impl Descriptor {
             Mode::Ready | Mode::NonBlocking => {
                 Ok(retry_on_intr(|| rustix::io::read(self, &mut *buffer))?)
             }
+            Mode::Pipe => {
+                let read = retry_on_intr(|| rustix::io::read(self, &mut *buffer))?;
+                if read == 0 && !buffer.is_empty() {
+                    // There is an end only after a beginning.
+                    self.ask(PollFlags::IN)?;
+                }
+                Ok(read)
+            }
             Mode::Shared { nowait } => match read_nowait(self.as_fd(), nowait, buffer) {
                 Some(read) => Ok(read?),
                 None => {
@@ -141,7 +155,9 @@ impl Descriptor {
     /// Writes what there is room for, or fails with [`WouldBlock`].
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &self.mode {
-            Mode::Ready | Mode::NonBlocking => retry_on_intr(|| rustix::io::write(self, bytes))?,
+            Mode::Ready | Mode::NonBlocking | Mode::Pipe => {
+                retry_on_intr(|| rustix::io::write(self, bytes))?
+            }
             Mode::Shared { nowait } => match write_nowait(self.as_fd(), nowait, bytes) {
                 Some(written) => written?,
                 None => {
@@ -217,11 +233,15 @@ impl Descriptor {
 
 /// Whether it is a terminal, and whether it is of a kind that never makes anybody wait.
 fn kind(fd: BorrowedFd<'_>) -> (bool, bool) {
-    match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+    match file_type(fd) {
         Ok(FileType::CharacterDevice) => (fd.is_terminal(), false),
         Ok(FileType::RegularFile | FileType::Directory | FileType::BlockDevice) => (false, true),
         _ => (false, false),
     }
+}
+
+fn file_type(fd: BorrowedFd<'_>) -> rustix::io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
 }
 
 /// Opens the terminal behind `fd` anew, so that the mode can be set without others noticing. A

@@ -1,20 +1,16 @@
 //! A module's start section, turned into an export.
-//!
-//! wasmer runs the start function while it instantiates a module, when the module's memory cannot be
-//! reached from outside yet: a start function that calls WASI would find no memory, and one that
-//! never ends would do so before fuel is counted. So it becomes an export, which is called first.
 
-use std::borrow::Cow;
+use wasmparser::{BinaryReader, BinaryReaderError};
 
-use wasmer::sys::wasmparser::{BinaryReader, BinaryReaderError};
-use wasmrun_core::{Error, ErrorKind, Guest, Result};
+use super::{Guest, invalid, shown};
+use crate::Result;
 
 const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 const HEADER: usize = 8;
 
-/// The name under which the guest's start function is exported; `None` if it has none.
-pub(crate) fn name(guest: &Guest) -> Option<String> {
+/// See [`Guest::start_export`].
+pub(super) fn name(guest: &Guest) -> Option<String> {
     guest.start_section().then(|| {
         let mut name = String::from("wasmrun:start");
         while guest.exports().iter().any(|export| export.name == name) {
@@ -24,18 +20,16 @@ pub(crate) fn name(guest: &Guest) -> Option<String> {
     })
 }
 
-/// The guest's module, with an export instead of a start section.
-pub(crate) fn exported(guest: &Guest) -> Result<Cow<'_, [u8]>> {
-    let wasm = guest.bytes();
+/// See [`Guest::start_as_export`].
+pub(super) fn as_export(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
     let Some(name) = name(guest) else {
-        return Ok(wasm.into());
+        return Ok(None);
     };
-    match with_export_for_start(wasm, &name) {
-        Ok(module) => Ok(module.map_or(wasm.into(), Cow::Owned)),
-        Err(source) => Err(
-            Error::new(ErrorKind::Invalid, "the guest's sections cannot be read")
-                .with_source(source),
-        ),
+    match with_export_for_start(guest.bytes(), &name) {
+        Ok(module) => Ok(module.map(|module| (module, name))),
+        Err(source) => {
+            Err(invalid(&shown(guest.name()), "its sections cannot be read").with_source(source))
+        }
     }
 }
 

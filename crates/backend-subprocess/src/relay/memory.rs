@@ -1,0 +1,499 @@
+//! The part of a guest's memory that a call works on: fetched before, stored after.
+//!
+//! The functions of `wasmrun-wasi-preview1` work on a slice. Ours has the size of the guest's memory
+//! and is filled only where the function is going to read; what the function writes is known by its
+//! definition and its result.
+
+use std::io;
+use std::ops::Range;
+
+use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
+
+use super::protocol::{AREA, Call, Command, SMALL_LENGTHS, command};
+
+/// Both ends of the wire.
+pub(super) trait Wire {
+    /// Fills `bytes`, or says that nothing more comes.
+    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<()>;
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// How many bytes the arguments or the environment take: the pointers, and the strings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strings {
+    pub(super) pointers: usize,
+    pub(super) bytes: usize,
+}
+
+impl Strings {
+    /// Of these lengths, each without its final zero.
+    pub(super) fn new(lengths: impl Iterator<Item = usize>) -> Self {
+        let none = Strings {
+            pointers: 0,
+            bytes: 0,
+        };
+        lengths.fold(none, |all, length| Strings {
+            pointers: all.pointers + 4,
+            bytes: all.bytes + length + 1,
+        })
+    }
+}
+
+/// What of the guest's memory a call says itself that the function is going to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HintOf {
+    Nothing,
+    /// A text whose address and length are these arguments.
+    Text(usize),
+    /// Where I/O vectors lead whose address and count are these arguments.
+    Vectors {
+        at: usize,
+        read: bool,
+    },
+}
+
+/// Of the function of that name.
+pub(super) fn hint(function: &str) -> HintOf {
+    match function {
+        "path_symlink" => HintOf::Text(0),
+        "path_create_directory"
+        | "path_readlink"
+        | "path_remove_directory"
+        | "path_rename"
+        | "path_unlink_file" => HintOf::Text(1),
+        "path_filestat_get" | "path_filestat_set_times" | "path_link" | "path_open" => {
+            HintOf::Text(2)
+        }
+        "fd_read" | "fd_pread" | "sock_recv" => HintOf::Vectors { at: 1, read: false },
+        "fd_write" | "fd_pwrite" | "sock_send" => HintOf::Vectors { at: 1, read: true },
+        _ => HintOf::Nothing,
+    }
+}
+
+/// What a function reads and writes.
+#[derive(Debug, Default)]
+struct Plan {
+    reads: Vec<Range<usize>>,
+    writes: Vec<Write>,
+    /// I/O vectors, and whether the function reads what they lead to.
+    vectors: Option<(Range<usize>, bool)>,
+}
+
+#[derive(Debug)]
+enum Write {
+    All(Range<usize>),
+    /// As many units of `unit` bytes as the number at `count` says.
+    Counted {
+        to: Range<usize>,
+        unit: usize,
+        count: usize,
+    },
+    /// To where the I/O vectors lead, as many bytes as the number at `count` says.
+    Scattered {
+        count: usize,
+    },
+}
+
+/// Of a function with these arguments.
+fn plan(function: &Function, arguments: &[u64], args: Strings, env: Strings) -> Plan {
+    let argument = |place: usize| {
+        arguments
+            .get(place)
+            .map_or(0, |value| *value as u32 as usize)
+    };
+    let at = |place: usize, bytes: usize| argument(place)..argument(place).saturating_add(bytes);
+    let buffer = |place: usize| at(place, argument(place + 1));
+    let array =
+        |place: usize, count: usize, unit: usize| at(place, argument(count).saturating_mul(unit));
+    let all = |place: usize, bytes: usize| Write::All(at(place, bytes));
+    let counted = |to: Range<usize>, unit: usize, count: usize| Write::Counted {
+        to,
+        unit,
+        count: argument(count),
+    };
+    let (filestat, subscription) = match function.module {
+        unstable::MODULE => (56, 56),
+        _ => (64, 48),
+    };
+    let mut reads = Vec::new();
+    let mut vectors = None;
+    match hint(function.name) {
+        HintOf::Nothing => {}
+        HintOf::Text(at) => reads.push(buffer(at)),
+        HintOf::Vectors { at, read } => vectors = Some((array(at, at + 1, 8), read)),
+    }
+    let mut writes = Vec::new();
+    match function.name {
+        "args_get" => writes.extend([all(0, args.pointers), all(1, args.bytes)]),
+        "environ_get" => writes.extend([all(0, env.pointers), all(1, env.bytes)]),
+        "args_sizes_get" | "environ_sizes_get" => writes.extend([all(0, 4), all(1, 4)]),
+        "clock_res_get" | "fd_prestat_get" | "fd_tell" => writes.push(all(1, 8)),
+        "clock_time_get" => writes.push(all(2, 8)),
+        "fd_seek" => writes.push(all(3, 8)),
+        "fd_fdstat_get" => writes.push(all(1, 24)),
+        "fd_filestat_get" => writes.push(all(1, filestat)),
+        "path_filestat_get" => writes.push(all(4, filestat)),
+        "fd_prestat_dir_name" => {
+            // The name may be shorter than the buffer.
+            reads.push(buffer(1));
+            writes.push(Write::All(buffer(1)));
+        }
+        "random_get" => writes.push(Write::All(buffer(0))),
+        "fd_readdir" => writes.extend([counted(buffer(1), 1, 4), all(4, 4)]),
+        "path_readlink" => writes.extend([counted(buffer(3), 1, 5), all(5, 4)]),
+        "poll_oneoff" => {
+            reads.push(array(0, 2, subscription));
+            writes.extend([counted(array(1, 2, 32), 32, 3), all(3, 4)]);
+        }
+        "fd_read" => writes.extend([Write::Scattered { count: argument(3) }, all(3, 4)]),
+        "fd_pread" => writes.extend([Write::Scattered { count: argument(4) }, all(4, 4)]),
+        "sock_recv" => {
+            let count = argument(4);
+            writes.extend([Write::Scattered { count }, all(4, 4), all(5, 2)]);
+        }
+        "fd_write" => writes.push(all(3, 4)),
+        "fd_pwrite" | "sock_send" => writes.push(all(4, 4)),
+        "path_link" => reads.push(buffer(5)),
+        "path_rename" => reads.push(buffer(4)),
+        "path_symlink" => reads.push(buffer(3)),
+        "path_open" => writes.push(all(8, 4)),
+        "sock_accept" => writes.push(all(2, 4)),
+        // The others are told everything by their arguments.
+        _ => {}
+    }
+    Plan {
+        reads,
+        writes,
+        vectors,
+    }
+}
+
+/// Our copy of a guest's memory: as large, and true where a call needs it.
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    bytes: Vec<u8>,
+    /// Whether the start of the memory is true, which the guest keeps aside during a call.
+    has_area: bool,
+    /// What is to be sent next.
+    out: Vec<u8>,
+}
+
+/// A call in progress.
+pub(super) struct Access {
+    plan: Plan,
+    /// Where the I/O vectors lead: the functions use the first that leads anywhere.
+    buffer: Option<Range<usize>>,
+}
+
+/// What a function takes from a guest in one call; it refuses more without looking at it.
+const MOST: usize = HOSTCALL_FUEL as usize;
+
+/// So much of a copy that was needed once is not kept for good.
+const KEPT: usize = 16 << 20;
+
+impl Mirror {
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Fetches what `function` is going to read.
+    pub(super) fn fetch(
+        &mut self,
+        wire: &mut impl Wire,
+        size: u64,
+        function: &Function,
+        call: &Call,
+        (args, env): (Strings, Strings),
+    ) -> io::Result<Access> {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size != self.bytes.len() {
+            // Zeroed pages cost nothing until they are written to.
+            self.bytes = vec![0; size];
+        }
+        self.has_area = false;
+        let mut plan = plan(function, &call.arguments, args, env);
+        let hinted = call.hint.map(|hint| {
+            let start = hint.address as usize;
+            (
+                start..start.saturating_add(hint.length as usize),
+                hint.vector as usize,
+            )
+        });
+        let buffer = match (&plan.vectors, hinted) {
+            (None, None) => None,
+            (None, Some((text, _))) => {
+                wire.receive(self.part(&text)?)?;
+                plan.reads.remove(0);
+                None
+            }
+            (Some((vectors, read)), Some((buffer, number))) => {
+                self.part(&buffer)?;
+                self.lead(vectors, number, &buffer)?;
+                if *read {
+                    wire.receive(self.part(&buffer)?)?;
+                }
+                Some(buffer)
+            }
+            (Some((vectors, read)), None) => {
+                let buffer = self.first_buffer(wire, vectors)?;
+                if *read && let Some(buffer) = &buffer {
+                    self.read(wire, std::slice::from_ref(buffer))?;
+                }
+                buffer
+            }
+        };
+        self.read(wire, &plan.reads)?;
+        let access = Access { plan, buffer };
+        // What is around the bytes that change there must be true as well.
+        if access.may_change().any(|range| is_in_area(&range)) {
+            self.read(wire, &[0..AREA as usize])?;
+        }
+        Ok(access)
+    }
+
+    /// Stores what the function wrote, and returns `value` from it.
+    pub(super) fn store(
+        &mut self,
+        wire: &mut impl Wire,
+        access: &Access,
+        value: u64,
+    ) -> io::Result<()> {
+        let mut changed: Vec<_> = access
+            .plan
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::All(to) => Some(to.clone()),
+                Write::Counted { to, unit, count } => {
+                    let bytes = self.count(*count).saturating_mul(*unit).min(to.len());
+                    Some(to.start..to.start + bytes)
+                }
+                Write::Scattered { count } => access.buffer.as_ref().map(|buffer| {
+                    let bytes = self.count(*count).min(buffer.len());
+                    buffer.start..buffer.start + bytes
+                }),
+            })
+            .map(|range| self.within(&range))
+            .filter(|range| !range.is_empty())
+            .collect();
+        let small = changed.pop_if(|range| is_small(range));
+        if changed.iter().any(is_in_area) {
+            self.command(command::RESTORE, 0..AREA as usize);
+            self.out.extend(&self.bytes[..AREA as usize]);
+        }
+        let mut beyond: Vec<_> = changed.iter().filter_map(beyond_area).collect();
+        let last = beyond.pop();
+        for range in beyond {
+            self.command(command::WRITE, range.clone());
+            self.out.extend(&self.bytes[range]);
+        }
+        self.finish_with(wire, value, last, small)
+    }
+
+    /// Returns `value` from a call.
+    pub(super) fn finish(&mut self, wire: &mut impl Wire, value: u64) -> io::Result<()> {
+        self.finish_with(wire, value, None, None)
+    }
+
+    fn finish_with(
+        &mut self,
+        wire: &mut impl Wire,
+        value: u64,
+        write: Option<Range<usize>>,
+        small: Option<Range<usize>>,
+    ) -> io::Result<()> {
+        let write = write.unwrap_or_default();
+        let mut number = [0; 8];
+        let small = small.unwrap_or_default();
+        number[..small.len()].copy_from_slice(&self.bytes[small.clone()]);
+        let command = Command {
+            code: command::RETURN,
+            small: (small.start as u32, small.len() as u32, number),
+            address: write.start as u32,
+            length: write.len() as u32,
+            value,
+        };
+        command.write(&mut self.out);
+        self.out.extend(&self.bytes[write]);
+        let sent = wire.send(&self.out);
+        if self.out.len() > KEPT {
+            self.out = Vec::new();
+            self.bytes = Vec::new();
+        }
+        self.out.clear();
+        sent
+    }
+
+    fn command(&mut self, code: u32, range: Range<usize>) {
+        let command = Command {
+            code,
+            address: range.start as u32,
+            length: range.len() as u32,
+            ..Command::default()
+        };
+        command.write(&mut self.out);
+    }
+
+    /// A part of the memory that the guest says is there.
+    fn part(&mut self, range: &Range<usize>) -> io::Result<&mut [u8]> {
+        self.bytes
+            .get_mut(range.clone())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a hint leads nowhere"))
+    }
+
+    /// Makes the I/O vector of that number lead to a buffer, and those before it nowhere.
+    fn lead(
+        &mut self,
+        vectors: &Range<usize>,
+        number: usize,
+        buffer: &Range<usize>,
+    ) -> io::Result<()> {
+        let end = vectors.start.saturating_add((number + 1) * VECTOR);
+        let vectors = self.part(&(vectors.start..end))?;
+        let (before, vector) = vectors.split_at_mut(number * VECTOR);
+        before.fill(0);
+        vector[..4].copy_from_slice(&(buffer.start as u32).to_le_bytes());
+        vector[4..].copy_from_slice(&(buffer.len() as u32).to_le_bytes());
+        Ok(())
+    }
+
+    /// Makes these ranges true, as far as there is memory.
+    fn read(&mut self, wire: &mut impl Wire, ranges: &[Range<usize>]) -> io::Result<()> {
+        let ranges = ranges.iter().map(|range| self.within(range));
+        let ranges: Vec<_> = ranges.filter(|range| range.len() <= MOST).collect();
+        let area = !self.has_area && ranges.iter().any(is_in_area);
+        if area {
+            self.command(command::KEEP, 0..AREA as usize);
+        }
+        for range in ranges.iter().filter_map(beyond_area) {
+            self.command(command::READ, range);
+        }
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        wire.send(&self.out)?;
+        self.out.clear();
+        if area {
+            wire.receive(&mut self.bytes[..AREA as usize])?;
+            self.has_area = true;
+        }
+        for range in ranges.iter().filter_map(beyond_area) {
+            wire.receive(&mut self.bytes[range])?;
+        }
+        Ok(())
+    }
+
+    fn within(&self, range: &Range<usize>) -> Range<usize> {
+        let start = range.start.min(self.bytes.len());
+        start..range.end.clamp(start, self.bytes.len())
+    }
+
+    fn count(&self, at: usize) -> usize {
+        match self.bytes.get(at..at + 4) {
+            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize,
+            _ => 0,
+        }
+    }
+
+    /// Where the first of the I/O vectors that leads anywhere leads. There may be many that do not.
+    fn first_buffer(
+        &mut self,
+        wire: &mut impl Wire,
+        vectors: &Range<usize>,
+    ) -> io::Result<Option<Range<usize>>> {
+        let vectors = self.within(vectors);
+        if vectors.len() > MOST {
+            return Ok(None);
+        }
+        let mut at = vectors.start;
+        let mut some = 2;
+        while at < vectors.end {
+            let end = at.saturating_add(some * VECTOR).min(vectors.end);
+            self.read(wire, &[at..end])?;
+            for vector in (at..end).step_by(VECTOR) {
+                let (start, length) = (self.count(vector), self.count(vector + 4));
+                if length > 0 {
+                    return Ok(Some(start..start.saturating_add(length)));
+                }
+            }
+            at = end;
+            some *= 2;
+        }
+        Ok(None)
+    }
+}
+
+impl Access {
+    /// Everything that may change but for a small number at the end, which the guest stores itself.
+    fn may_change(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut changes: Vec<_> = self
+            .plan
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::All(to) | Write::Counted { to, .. } => Some(to.clone()),
+                Write::Scattered { .. } => self.buffer.clone(),
+            })
+            .collect();
+        changes.pop_if(|range| is_small(range));
+        changes.into_iter()
+    }
+}
+
+/// The bytes of an I/O vector.
+const VECTOR: usize = 8;
+
+fn is_small(range: &Range<usize>) -> bool {
+    SMALL_LENGTHS.contains(&(range.len() as u32))
+}
+
+fn is_in_area(range: &Range<usize>) -> bool {
+    !range.is_empty() && range.start < AREA as usize
+}
+
+fn beyond_area(range: &Range<usize>) -> Option<Range<usize>> {
+    let range = range.start.max(AREA as usize)..range.end;
+    (!range.is_empty()).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmrun_wasi_preview1::FUNCTIONS;
+
+    use super::*;
+
+    #[test]
+    fn every_function_that_takes_an_address_has_a_plan() {
+        // Those that are told everything by numbers.
+        let plain = |name: &str| {
+            let sets = [
+                "fd_advise",
+                "fd_allocate",
+                "fd_close",
+                "fd_datasync",
+                "fd_sync",
+            ];
+            let more = [
+                "fd_renumber",
+                "proc_exit",
+                "proc_raise",
+                "sched_yield",
+                "sock_shutdown",
+            ];
+            sets.contains(&name)
+                || more.contains(&name)
+                || name.starts_with("fd_fdstat_set")
+                || name.starts_with("fd_filestat_set")
+        };
+        let some = Strings {
+            pointers: 4,
+            bytes: 1,
+        };
+        for function in FUNCTIONS {
+            let arguments: Vec<u64> = (0..function.params.len() as u64).map(|n| 8 + n).collect();
+            let plan = plan(function, &arguments, some, some);
+            let empty = plan.reads.is_empty() && plan.writes.is_empty() && plan.vectors.is_none();
+            assert_eq!(empty, plain(function.name), "{}", function.name);
+        }
+    }
+}

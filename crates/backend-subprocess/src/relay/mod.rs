@@ -1,0 +1,205 @@
+//! Modules on a runtime: the runtime computes, and we are the guest's host.
+//!
+//! Runtimes differ in nearly everything that is not WebAssembly: how their command lines spell a
+//! directory, whether their sandbox holds, which exit codes they pass on. So a module is
+//! [rewritten](rewrite) to send its host calls through the runtime's standard input and output, and
+//! we [answer](serve) them with the WASI of `wasmrun-wasi-preview1`, the same as in-process engines
+//! have. The runtime itself is given nothing: no directory, no environment, no arguments. Its standard
+//! error is its own, for what it has to say of a trap.
+//!
+//! A call costs a few system calls and switches between two processes, some tens of microseconds.
+
+mod bounded;
+mod memory;
+mod protocol;
+mod rewrite;
+mod serve;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tempfile::TempDir;
+use wasmrun_core::{
+    Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task, TrapKind,
+};
+use wasmrun_wasi_preview1::Wasi;
+
+use crate::adapters::{Job, trapped};
+use crate::engine::Runtime;
+use crate::scratch::{Scratch, private_directory, write_into};
+use crate::spawn::{Dialogue, Launch, Status};
+use memory::Wire;
+use rewrite::{Relayed, Terms, relayed};
+use serve::{End, Session};
+
+/// The stack of a guest that asks for no other, where it is ours to bound: twice what wasmtime gives.
+const USUAL_STACK: u64 = 1 << 20;
+
+/// A module for a runtime.
+pub(crate) struct RelayedCode {
+    runtime: Arc<Runtime>,
+    guest: Guest,
+    terms: Terms,
+    /// By their entries.
+    files: Mutex<HashMap<String, Arc<File>>>,
+}
+
+/// A rewritten guest, in a file of ours.
+struct File {
+    relayed: Relayed,
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+impl RelayedCode {
+    pub(crate) fn new(runtime: Arc<Runtime>, guest: &Guest, stack: Option<u64>) -> Result<Self> {
+        let adapter = runtime.adapter;
+        let bounded = adapter.stack_is_ours_to_bound();
+        let code = RelayedCode {
+            terms: Terms {
+                proposals: runtime.proposals(),
+                first_memory_only: adapter.sees_first_memory_only(),
+                stack: bounded.then(|| stack.unwrap_or(USUAL_STACK)),
+            },
+            runtime,
+            guest: guest.clone(),
+            files: Mutex::default(),
+        };
+        if guest.is_command() {
+            code.file(Guest::DEFAULT_ENTRY)?;
+        }
+        Ok(code)
+    }
+
+    fn file(&self, entry: &str) -> Result<Arc<File>> {
+        // A panic under this lock leaves no file behind, which is a sound state.
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = files.get(entry) {
+            return Ok(file.clone());
+        }
+        let relayed = relayed(&self.guest, entry, self.terms)?;
+        let directory = private_directory()?;
+        let path = write_into(
+            directory.path(),
+            &file_name(self.guest.name()),
+            &relayed.wasm,
+        )?;
+        let file = Arc::new(File {
+            relayed: Relayed {
+                wasm: Vec::new(),
+                ..relayed
+            },
+            path,
+            _directory: directory,
+        });
+        files.insert(entry.to_owned(), file.clone());
+        Ok(file)
+    }
+}
+
+impl Code for RelayedCode {
+    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let file = self.file(task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY))?;
+        let wasi = Wasi::of(&mut task, control)?;
+        let scratch = Scratch::default();
+        let launch = Launch {
+            executable: self.runtime.path.clone(),
+            args: self.runtime.adapter.arguments(&Job {
+                version: &self.runtime.version,
+                shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
+                program: &file.path,
+                limits: &task.limits,
+                scratch: &scratch,
+            })?,
+            directory: None,
+        };
+        tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
+        let spawned = Instant::now();
+        let mut dialogue = Dialogue::start(&launch, control)?;
+        let mut session = Session::new(&file.relayed, wasi, &task);
+        let served = session.serve(&mut dialogue);
+        let ended = Instant::now();
+
+        let mut stats = Stats::default();
+        if let Some(began) = session.began {
+            stats.instantiate = Some(began - spawned);
+            stats.run = Some(ended - began);
+            stats.peak_memory = Some(session.peak);
+        }
+        let outcome = match served {
+            Ok(End::Returned) => Some(Outcome::Exited(0)),
+            Ok(End::Stopped(stop)) => Some(stop.outcome()),
+            Ok(End::Overflowed) => Some(trapped(
+                TrapKind::StackOverflow,
+                "the guest's calls nest too deep",
+            )),
+            Ok(End::Babbled(start)) => {
+                dialogue.overhear(&start);
+                None
+            }
+            Err(error) if is_end(&error) => None,
+            Err(error) => return Err(launch.lost_contact(error)),
+        };
+        if let Some(outcome) = outcome {
+            // The runtime has nothing to add.
+            return Ok(Ran { outcome, stats });
+        }
+        let (status, words) = dialogue.end().map_err(|error| launch.lost_contact(error))?;
+        let outcome = match control.interrupted() {
+            Some(reason) => reason.outcome(),
+            None => self.explain(session.began.is_some(), status, &words)?,
+        };
+        Ok(Ran { outcome, stats })
+    }
+}
+
+impl RelayedCode {
+    /// What became of a guest that did not say how it ended.
+    fn explain(&self, began: bool, status: Status, words: &str) -> Result<Outcome> {
+        match self.runtime.adapter.explain(words) {
+            Some(outcome) => outcome,
+            None => match status {
+                Status::Signal(signal) => {
+                    Err(self.runtime.killed(signal).with_context("said", words))
+                }
+                Status::Code(_) if began => Ok(trapped(TrapKind::Other, words)),
+                Status::Code(code) => {
+                    let said = words.lines().next().unwrap_or("nothing");
+                    let message =
+                        format!("could not start the guest; it ended with {code} and said: {said}");
+                    Err(Error::new(ErrorKind::Engine, message).with_context("said", words))
+                }
+            },
+        }
+    }
+}
+
+/// The guest's own name, for those who look at processes, if it can be a file's.
+fn file_name(guest: &str) -> String {
+    let stem = guest.strip_suffix(".wasm").unwrap_or(guest);
+    let plain = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    if stem.len() <= 200 && !stem.starts_with('-') && stem.chars().all(plain) {
+        format!("{stem}.wasm")
+    } else {
+        "guest.wasm".into()
+    }
+}
+
+/// The other side is gone.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset)
+}
+
+impl Wire for Dialogue {
+    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        Dialogue::receive(self, bytes)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Dialogue::send(self, bytes)
+    }
+}

@@ -1,0 +1,140 @@
+//! What goes over the wire between a rewritten guest and us: its standard input and output.
+//!
+//! The guest asks with a [`Call`], we work on its memory by commands, and the last of them returns.
+//! All numbers are little-endian.
+//!
+//! ```text
+//! call:    magic u32, number u32, memory u64, total u64, hint 3 × u32, 0 u32, arguments 9 × u64
+//! command: code u32, small length u32, address u32, length u32, small address u32, 0 u32,
+//!          small u64, value u64
+//! ```
+//!
+//! A `read` is answered by that many bytes of the guest's memory; a `write` is followed by the
+//! bytes it puts there. `return` is a `write`, the storing of a small number, and the end of the call
+//! with a value.
+//!
+//! What the guest prepares its messages in is the start of its own memory, whose bytes it keeps
+//! aside: `keep` is answered by those, and `restore` is followed by others for them.
+//!
+//! The hint saves going to and fro: it is what most calls would be asked for next.
+
+/// The start of a [`Call`]. Anything else is the runtime talking.
+pub(super) const MAGIC: u32 = 0x7772_6e01;
+
+/// As many as the longest function of WASI preview1 takes.
+pub(super) const MAX_ARGUMENTS: usize = 9;
+
+/// Where in the guest's memory a message is prepared: an I/O vector, the count it moved, and then
+/// the call or command.
+pub(super) const VECTOR: u32 = 0;
+pub(super) const MOVED: u32 = 8;
+pub(super) const MESSAGE: u32 = 16;
+
+pub(super) const CALL_BYTES: u32 = 40 + 8 * MAX_ARGUMENTS as u32;
+pub(super) const COMMAND_BYTES: u32 = 40;
+
+/// How long a small number may be.
+pub(super) const SMALL_LENGTHS: [u32; 3] = [2, 4, 8];
+
+/// The part of the guest's memory that messages are prepared in.
+pub(super) const AREA: u32 = MESSAGE + CALL_BYTES;
+
+/// The memory a guest needs at least: while the area is sent itself, the I/O vector is behind it.
+pub(super) const ROOM: u32 = AREA + 16;
+
+/// What a command does.
+pub(super) mod command {
+    pub(in crate::relay) const RETURN: u32 = 0;
+    pub(in crate::relay) const READ: u32 = 1;
+    pub(in crate::relay) const WRITE: u32 = 2;
+    pub(in crate::relay) const KEEP: u32 = 3;
+    pub(in crate::relay) const RESTORE: u32 = 4;
+}
+
+/// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
+pub(super) mod own {
+    /// The guest is about to run.
+    pub(in crate::relay) const BEGIN: u32 = u32::MAX;
+    /// Whether its memories may have that many bytes together; not 0 if they may.
+    pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;
+    /// Whether its tables may have that many elements together.
+    pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 2;
+    /// The guest has returned from its entry.
+    pub(in crate::relay) const END: u32 = u32::MAX - 3;
+    /// The guest's calls take more stack than they may.
+    pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
+}
+
+/// A call, as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) number: u32,
+    /// Bytes of the memory that the wire reads and writes.
+    pub(super) memory: u64,
+    /// Bytes of all memories of the guest together.
+    pub(super) total: u64,
+    pub(super) hint: Option<Hint>,
+    pub(super) arguments: [u64; MAX_ARGUMENTS],
+}
+
+/// Bytes of the guest's memory that a call is about. They follow it if the function reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hint {
+    pub(super) address: u32,
+    /// Never 0.
+    pub(super) length: u32,
+    /// Which of the I/O vectors leads there; those before it lead nowhere.
+    pub(super) vector: u32,
+}
+
+impl Call {
+    /// Reads a call without its magic number.
+    pub(super) fn parse(bytes: &[u8; CALL_BYTES as usize - 4]) -> Self {
+        let word = |at: usize| {
+            let mut word = [0; 4];
+            word.copy_from_slice(&bytes[at..at + 4]);
+            u32::from_le_bytes(word)
+        };
+        let long = |at: usize| u64::from(word(at + 4)) << 32 | u64::from(word(at));
+        Call {
+            number: word(0),
+            memory: long(4),
+            total: long(12),
+            hint: (word(24) > 0).then(|| Hint {
+                address: word(20),
+                length: word(24),
+                vector: word(28),
+            }),
+            arguments: std::array::from_fn(|argument| long(36 + 8 * argument)),
+        }
+    }
+}
+
+/// A command, as it is sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Command {
+    pub(super) code: u32,
+    pub(super) address: u32,
+    pub(super) length: u32,
+    /// A number's address, its length, one of [`SMALL_LENGTHS`] or 0, and itself.
+    pub(super) small: (u32, u32, [u8; 8]),
+    pub(super) value: u64,
+}
+
+impl Command {
+    pub(super) fn write(&self, to: &mut Vec<u8>) {
+        let (small_address, small_length, small) = self.small;
+        for word in [
+            self.code,
+            small_length,
+            self.address,
+            self.length,
+            small_address,
+            0,
+        ] {
+            to.extend(word.to_le_bytes());
+        }
+        to.extend(small);
+        to.extend(self.value.to_le_bytes());
+    }
+}

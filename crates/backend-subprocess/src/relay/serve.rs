@@ -1,0 +1,117 @@
+//! Answering a guest's calls until it ends.
+
+use std::io;
+use std::time::Instant;
+
+use wasmrun_core::{Limits, Task};
+use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi};
+
+use super::memory::{Mirror, Strings, Wire};
+use super::protocol::{CALL_BYTES, Call, MAGIC, own};
+use super::rewrite::Relayed;
+
+/// How a guest ended that told us.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It returned from its entry.
+    Returned,
+    /// It used up its stack.
+    Overflowed,
+    /// It exited, or must not go on.
+    Stopped(Stop),
+    /// It said something that is no call.
+    Babbled([u8; 4]),
+}
+
+/// One guest at the other end of the wire.
+pub(super) struct Session<'a> {
+    relayed: &'a Relayed,
+    wasi: Wasi,
+    limits: Limits,
+    strings: (Strings, Strings),
+    mirror: Mirror,
+    /// When the guest began to run.
+    pub(super) began: Option<Instant>,
+    /// The most bytes its memories had together.
+    pub(super) peak: u64,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(relayed: &'a Relayed, wasi: Wasi, task: &Task) -> Self {
+        let args = task.args.iter().map(String::len);
+        let env = task.env.iter();
+        let env = env.map(|(name, value)| name.len() + 1 + value.len());
+        Session {
+            relayed,
+            wasi,
+            limits: task.limits.clone(),
+            strings: (Strings::new(args), Strings::new(env)),
+            mirror: Mirror::default(),
+            began: None,
+            peak: 0,
+        }
+    }
+
+    /// Until the guest says that it has ended, or has to.
+    pub(super) fn serve(&mut self, wire: &mut impl Wire) -> io::Result<End> {
+        loop {
+            let mut magic = [0; 4];
+            wire.receive(&mut magic)?;
+            if magic != MAGIC.to_le_bytes() {
+                return Ok(End::Babbled(magic));
+            }
+            let mut call = [0; CALL_BYTES as usize - 4];
+            wire.receive(&mut call)?;
+            let call = Call::parse(&call);
+            let [asked, ..] = call.arguments;
+            let within = |limit: Option<u64>| limit.is_none_or(|limit| asked <= limit);
+            match call.number {
+                own::BEGIN => {
+                    self.began = Some(Instant::now());
+                    self.peak = call.total;
+                    self.mirror.finish(wire, 0)?;
+                }
+                own::GROW_MEMORIES => {
+                    let granted = within(self.limits.memory);
+                    if granted {
+                        self.peak = self.peak.max(asked);
+                    }
+                    self.mirror.finish(wire, granted.into())?;
+                }
+                own::GROW_TABLES => {
+                    let granted = within(self.limits.table_elements);
+                    self.mirror.finish(wire, granted.into())?;
+                }
+                own::END => return Ok(End::Returned),
+                own::OVERFLOW => return Ok(End::Overflowed),
+                _ => {
+                    if let Err(stop) = self.answer(wire, &call)? {
+                        return Ok(End::Stopped(stop));
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, wire: &mut impl Wire, call: &Call) -> io::Result<Result<(), Stop>> {
+        let Some(function) = self.relayed.functions.get(call.number as usize) else {
+            let message = format!("there is no call {}", call.number);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        };
+        let arguments = &call.arguments[..function.params.len()];
+        let memory = match self.relayed.has_memory {
+            true => call.memory,
+            false => 0,
+        };
+        let access = self
+            .mirror
+            .fetch(wire, memory, function, call, self.strings)?;
+        let mut memory = GuestMemory::Unshared(self.mirror.bytes());
+        match (function.call)(&mut self.wasi, &mut memory, arguments) {
+            Err(stop) => Ok(Err(stop)),
+            // What failed has written nothing.
+            Ok(Some(errno)) if errno != 0 => self.mirror.finish(wire, errno as u32 as u64).map(Ok),
+            Ok(_) => self.mirror.store(wire, &access, 0).map(Ok),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A run whose standard input and output are a wire to us.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use wasmrun_core::{Control, Hook, Result};
+
+use super::leader::Leader;
+use super::{Launch, STRAGGLERS, Status, TICK, command};
+
+/// As much as is kept of what a runtime says itself.
+const MOST_WORDS: usize = 1 << 20;
+
+/// A runtime that runs, and both ends of the wire to the guest in it. Dropping it kills it.
+pub(crate) struct Dialogue {
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    words: Vec<u8>,
+    _hook: Hook,
+    leader: Leader,
+}
+
+impl Dialogue {
+    /// Starts a runtime, to be killed when `control` is interrupted.
+    pub(crate) fn start(launch: &Launch, control: &Control) -> Result<Self> {
+        let mut command = command(launch);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command
+            .spawn()
+            .map_err(|source| launch.cannot_start(source))?;
+        let mut leader = Leader::new(child);
+        let child = &mut leader.child;
+        let (Some(stdin), Some(stdout), stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(launch.lost_contact(io::ErrorKind::NotConnected.into()));
+        };
+        let group = leader.group.clone();
+        Ok(Dialogue {
+            stdin,
+            stdout: BufReader::new(stdout),
+            stderr,
+            words: Vec::new(),
+            _hook: control.on_interrupt(move || group.kill()),
+            leader,
+        })
+    }
+
+    /// Fills `bytes` with what the guest sends.
+    pub(crate) fn receive(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            if self.stdout.buffer().is_empty() {
+                self.listen()?;
+            }
+            match self.stdout.read(bytes) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => bytes = &mut bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends to the guest, which waits for it.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stdin.write_all(bytes)
+    }
+
+    /// Waits until the guest sends something or has ended. Meanwhile the runtime may speak.
+    fn listen(&mut self) -> io::Result<()> {
+        loop {
+            let mut fds = vec![PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+            if let Some(exit) = &self.leader.exit {
+                fds.push(PollFd::new(exit, PollFlags::IN));
+            }
+            if let Some(stderr) = &self.stderr {
+                fds.push(PollFd::new(stderr, PollFlags::IN));
+            }
+            match poll(&mut fds, None) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+            let sends = ready.next() == Some(true);
+            let ended = self.leader.exit.is_some() && ready.next() == Some(true);
+            let speaks = self.stderr.is_some() && ready.next() == Some(true);
+            if speaks {
+                self.overhear_stderr();
+            }
+            if sends {
+                return Ok(());
+            }
+            if ended {
+                // Whoever else holds the other end would hold us up.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn overhear_stderr(&mut self) {
+        let mut buffer = [0; 4 << 10];
+        let read = self.stderr.as_mut().map(|stderr| stderr.read(&mut buffer));
+        match read {
+            Some(Ok(count)) if count > 0 => self.overhear(&buffer[..count]),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => self.stderr = None,
+        }
+    }
+
+    /// Keeps what turned out to be the runtime's words.
+    pub(crate) fn overhear(&mut self, bytes: &[u8]) {
+        let kept = bytes.len().min(MOST_WORDS - self.words.len());
+        self.words.extend(&bytes[..kept]);
+    }
+
+    /// Lets a runtime whose guest has ended say what it has to, and end. Tells how it ended, and what
+    /// it said.
+    pub(crate) fn end(mut self) -> io::Result<(Status, String)> {
+        let mut stdout = true;
+        let mut quiet = 0;
+        let mut exit = self.leader.exit.take();
+        while stdout || self.stderr.is_some() {
+            let mut fds = Vec::with_capacity(3);
+            fds.extend(
+                stdout.then(|| {
+                    PollFd::from_borrowed_fd(self.stdout.get_ref().as_fd(), PollFlags::IN)
+                }),
+            );
+            fds.extend(
+                self.stderr
+                    .as_ref()
+                    .map(|stderr| PollFd::new(stderr, PollFlags::IN)),
+            );
+            fds.extend(exit.as_ref().map(|exit| PollFd::new(exit, PollFlags::IN)));
+            let tick = Timespec {
+                tv_sec: 0,
+                tv_nsec: TICK.subsec_nanos().into(),
+            };
+            let timeout = exit.is_none().then_some(&tick);
+            match poll(&mut fds, timeout) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+            let sends = stdout && ready.next() == Some(true);
+            let speaks = self.stderr.is_some() && ready.next() == Some(true);
+            let ended = exit.is_some() && ready.next() == Some(true);
+            if ended {
+                exit = None;
+                self.leader.group.kill();
+            }
+            if sends {
+                let heard = self.stdout.fill_buf()?.to_vec();
+                self.stdout.consume(heard.len());
+                stdout = !heard.is_empty();
+                self.overhear(&heard);
+            }
+            if speaks {
+                self.overhear_stderr();
+            }
+            // Only a process that left the group can still hold them open.
+            quiet = if exit.is_none() && !sends && !speaks {
+                quiet + 1
+            } else {
+                0
+            };
+            if quiet == STRAGGLERS {
+                break;
+            }
+        }
+        let status = self.leader.end()?;
+        let words = String::from_utf8_lossy(&self.words);
+        Ok((status, words.trim_end().to_owned()))
+    }
+}

@@ -1,0 +1,92 @@
+//! The process at the head of a session, and all that came of it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use super::Status;
+
+/// The process at the head of the session. Dropping it kills the session.
+pub(super) struct Leader {
+    pub(super) child: Child,
+    pub(super) group: Arc<Group>,
+    /// Readable once the process has ended; `None` where the system has no such thing.
+    pub(super) exit: Option<OwnedFd>,
+}
+
+impl Leader {
+    pub(super) fn new(child: Child) -> Self {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        Leader {
+            child,
+            group: Arc::new(Group(Mutex::new(pid))),
+            exit: pid.and_then(exit_of),
+        }
+    }
+
+    /// Ends what is left of the group, and waits for its leader.
+    pub(super) fn end(&mut self) -> io::Result<Status> {
+        // Until it is waited for, the leader's number stays its own, so that the group's does too.
+        self.group.await_leader();
+        self.group.kill();
+        let mut leader = self.group.leader();
+        let status = self.child.wait();
+        *leader = None;
+        let status = status?;
+        Ok(match (status.code(), status.signal()) {
+            (Some(code), _) => Status::Code(code),
+            (None, signal) => Status::Signal(signal.unwrap_or_default()),
+        })
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        self.group.kill();
+        let mut leader = self.group.leader();
+        if leader.take().is_some() {
+            // Killed, so it ends; how is of no interest any more.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The process group of a run, until its leader is waited for.
+pub(super) struct Group(Mutex<Option<Pid>>);
+
+impl Group {
+    fn leader(&self) -> MutexGuard<'_, Option<Pid>> {
+        // Nothing that can panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn kill(&self) {
+        if let Some(leader) = *self.leader() {
+            // It fails only if there is nobody left.
+            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+        }
+    }
+
+    /// Waits for the leader to end, and leaves it to be waited for again.
+    pub(super) fn await_leader(&self) {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let Some(leader) = *self.leader() else { return };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while waitid(WaitId::Pid(leader), options).is_err_and(|error| error == Errno::INTR) {}
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exit_of(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exit_of(_: Pid) -> Option<OwnedFd> {
+    None
+}

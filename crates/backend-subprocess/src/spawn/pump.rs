@@ -1,0 +1,363 @@
+//! A run whose streams are the guest's own: one thread does all the talking.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use wasmrun_core::stdio::{Capture, Input, Output};
+use wasmrun_core::{Control, Error, ErrorKind, Result};
+
+use super::leader::Leader;
+use super::{Ended, Launch, STRAGGLERS, Streams, TICK, command};
+use crate::stderr::Splitter;
+
+/// How long the start of a possible diagnostic is kept from the reader of the guest's stderr.
+const UNDECIDED: Duration = Duration::from_millis(20);
+
+/// Runs an executable until it ends.
+pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Result<Ended> {
+    let mut command = command(&launch);
+    let mut pump = Pump::attach(&mut command, streams)?;
+    let child = command
+        .spawn()
+        .map_err(|source| launch.cannot_start(source))?;
+    // It holds our ends of the guest's files and pipes.
+    drop(command);
+    let mut leader = Leader::new(child);
+    pump.connect(&mut leader.child)
+        .map_err(|source| launch.lost_contact(source))?;
+
+    let group = leader.group.clone();
+    let _hook = control.on_interrupt(move || group.kill());
+    pump.run(&leader, control)
+        .map_err(|source| launch.lost_contact(source))?;
+    let status = leader.end().map_err(|source| launch.lost_contact(source))?;
+    Ok(Ended {
+        status,
+        words: pump.finish(control),
+    })
+}
+
+/// Moves bytes between the guest and whoever feeds and reads it.
+struct Pump {
+    input: Option<Arc<[u8]>>,
+    stdin: Option<(ChildStdin, Arc<[u8]>, usize)>,
+    capture: Option<Capture>,
+    stdout: Option<(ChildStdout, Capture)>,
+    stderr: Option<ChildStderr>,
+    splitter: Splitter,
+    sink: Sink,
+}
+
+/// What the pump waits for.
+#[derive(Clone, Copy)]
+enum Wait {
+    Exit,
+    Stdin,
+    Stdout,
+    Stderr,
+    Sink,
+}
+
+impl Pump {
+    fn attach(command: &mut Command, streams: Streams) -> Result<Self> {
+        let mut input = None;
+        command.stdin(match streams.stdin {
+            Input::Null => Stdio::null(),
+            Input::Inherit => Stdio::inherit(),
+            Input::File(file) => file.into(),
+            Input::Bytes(bytes) => {
+                input = Some(bytes);
+                Stdio::piped()
+            }
+            other => return Err(unknown_stream(&other)),
+        });
+        let mut capture = None;
+        command.stdout(match streams.stdout {
+            Output::Null => Stdio::null(),
+            Output::Inherit => Stdio::inherit(),
+            Output::File(file) => file.into(),
+            Output::Capture(to) => {
+                capture = Some(to);
+                Stdio::piped()
+            }
+            other => return Err(unknown_stream(&other)),
+        });
+        command.stderr(Stdio::piped());
+        Ok(Pump {
+            input,
+            stdin: None,
+            capture,
+            stdout: None,
+            stderr: None,
+            splitter: streams.splitter,
+            sink: Sink {
+                to: streams.stderr,
+                pending: Vec::new(),
+                closed: false,
+            },
+        })
+    }
+
+    fn connect(&mut self, child: &mut Child) -> io::Result<()> {
+        if let (Some(stdin), Some(bytes)) = (child.stdin.take(), self.input.take()) {
+            // Only our end of the pipe: the guest's is a file description of its own.
+            rustix::io::ioctl_fionbio(&stdin, true)?;
+            self.stdin = Some((stdin, bytes, 0));
+        }
+        self.stdout = child.stdout.take().zip(self.capture.take());
+        self.stderr = child.stderr.take();
+        Ok(())
+    }
+
+    /// Until the leader has ended and nothing more comes.
+    fn run(&mut self, leader: &Leader, control: &Control) -> io::Result<()> {
+        let mut exit = leader.exit.as_ref();
+        while exit.is_some() || (leader.exit.is_none() && self.is_connected()) {
+            let timeout = self.splitter.is_undecided().then_some(UNDECIDED);
+            let ready = self.wait(exit, timeout)?;
+            if ready.is_empty() {
+                let guests = self.splitter.settle();
+                self.sink.accept(&guests);
+            }
+            for wait in ready {
+                match wait {
+                    Wait::Exit => exit = None,
+                    wait => self.serve(wait)?,
+                }
+            }
+        }
+        self.stdin = None;
+        leader.group.await_leader();
+        leader.group.kill();
+        self.drain(control)
+    }
+
+    /// What is still in the pipes.
+    fn drain(&mut self, control: &Control) -> io::Result<()> {
+        let mut quiet = 0;
+        while self.is_connected() || self.sink.is_waiting() {
+            let ready = self.wait(None, Some(TICK))?;
+            if !ready.is_empty() {
+                quiet = 0;
+            } else if self.sink.is_waiting() {
+                // A slow reader may take its time, but not more than the guest has.
+                if control.interrupted().is_some() {
+                    break;
+                }
+            } else {
+                quiet += 1;
+                if quiet == STRAGGLERS {
+                    break;
+                }
+            }
+            for wait in ready {
+                self.serve(wait)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_connected(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    fn wait(&self, exit: Option<&OwnedFd>, timeout: Option<Duration>) -> io::Result<Vec<Wait>> {
+        let mut waits = Vec::with_capacity(5);
+        let mut fds = Vec::with_capacity(5);
+        let mut add = |wait, fd, flags| {
+            waits.push(wait);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        if let Some(exit) = exit {
+            add(Wait::Exit, exit.as_fd(), PollFlags::IN);
+        }
+        if let Some((stdin, ..)) = &self.stdin {
+            add(Wait::Stdin, stdin.as_fd(), PollFlags::OUT);
+        }
+        if let Some((stdout, _)) = &self.stdout {
+            add(Wait::Stdout, stdout.as_fd(), PollFlags::IN);
+        }
+        match (&self.stderr, self.sink.waiting()) {
+            // One who writes faster than the reader reads is held up, as by any pipe.
+            (_, Some(sink)) => add(Wait::Sink, sink, PollFlags::OUT),
+            (Some(stderr), None) => add(Wait::Stderr, stderr.as_fd(), PollFlags::IN),
+            (None, None) => {}
+        }
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: 0,
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            // As if nothing had been said: whoever asked asks again.
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        let ready = waits
+            .into_iter()
+            .zip(&fds)
+            .filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(wait, _)| wait).collect())
+    }
+
+    fn serve(&mut self, wait: Wait) -> io::Result<()> {
+        match wait {
+            Wait::Exit => {}
+            Wait::Stdin => self.feed(),
+            Wait::Stdout => {
+                let mut buffer = [0; 64 << 10];
+                if let Some((stdout, capture)) = &mut self.stdout {
+                    match stdout.read(&mut buffer)? {
+                        0 => self.stdout = None,
+                        count => capture.push(&buffer[..count]),
+                    }
+                }
+            }
+            Wait::Stderr => {
+                let mut buffer = [0; 4 << 10];
+                if let Some(stderr) = &mut self.stderr {
+                    match stderr.read(&mut buffer)? {
+                        0 => self.stderr = None,
+                        count => {
+                            let guests = self.splitter.push(&buffer[..count]);
+                            self.sink.accept(&guests);
+                        }
+                    }
+                }
+            }
+            Wait::Sink => self.sink.write(),
+        }
+        if self.sink.closed {
+            // The guest is to find its reader gone too.
+            self.stderr = None;
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self) {
+        let Some((stdin, bytes, written)) = &mut self.stdin else {
+            return;
+        };
+        match stdin.write(&bytes[*written..]) {
+            Ok(count) => *written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The guest reads no more; that is its own affair.
+            Err(_) => *written = bytes.len(),
+        }
+        if *written == bytes.len() {
+            self.stdin = None;
+        }
+    }
+
+    fn finish(self, control: &Control) -> Words {
+        let Pump {
+            splitter, mut sink, ..
+        } = self;
+        let (guests, message) = splitter.finish();
+        sink.accept(&guests);
+        sink.flush(control);
+        Words { message, sink }
+    }
+}
+
+fn unknown_stream(stream: &dyn std::fmt::Debug) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("cannot connect a guest to {stream:?}"),
+    )
+}
+
+/// What a runtime may have said itself, at the end of its standard error.
+#[derive(Debug)]
+pub(crate) struct Words {
+    message: Vec<u8>,
+    sink: Sink,
+}
+
+impl Words {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.message).trim_end().to_owned()
+    }
+
+    /// They were the guest's after all.
+    pub(crate) fn release(mut self, control: &Control) {
+        self.sink.accept(&self.message);
+        self.sink.flush(control);
+    }
+}
+
+/// Where the guest's standard error goes.
+#[derive(Debug)]
+struct Sink {
+    to: Output,
+    pending: Vec<u8>,
+    closed: bool,
+}
+
+impl Sink {
+    fn accept(&mut self, bytes: &[u8]) {
+        match &self.to {
+            Output::Null => {}
+            Output::Capture(capture) => capture.push(bytes),
+            _ if self.closed => {}
+            _ => self.pending.extend_from_slice(bytes),
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.waiting().is_some()
+    }
+
+    /// What has to be writable before anything else can happen.
+    fn waiting(&self) -> Option<BorrowedFd<'_>> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        self.fd()
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.to {
+            Output::File(file) => Some(file.as_fd()),
+            Output::Inherit => Some(rustix::stdio::stderr()),
+            _ => None,
+        }
+    }
+
+    /// Writes as much as a pipe that is ready takes without blocking.
+    fn write(&mut self) {
+        const PIPE_BUF: usize = 4 << 10;
+        let Some(fd) = self.waiting() else { return };
+        let some = &self.pending[..self.pending.len().min(PIPE_BUF)];
+        match rustix::io::write(fd, some) {
+            Ok(count) => drop(self.pending.drain(..count)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => {
+                self.closed = true;
+                self.pending.clear();
+            }
+        }
+    }
+
+    /// Until all is written, unless the guest's time is up.
+    fn flush(&mut self, control: &Control) {
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: TICK.subsec_nanos().into(),
+        };
+        while let Some(fd) = self.waiting() {
+            let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+            match poll(&mut fds, Some(&tick)) {
+                Ok(0) | Err(Errno::INTR) if control.interrupted().is_some() => return,
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => self.write(),
+                Err(_) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A compiled module, and how it runs.
+
+use std::time::Instant;
+
+use wasmi::errors::ErrorKind as Cause;
+use wasmi::{
+    Engine, ExternType, ImportType, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall,
+    ValType,
+};
+use wasmparser::{Operator, Parser, Payload};
+use wasmrun_core::guest::{ValueType, shown};
+use wasmrun_core::{
+    Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
+};
+use wasmrun_wasi_preview1::{Wasi, find};
+
+use crate::fuel::Fuel;
+use crate::limits::Limiter;
+use crate::wasi::{Host, define};
+use crate::{engine, traps};
+
+/// What a guest may export to be called before its entry.
+const INITIALIZE: &str = "_initialize";
+
+/// The export that is the guest's memory for WASI.
+const MEMORY: &str = "memory";
+
+/// A compiled module with everything planned that does not differ between runs.
+pub(crate) struct ModuleCode {
+    module: Module,
+    imports: Linker<Host>,
+    /// Exports to call before the entry.
+    before: Vec<String>,
+    interruptible: bool,
+}
+
+impl ModuleCode {
+    pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+        // wasmi runs a start function in one go: it could not be given fuel by slices.
+        let exported = guest.start_as_export()?;
+        let mut before = Vec::new();
+        let wasm = match &exported {
+            None => guest.bytes(),
+            Some((module, start)) => {
+                before.push(start.clone());
+                module
+            }
+        };
+        if guest.has_entry(INITIALIZE) {
+            before.push(INITIALIZE.into());
+        }
+        // wasmi's engines keep all code they ever compiled, so each module has one of its own.
+        let engine = Engine::new(&engine::config(options));
+        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        if options.interruptible && grows_tables(guest) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the guest grows tables, and wasmi cannot interrupt such a guest: it runs only \
+                 without a timeout, and not killable",
+            ));
+        }
+        Ok(ModuleCode {
+            imports: imports(&engine, &module)?,
+            module,
+            before,
+            interruptible: options.interruptible,
+        })
+    }
+}
+
+/// Whether the guest may run out of a slice of fuel in a `table.grow`: from there wasmi 2.0 does not
+/// resume it where it stopped, but runs what came before again.
+fn grows_tables(guest: &Guest) -> bool {
+    // Compilers that do not grow tables mostly declare so. Where none can grow, nothing is paid for
+    // trying to.
+    guest
+        .tables()
+        .iter()
+        .any(|table| table.maximum != Some(table.initial))
+        && has_table_grow(guest.bytes()).unwrap_or(true)
+}
+
+fn has_table_grow(wasm: &[u8]) -> wasmparser::Result<bool> {
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::CodeSectionEntry(body) = payload? {
+            for operator in body.get_operators_reader()? {
+                if let Operator::TableGrow { .. } = operator? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The functions that the module imports, and no others.
+fn imports(engine: &Engine, module: &Module) -> Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    // A module may import a function twice.
+    linker.allow_shadowing(true);
+    for import in module.imports() {
+        let refused = |why: &str| {
+            let (module, name) = (shown(import.module()), shown(import.name()));
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the guest imports {module}.{name}, which WASI preview1 does not have{why}"
+                ),
+            )
+        };
+        let function = find(import.module(), import.name()).ok_or_else(|| refused(""))?;
+        if !has_type(&import, function.params, function.result) {
+            return Err(refused(" with that type"));
+        }
+        define(&mut linker, import.module(), import.name()).ok_or_else(|| refused(""))?;
+    }
+    Ok(linker)
+}
+
+fn has_type(import: &ImportType<'_>, params: &[ValueType], result: Option<ValueType>) -> bool {
+    let same = |wanted: &[ValType], had: &[ValueType]| {
+        let pairs = || wanted.iter().zip(had);
+        wanted.len() == had.len()
+            && pairs().all(|pair| {
+                matches!(
+                    pair,
+                    (ValType::I32, ValueType::I32) | (ValType::I64, ValueType::I64)
+                )
+            })
+    };
+    match import.ty() {
+        ExternType::Func(wanted) => {
+            same(wanted.params(), params) && same(wanted.results(), result.as_slice())
+        }
+        _ => false,
+    }
+}
+
+fn not_compiled(error: wasmi::Error) -> Error {
+    let (kind, message) = match error.kind() {
+        Cause::Wasm(_) | Cause::Read(_) => {
+            (ErrorKind::Invalid, "the guest is not valid WebAssembly")
+        }
+        Cause::Translation(_) | Cause::ImplementationLimits(_) | Cause::Ir(_) => {
+            (ErrorKind::Unsupported, "cannot compile the guest")
+        }
+        _ => (ErrorKind::Engine, "cannot compile the guest"),
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+impl Code for ModuleCode {
+    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let began = Instant::now();
+        let mut store = Store::new(
+            self.module.engine(),
+            Host {
+                wasi: Wasi::of(&mut task, control)?,
+                memory: None,
+                limiter: Limiter::new(&task.limits),
+            },
+        );
+        store.limiter(|host| &mut host.limiter);
+        let mut fuel = Fuel::fill(
+            &mut store,
+            task.limits.fuel,
+            self.interruptible.then_some(control),
+        )?;
+
+        let mut stats = Stats::default();
+        let instantiated = self.instantiate(&mut store)?;
+        let started = Instant::now();
+        stats.instantiate = Some(started - began);
+        let outcome = match instantiated {
+            Err(outcome) => outcome,
+            Ok(instance) => {
+                let outcome = self.execute(&mut store, &instance, &task, &mut fuel)?;
+                stats.run = Some(started.elapsed());
+                outcome
+            }
+        };
+        stats.fuel_used = fuel.used(&store, &outcome);
+        stats.peak_memory = Some(store.data().limiter.peak_memory());
+        Ok(Ran { outcome, stats })
+    }
+}
+
+impl ModuleCode {
+    /// An instance of the module, or how the guest ended instead: its segments may not fit.
+    fn instantiate(&self, store: &mut Store<Host>) -> Result<Result<Instance, Outcome>> {
+        match self
+            .imports
+            .instantiate_and_start(&mut *store, &self.module)
+        {
+            Ok(instance) => {
+                store.data_mut().memory = instance.get_memory(&*store, MEMORY);
+                Ok(Ok(instance))
+            }
+            Err(error) => traps::outcome(error).map(Err),
+        }
+    }
+
+    /// Calls what comes before the entry, and the entry.
+    fn execute(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Instance,
+        task: &Task,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<Outcome> {
+        let entry = task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY);
+        let before = self.before.iter().map(String::as_str);
+        for name in before.filter(|name| *name != entry).chain([entry]) {
+            let function = entry_function(store, instance, name)?;
+            if let Some(outcome) = call(store, function, fuel)? {
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome::Exited(0))
+    }
+}
+
+/// Calls a function to its end. How the guest ended, unless the function returned.
+fn call(
+    store: &mut Store<Host>,
+    function: TypedFunc<(), ()>,
+    fuel: &mut Fuel<'_>,
+) -> Result<Option<Outcome>> {
+    let mut called = function.call_resumable(&mut *store, ());
+    loop {
+        called = match called {
+            Ok(TypedResumableCall::Finished(())) => return Ok(None),
+            Ok(TypedResumableCall::OutOfFuel(paused)) => {
+                if let Some(outcome) = fuel.refill(store, paused.required_fuel())? {
+                    return Ok(Some(outcome));
+                }
+                paused.resume(&mut *store)
+            }
+            Ok(TypedResumableCall::HostTrap(stopped)) => {
+                return traps::outcome_of(stopped.host_error()).map(Some);
+            }
+            Err(error) => return traps::outcome(error).map(Some),
+        };
+    }
+}
+
+/// A function to call without arguments; core has seen that it is there.
+fn entry_function(
+    store: &Store<Host>,
+    instance: &Instance,
+    name: &str,
+) -> Result<TypedFunc<(), ()>> {
+    instance.get_typed_func(store, name).map_err(|source| {
+        Error::new(
+            ErrorKind::Engine,
+            format!("lost the guest's function {}", shown(name)),
+        )
+        .with_source(source)
+    })
+}

@@ -1,0 +1,35 @@
+//! Whatever bytes a guest has, they are inspected whole or refused in a line.
+
+use wasmrun_core::{Capability, ErrorKind, Guest, RunConfig, check};
+
+pub fn holds(bytes: &[u8]) {
+    match Guest::from_bytes("guest", bytes) {
+        Ok(guest) => {
+            let told = serde_json::to_string(&guest.inspect()).expect("all of it can be told");
+            let told: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
+            assert_eq!(told["bytes"], guest.bytes().len());
+            for entry in guest.entries() {
+                assert!(guest.has_entry(&entry), "{entry:?}");
+            }
+            for capability in [Capability::EVERYTHING, Capability::default()] {
+                for refusal in check::refusals(&capability, &guest, &RunConfig::new()) {
+                    assert_one_line(&refusal.reason);
+                }
+            }
+        }
+        Err(error) => {
+            assert!(
+                matches!(error.kind(), ErrorKind::NotWasm | ErrorKind::Invalid),
+                "{error:?}"
+            );
+            assert_one_line(&error.to_string());
+        }
+    }
+}
+
+fn assert_one_line(message: &str) {
+    assert!(
+        !message.is_empty() && !message.contains(char::is_control),
+        "{message:?}"
+    );
+}

@@ -1,0 +1,141 @@
+//! Generates the corpus: by wasm-smith from random bytes, and by wasm-mutate from programs that work.
+
+use std::path::Path;
+use std::{env, error, fs, iter};
+
+use arbitrary::Unstructured;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, RngExt, SeedableRng};
+use wasm_mutate::WasmMutate;
+use wasm_smith::{Config, Module};
+
+type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
+
+/// How many modules each profile of wasm-smith gives.
+const GENERATED: u64 = 250;
+/// How many descendants each program has.
+const MUTATED: u64 = 100;
+/// How many mutations lie between a program and its last descendant, at most.
+const GENERATIONS: u32 = 6;
+
+/// What a command exports.
+const COMMAND: &str = r#"(module (func (export "_start")) (memory (export "memory") 1))"#;
+
+/// Functions of WASI that a guest could do harm with.
+const WASI: &str = include_str!("wasi.wat");
+
+/// Programs that work.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("writes", include_str!("programs/writes.wat")),
+    ("computes", include_str!("programs/computes.wat")),
+    ("opens", include_str!("programs/opens.wat")),
+    ("tables", include_str!("programs/tables.wat")),
+];
+
+fn main() -> Result<()> {
+    for input in ["build.rs", "wasi.wat", "programs"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    println!("cargo::rerun-if-env-changed=WASMRUN_CORPUS_SEED");
+    let seed = match env::var("WASMRUN_CORPUS_SEED") {
+        Ok(seed) => seed.parse()?,
+        Err(_) => 0,
+    };
+    println!("cargo::rustc-env=WASMRUN_CORPUS_SEED={seed}");
+    let mut corpus = Vec::new();
+    for (name, config) in profiles()? {
+        for number in 0..GENERATED {
+            let module = generated(config.clone(), seed << 32 | number)?;
+            write(&mut corpus, &format!("{name} {number}"), &module)?;
+        }
+    }
+    for (name, text) in PROGRAMS {
+        let program = wat::parse_str(text)?;
+        for number in 0..MUTATED {
+            let module = mutated(&program, seed << 32 | number);
+            write(&mut corpus, &format!("{name} mutated {number}"), &module)?;
+        }
+    }
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("corpus"), corpus)?;
+    Ok(())
+}
+
+fn profiles() -> Result<Vec<(&'static str, Config)>> {
+    let mut command = Config::default();
+    command.max_instructions = 300;
+    command.max_funcs = 20;
+    command.max_types = 20;
+    command.exports = Some(wat::parse_str(COMMAND)?);
+    command.available_imports = Some(wat::parse_str(WASI)?);
+    command.memory64_enabled = false;
+    command.threads_enabled = false;
+    command.max_memory32_bytes = 1 << 20;
+
+    let mut greedy = command.clone();
+    greedy.max_memories = 10;
+    greedy.max_tables = 10;
+    greedy.max_memory32_bytes = 1 << 32;
+    greedy.max_table_elements = u64::from(u32::MAX);
+    greedy.memory64_enabled = true;
+
+    let mut invalid = command.clone();
+    invalid.allow_invalid_funcs = true;
+
+    let mut anything = Config::default();
+    anything.max_instructions = 300;
+    anything.export_everything = true;
+    anything.max_memories = 4;
+    anything.max_tables = 4;
+    anything.wide_arithmetic_enabled = true;
+    anything.custom_page_sizes_enabled = true;
+    anything.generate_custom_sections = true;
+
+    Ok(vec![
+        ("command", command),
+        ("greedy", greedy),
+        ("invalid", invalid),
+        ("anything", anything),
+    ])
+}
+
+fn random(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+/// The first module that comes of the random numbers: some bytes give none.
+fn generated(config: Config, seed: u64) -> Result<Vec<u8>> {
+    let mut random = random(seed);
+    let module = iter::repeat_with(|| {
+        let mut bytes = vec![0; random.random_range(100..6000)];
+        random.fill_bytes(&mut bytes);
+        Module::new(config.clone(), &mut Unstructured::new(&bytes))
+    })
+    .take(100)
+    .find_map(std::result::Result::ok);
+    Ok(module.ok_or("wasm-smith gives no module")?.to_bytes())
+}
+
+/// A descendant of `program`, as far as mutations of it were found.
+fn mutated(program: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = random(seed);
+    let mut module = program.to_vec();
+    for _ in 0..random.random_range(1..=GENERATIONS) {
+        let mut mutate = WasmMutate::default();
+        mutate.seed(random.next_u64()).preserve_semantics(false);
+        mutate.fuel(1000);
+        let next = mutate
+            .run(&module)
+            .ok()
+            .and_then(|mut descendants| descendants.next()?.ok());
+        module = next.unwrap_or(module);
+    }
+    module
+}
+
+fn write(corpus: &mut Vec<u8>, name: &str, module: &[u8]) -> Result<()> {
+    for part in [name.as_bytes(), module] {
+        corpus.extend(u32::try_from(part.len())?.to_le_bytes());
+        corpus.extend(part);
+    }
+    Ok(())
+}

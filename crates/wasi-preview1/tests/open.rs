@@ -1,0 +1,121 @@
+//! How many files a guest may have open, and what it may not open at all.
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Resource, getrlimit};
+use wasmrun_core::Control;
+use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, WasiCtxBuilder, preview1};
+use wasmtime_wasi::FsPerms;
+
+const BADF: i32 = 8;
+const MFILE: i32 = 33;
+const NXIO: i32 = 60;
+const FOLLOW: i32 = 1;
+const CREATE: i32 = 1;
+const DIRECTORY: i32 = 2;
+const READ: i64 = 2;
+const WRITE: i64 = 64;
+
+fn guest(directory: &Path) -> Wasi {
+    let mut context = WasiCtxBuilder::new();
+    context
+        .allow_blocking_current_thread(true)
+        .preopened_dir(directory, "/", FsPerms::ReadWrite)
+        .expect("a directory");
+    Wasi::new(context.build_p1(), Control::new())
+}
+
+/// The descriptor, or the errno.
+fn open(wasi: &mut Wasi, name: &str, oflags: i32, rights: i64) -> Result<i32, i32> {
+    let mut memory = vec![0; 8];
+    memory.extend(name.as_bytes());
+    let mut memory = GuestMemory::Unshared(&mut memory);
+    let len = name.len() as i32;
+    let errno = preview1::path_open(
+        wasi,
+        &mut memory,
+        3,
+        FOLLOW,
+        8,
+        len,
+        oflags,
+        rights,
+        0,
+        0,
+        0,
+    );
+    match errno.expect("a guest that goes on") {
+        0 => Ok(memory
+            .read::<i32>(wiggle::GuestPtr::new(0))
+            .expect("it was written")),
+        errno => Err(errno),
+    }
+}
+
+fn close(wasi: &mut Wasi, fd: i32) -> Result<i32, Stop> {
+    preview1::fd_close(wasi, &mut GuestMemory::Unshared(&mut []), fd)
+}
+
+#[test]
+fn a_guest_cannot_use_up_the_descriptors_of_its_host() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let wasi = &mut guest(directory.path());
+    let mut opened = Vec::new();
+    let errno = loop {
+        match open(wasi, "file", CREATE, WRITE) {
+            Ok(fd) => opened.push(fd),
+            Err(errno) => break errno,
+        }
+    };
+    assert_eq!(errno, MFILE);
+    let ours = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    assert!(
+        opened.len() as u64 <= ours / 2,
+        "{} of {ours}",
+        opened.len()
+    );
+    let hosts: Result<Vec<_>, _> = (0..ours / 5).map(|_| File::open("/dev/null")).collect();
+    drop(hosts.expect("the host has some left"));
+
+    // One that is closed, or replaced, makes room for one; one that is not there does not.
+    let no_memory = || GuestMemory::Unshared(&mut []);
+    let (first, second) = (opened[0], opened[1]);
+    let renumbered = preview1::fd_renumber(wasi, &mut no_memory(), first, second);
+    assert_eq!(renumbered, Ok(0));
+    open(wasi, "file", 0, READ).expect("there is room");
+    assert_eq!(open(wasi, "file", 0, READ), Err(MFILE));
+    assert_eq!(close(wasi, second), Ok(0));
+    assert_eq!(close(wasi, second), Ok(BADF));
+    let fd = open(wasi, "file", 0, READ).expect("there is room");
+    assert_eq!(open(wasi, "file", 0, READ), Err(MFILE));
+    // To give it its own number closes nothing.
+    assert_eq!(preview1::fd_renumber(wasi, &mut no_memory(), fd, fd), Ok(0));
+    assert_eq!(open(wasi, "file", 0, READ), Err(MFILE));
+}
+
+#[test]
+fn a_fifo_or_socket_in_a_directory_is_not_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
+    std::os::unix::fs::symlink("fifo", path("link")).expect("a symlink");
+    let wasi = &mut guest(directory.path());
+    for name in ["fifo", "link", "socket", "./fifo"] {
+        for (oflags, rights) in [
+            (0, READ),
+            (0, WRITE),
+            (0, READ | WRITE),
+            (CREATE, WRITE),
+            (DIRECTORY, READ),
+        ] {
+            // It would wait for ever.
+            assert_eq!(open(wasi, name, oflags, rights), Err(NXIO), "{name}");
+        }
+    }
+    open(wasi, "file", CREATE, WRITE).expect("a file");
+    open(wasi, ".", DIRECTORY, READ).expect("a directory");
+}

@@ -1,0 +1,16 @@
+//! Any text, as `--dir` and as a path in the guest.
+#![no_main]
+// The command's values are more than these.
+#![allow(dead_code)]
+
+#[path = "../../crates/cli/src/values/held.rs"]
+mod held;
+#[path = "../../crates/core/tests/properties/path.rs"]
+mod path;
+#[path = "../../crates/cli/src/values.rs"]
+mod values;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    held::dir(text);
+    path::holds(text);
+});
