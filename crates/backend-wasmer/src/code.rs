@@ -10,7 +10,7 @@ use wasmer::sys::{
 };
 use wasmer::{
     CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
-    RuntimeError, Store, TypedFunction, WasmError,
+    RuntimeError, Store, Type, TypedFunction, WasmError,
 };
 use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
@@ -77,6 +77,7 @@ impl ModuleCode {
         if guest.has_entry(INITIALIZE) {
             before.push(INITIALIZE.into());
         }
+        refuse_tables_of_exceptions(&module)?;
         Ok(ModuleCode {
             base: BaseTunables::for_target(engine.target()),
             interruptible: options.interruptible.then(|| extent(&module)),
@@ -88,6 +89,18 @@ impl ModuleCode {
             before,
         })
     }
+}
+
+/// wasmer compiles them, and then cannot make them.
+fn refuse_tables_of_exceptions(module: &Module) -> Result<()> {
+    let mut tables = module.info().tables.values();
+    if tables.any(|table| table.ty == Type::ExceptionRef) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "cannot make a table of exceptions, which the guest has",
+        ));
+    }
+    Ok(())
 }
 
 fn bound(import: &Import) -> Result<Bind> {

@@ -2,7 +2,7 @@
 
 use wasmrun_core::guest::ValueType;
 use wasmtime_wasi::p0::wasi_unstable;
-use wasmtime_wasi::p1::wasi_snapshot_preview1;
+use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
 use wiggle::GuestMemory;
 
 use crate::{Stop, Wasi, block_on_ready, open, poll};
@@ -207,7 +207,7 @@ macro_rules! call {
     ([future] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
         let (context, control) = $wasi.enter()?;
         block_on_ready(control, $theirs::$name(context, $memory $(, $param)*))?
-            .map_err(Stop::trap)
+            .or_else(socket_or_trap)
     }};
     ([poll] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
         poll::$ours($wasi, $memory, [$($param),*])
@@ -262,6 +262,15 @@ crate::__list!(modules);
 
 /// The errno of a call that did what it was asked.
 pub(crate) const SUCCESS: i32 = 0;
+
+/// wasmtime-wasi has no word for a socket, and would end a guest for looking at a directory with one
+/// in it.
+fn socket_or_trap(error: wiggle::error::Error) -> Result<i32, Stop> {
+    match error.root_cause().to_string().as_str() {
+        "sockets are not currently supported" => Ok(types::Errno::Notsup as i32),
+        _ => Err(Stop::trap(error)),
+    }
+}
 
 /// A buffer in pieces, each with its address and length. What would go beyond the last address stays
 /// whole, so that it is refused.

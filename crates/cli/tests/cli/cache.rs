@@ -1,9 +1,4 @@
 //! Compiled code that is kept, seen from the command line.
-#![cfg(unix)]
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Guests, Seen, exit, wasmrun};
 use serde_json::{Value, json};
+
+use crate::common::{self, Guests, Seen, exit, wasmrun};
 
 /// The engines of this build that have compiled code to keep.
 fn engines() -> Vec<&'static str> {

@@ -1,9 +1,8 @@
 //! The front in the manner of `std::process::Command`.
 
-#[allow(dead_code)]
-mod fake;
-
 use wasmrun::{Access, Command, ErrorKind, InheritEnv, Outcome, Stdin};
+
+use crate::fake;
 
 fn command() -> Command {
     let mut command = Command::from_guest(fake::guest());

@@ -1,6 +1,4 @@
 //! Code that was kept does what code that was just compiled does, on every engine that has any.
-#![cfg(unix)]
-#![cfg(any(feature = "wasmtime", feature = "wasmer"))]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,13 +1,10 @@
 //! `wasmrun engines`, `--explain`, and what is chosen.
-#![cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::process::Stdio;
 
-use common::{Guests, NOTHING, Seen, run, wasmrun};
 use serde_json::Value;
+
+use crate::common::{Guests, NOTHING, Seen, run, wasmrun};
 
 /// `wasmrun` where no runtime is on PATH.
 fn alone(args: &[&str]) -> Seen {

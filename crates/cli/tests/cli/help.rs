@@ -1,9 +1,6 @@
 //! The manual.
 
-#[allow(dead_code)]
-mod common;
-
-use common::run;
+use crate::common::run;
 
 #[test]
 fn help_goes_to_stdout_and_is_a_success() {

@@ -1,10 +1,8 @@
 //! `wasmrun inspect`.
 
-#[allow(dead_code)]
-mod common;
-
-use common::{ARGS_AND_ENV, Guests, run};
 use serde_json::Value;
+
+use crate::common::{ARGS_AND_ENV, Guests, run};
 
 #[test]
 fn a_guest_is_described_with_what_it_needs() {

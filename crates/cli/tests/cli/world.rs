@@ -1,13 +1,9 @@
 //! What a guest sees: arguments, environment, directories, input.
-#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{ARGS_AND_ENV, CAT, CREATE, Guests, Seen, engines, run, wasmrun};
+use crate::common::{ARGS_AND_ENV, CAT, CREATE, Guests, Seen, engines, run, wasmrun};
 
 fn told(seen: &Seen) -> Vec<&str> {
     assert_eq!(seen.code, Some(0), "{seen:?}");
@@ -100,7 +96,8 @@ fn input_is_ours_nothing_or_a_file() {
                 .spawn()
                 .expect("wasmrun starts");
             let mut pipe = child.stdin.take().expect("a pipe");
-            pipe.write_all(b"from a pipe").expect("room in the pipe");
+            // One that reads no pipe may be gone already.
+            let _ = pipe.write_all(b"from a pipe");
             drop(pipe);
             let seen: Seen = child.wait_with_output().expect("it ends").into();
             assert_eq!(seen.stdout, expected, "{engine} {stdin:?}: {seen:?}");

@@ -1,13 +1,10 @@
 //! `--report FILE`.
-#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::path::Path;
 
-use common::{Guests, LOOP, engines, exit, run};
 use serde_json::{Value, json};
+
+use crate::common::{Guests, LOOP, engines, exit, run};
 
 fn reported(guests: &Guests, args: &[&str], guest: &Path) -> (Option<i32>, Value) {
     let file = guests.dir().join("report.json");

@@ -1,10 +1,8 @@
 //! Which engine is taken, and what is said of the others.
 
-#[allow(dead_code)]
-mod fake;
-
-use fake::{engines, guest, memory, memory_and_fuel, nothing};
 use wasmrun::{Choice, Engines, ErrorKind, Guest, RunConfig, Verdict};
+
+use crate::fake::{engines, guest, memory, memory_and_fuel, nothing};
 
 fn capped() -> RunConfig {
     RunConfig::new().limit(|limits| {

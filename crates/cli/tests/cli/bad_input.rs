@@ -1,9 +1,6 @@
 //! Files that are no program for us: one line that says what they are, and never exit code 0.
 
-#[allow(dead_code)]
-mod common;
-
-use common::{Guests, Seen, engines, run, wasmrun};
+use crate::common::{Guests, Seen, engines, run, wasmrun};
 
 /// Runs `content` as a guest on every engine, and inspects it; each time it is refused alike.
 fn refused(content: impl AsRef<[u8]>) -> String {

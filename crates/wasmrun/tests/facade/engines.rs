@@ -1,11 +1,10 @@
 //! The registry: what is in it, and in which order.
 
-#[allow(dead_code)]
-mod fake;
-
 use std::sync::Arc;
 
 use wasmrun::{Choice, Engines, ErrorKind, Place, RunConfig};
+
+use crate::fake;
 
 const FEATURES: [(&str, bool); 4] = [
     ("wasmtime", cfg!(feature = "wasmtime")),

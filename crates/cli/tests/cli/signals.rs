@@ -1,15 +1,12 @@
 //! Ctrl-C, SIGTERM and closed pipes end the guest, and then us with 128+n.
-#![cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
-
-#[allow(dead_code)]
-mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
 
 /// Has a command listen to signals that whoever started the tests has ignored, as shells do for what
 /// runs in the background.

@@ -1,10 +1,6 @@
 //! The table of exit codes in `wasmrun --help`, on every in-process engine.
-#![cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 
-#[allow(dead_code)]
-mod common;
-
-use common::{Guests, LOOP, NOTHING, YES, engines, exit, run};
+use crate::common::{Guests, LOOP, NOTHING, YES, engines, exit, run};
 
 #[test]
 fn a_guests_own_code_passes_through_silently() {
