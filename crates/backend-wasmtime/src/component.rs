@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Code, Control, Outcome, Ran, Result, Task};
+use wasmrun_core::{Artifact, Code, Control, Outcome, Ran, Result, Task};
 use wasmrun_wasi_preview1::{block_on, context, most_open_files};
 use wasmtime::component::{Component, Resource, ResourceTable};
 use wasmtime::{Engine, Store};
@@ -93,18 +93,33 @@ async fn open_at(
 /// A compiled component whose imports are found.
 pub(crate) struct ComponentCode {
     variant: Arc<Variant>,
+    component: Component,
     command: CommandPre<Host<World>>,
 }
 
 impl ComponentCode {
     pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
         let component = Component::new(variant.engine(), bytes).map_err(refusal::of_code)?;
+        ComponentCode::of(variant, component)
+    }
+
+    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
+        // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+        let component = unsafe { Component::deserialize_file(variant.engine(), artifact.path()) };
+        ComponentCode::of(variant, component.map_err(refusal::of_artifact)?)
+    }
+
+    fn of(variant: Arc<Variant>, component: Component) -> Result<Self> {
         let command = variant
             .components()?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(refusal::of_imports)?;
-        Ok(ComponentCode { variant, command })
+        Ok(ComponentCode {
+            variant,
+            component,
+            command,
+        })
     }
 }
 
@@ -132,6 +147,11 @@ impl Code for ComponentCode {
             outcome,
             stats: store::stats(&store, &task.limits, began, made),
         })
+    }
+
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        let artifact = self.component.serialize();
+        artifact.map(Some).map_err(refusal::of_keeping)
     }
 }
 

@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
 const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+       wasmrun compile [OPTIONS] GUEST
+       wasmrun cache dir|list|verify|clear|prune
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]";
 
@@ -34,8 +36,14 @@ Examples:
   Use a runtime that is not on PATH:
       wasmrun --engine wasmi-cli=/opt/wasmi/bin/wasmi app.wasm
 
+  Compile it now, so that its first run starts at once too:
+      wasmrun compile app.wasm
+
   Run a file that is called like a subcommand:
       wasmrun ./engines
+
+Compiled code is kept in $WASMRUN_CACHE_DIR, or else in wasmrun/code in the user's directory for
+caches. Only a directory that belongs to the user, and to no one else, is used.
 
 Exit codes:
   the guest's own  it ran to its end (as far as eight bits tell; a failure is never told as 0)
@@ -81,6 +89,10 @@ pub enum Command {
         after_long_help = AFTER_LONG_HELP
     )]
     Run(Box<RunArgs>),
+    /// Compile a program and keep the code, so that it starts faster
+    Compile(CompileArgs),
+    /// Show, check or remove the compiled code that is kept
+    Cache(CacheArgs),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -123,6 +135,10 @@ pub struct RunArgs {
     /// Show on stderr which engine is taken, and why not the others
     #[arg(long, help_heading = "Engine")]
     pub explain: bool,
+
+    /// Compile the guest anew, and keep no code
+    #[arg(long, help_heading = "Engine")]
+    pub no_cache: bool,
 
     /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
     ///
@@ -221,7 +237,7 @@ pub struct RunArgs {
 
     /// Write how it went to a file, as JSON
     ///
-    /// Outcome, engine and version, times, limits, and every engine considered; the error, if the
+    /// Outcome, engine and version, times, limits, what the cache had, and every engine considered; the error, if the
     /// guest could not be started.
     #[arg(long, value_name = "FILE", help_heading = "Reporting")]
     pub report: Option<PathBuf>,
@@ -229,6 +245,64 @@ pub struct RunArgs {
     /// Tell all there is about an error or a trap
     #[arg(short, long, help_heading = "Reporting")]
     pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The program
+    #[arg(value_name = "GUEST")]
+    pub guest: PathBuf,
+
+    /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub engine: String,
+
+    /// For runs with --fuel
+    #[arg(long)]
+    pub fuel: bool,
+
+    /// For runs with --timeout
+    #[arg(long)]
+    pub timeout: bool,
+
+    /// For runs with this --max-stack
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub max_stack: Option<u64>,
+
+    /// The largest guest that is read
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
+    pub max_guest_size: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Show where it is
+    Dir,
+    /// Show what is kept, the last used first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare everything with what was once written, and remove what is damaged
+    ///
+    /// Exits with 1 if anything was damaged.
+    Verify,
+    /// Remove everything
+    Clear,
+    /// Remove what was used longest ago, and all that no program needs
+    Prune {
+        /// How much may stay
+        #[arg(long, value_name = "SIZE", default_value = "4Gi", value_parser = values::size)]
+        max_size: u64,
+    },
 }
 
 #[derive(Debug, Args)]

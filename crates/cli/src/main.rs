@@ -4,9 +4,12 @@
 //! ([`resolve`]). Nothing here knows an engine.
 
 mod args;
+mod cache;
+mod compile;
 mod ending;
 mod engines;
 mod inspect;
+mod progress;
 mod report;
 mod resolve;
 mod run;
@@ -45,6 +48,8 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> u8 {
     match (cli.command, cli.run) {
         (Some(Command::Run(args)), _) => run::run(&args),
+        (Some(Command::Compile(args)), _) => compile::compile(&args),
+        (Some(Command::Cache(args)), _) => cache::cache(&args),
         (Some(Command::Engines(args)), _) => engines::engines(&args),
         (Some(Command::Inspect(args)), _) => inspect::inspect(&args),
         (None, Some(args)) => run::run(&args),

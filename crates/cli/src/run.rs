@@ -4,20 +4,23 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Engines, Error, ErrorKind, Guest, Limits, Outcome, Place, Program, Report, Result,
-    Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Report,
+    Result, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::RunArgs;
 use crate::ending::Ending;
 use crate::report::RunReport;
 use crate::resolve::{Request, resolve};
-use crate::{say, signals};
+use crate::{cache, progress, say, signals};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
     signals::end_with_the_process();
-    let engines = Engines::new();
+    let engines = match args.no_cache {
+        true => Engines::new(),
+        false => cache::engines(args.verbose),
+    };
     let request = match resolve(args, &engines) {
         Ok(request) => request,
         Err(error) => return say::error(&error, args.verbose),
@@ -52,7 +55,7 @@ struct Ended {
 
 fn execute(args: &RunArgs, request: &Request, engines: &Engines, ending: &Ending) -> Result<Ended> {
     let began = Instant::now();
-    let guest = Guest::open_capped(&request.guest, request.max_guest_bytes)?;
+    let guest = engines.guest(&request.guest, request.max_guest_bytes)?;
     ending.lock().report.read(&guest, began.elapsed());
 
     let began = Instant::now();
@@ -63,7 +66,17 @@ fn execute(args: &RunArgs, request: &Request, engines: &Engines, ending: &Ending
     // A process of its own has to be ended; what is part of ours ends with us.
     let outside = info.place != Place::InProcess;
     let config = request.config.clone().killable(outside);
-    let program = Program::compile(engine, &guest, &config)?;
+    let program = progress::compile(engines, engine, &guest, &config)?;
+    if let Some(CacheUse::Miss {
+        why,
+        not_kept: Some(not_kept),
+    }) = program.cache_use()
+        && args.verbose
+        && *why != Miss::NoArtifacts
+    {
+        say::line(format_args!("the compiled code is not kept: {not_kept}"));
+    }
+    ending.lock().report.compiled(&program);
     let (outcome, stats, signal) = if outside {
         ending.watch_signals()?;
         let run = program.start(&config)?;

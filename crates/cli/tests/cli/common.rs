@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 
 use tempfile::TempDir;
 
@@ -17,11 +18,25 @@ pub fn engines() -> Vec<&'static str> {
     .collect()
 }
 
-/// `wasmrun`, with nothing on its standard input.
+/// `wasmrun`, with nothing on its standard input, and with a cache of this test binary's own.
 pub fn wasmrun() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmrun"));
-    command.stdin(Stdio::null());
     command
+        .stdin(Stdio::null())
+        .env("WASMRUN_CACHE_DIR", cache_dir());
+    command
+}
+
+/// Where what runs started by [`wasmrun`] compile is kept, until the next time the tests run.
+fn cache_dir() -> PathBuf {
+    static MADE: Once = Once::new();
+    let name = std::env::current_exe().expect("a test binary");
+    let name = name.file_name().expect("a name").to_owned();
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join("cache")
+        .join(name);
+    MADE.call_once(|| drop(std::fs::remove_dir_all(&dir)));
+    dir
 }
 
 /// A directory with guests in it.

@@ -10,6 +10,9 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["run", "--help"],
         &["engines", "--help"],
         &["inspect", "--help"],
+        &["compile", "--help"],
+        &["cache", "--help"],
+        &["cache", "prune", "--help"],
     ] {
         let seen = run(args);
         assert_eq!(seen.code, Some(0), "{args:?}");

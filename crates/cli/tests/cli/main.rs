@@ -7,6 +7,8 @@
 )]
 
 mod bad_input;
+#[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer")))]
+mod cache;
 mod common;
 #[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod engines;

@@ -190,7 +190,7 @@ fn a_signal_that_we_were_started_to_ignore_stays_ignored() {
     let guests = Guests::new();
     let guest = guests.file("app.wat", READY_AND_LOOP);
     let mut shell = Command::new("sh");
-    shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]);
+    shell.args(["-c", r#"trap "" INT; exec "$0" --no-cache "$@""#]);
     let mut child = started(shell.arg(env!("CARGO_BIN_EXE_wasmrun")).arg(guest));
     kill_process(pid(&child), Signal::INT).expect("it runs");
     kill_process(pid(&child), Signal::TERM).expect("it still runs");
