@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::guest::{GuestKind, WasiVersion};
+use crate::guest::{GuestKind, WasiVersion, shown};
 use crate::{
     Access, Capability, Clock, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
 };
@@ -254,7 +254,8 @@ fn no_such_entry(guest: &Guest, entry: &str) -> String {
 
 fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    let names_shown: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
+    let mut text = names_shown.join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
