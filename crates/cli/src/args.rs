@@ -327,15 +327,51 @@ pub struct InspectArgs {
     pub max_guest_size: u64,
 }
 
+/// The option by which one asks for what a field of `Capability` allows.
+pub fn option_for(capability: &str) -> Option<&'static str> {
+    Some(match capability {
+        "argv0" => "--argv0",
+        "env" => "--env",
+        "preopens" | "mapped_preopens" | "read_only_preopens" => "--dir",
+        "working_directory" => "--cwd",
+        "entry" => "--invoke",
+        "memory" => "--max-memory",
+        "fuel" => "--fuel",
+        "timeout" => "--timeout",
+        "stack" => "--max-stack",
+        "table_elements" => "--max-table",
+        "instances" => "--max-instances",
+        "network" => "--network",
+        "fixed_clock" => "--clock",
+        "seeded_random" => "--seed",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Args, CommandFactory};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_option_for_a_capability_is_one_of_ours() {
+        let help = RunArgs::augment_args(clap::Command::new("run"));
+        let options: Vec<_> = help
+            .get_opts()
+            .filter_map(|option| option.get_long())
+            .collect();
+        for (capability, _) in wasmrun::Capability::EVERYTHING.iter() {
+            if let Some(option) = option_for(capability) {
+                let name = option.trim_start_matches('-');
+                assert!(options.contains(&name), "{capability}: {option}");
+            }
+        }
     }
 
     fn parsed(line: &str) -> RunArgs {

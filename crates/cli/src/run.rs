@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Report,
-    Result, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place, Refusal,
+    Report, Result, Selection, Stats, TrapKind, check, exit_code,
 };
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, option_for};
 use crate::ending::Ending;
 use crate::report::RunReport;
 use crate::resolve::{Request, resolve};
@@ -125,13 +125,27 @@ fn select(
     selected.map_err(|error| {
         let one_could = check::refusals(&Capability::EVERYTHING, guest, config).is_empty();
         match (error.kind(), error.engine()) {
-            (ErrorKind::Unsupported, None) if one_could => Error::new(
-                ErrorKind::Unsupported,
-                format!("{error}; --explain shows every engine"),
-            ),
+            (ErrorKind::Unsupported, None) if one_could => {
+                let explanation = engines.explain(guest, config, choice);
+                let way_out = explanation
+                    .nearest()
+                    .and_then(|(_, lacking)| without(lacking));
+                let way_out = way_out.unwrap_or_default();
+                let message = format!("{error}{way_out}; --explain shows every engine");
+                Error::new(ErrorKind::Unsupported, message)
+            }
             _ => error,
         }
     })
+}
+
+/// The options without which the engine that lacks this could run the guest.
+fn without(lacking: &[Refusal]) -> Option<String> {
+    let options: Option<Vec<_>> = lacking
+        .iter()
+        .map(|refusal| option_for(refusal.what).filter(|_| refusal.asked))
+        .collect();
+    Some(format!(" (it could without {})", options?.join(" and ")))
 }
 
 /// Says how the guest ended, unless it exited by itself; returns the exit code.

@@ -153,3 +153,23 @@ fn the_version_names_the_engines_built_in() {
     assert_eq!(seen.code, Some(0));
     insta::assert_snapshot!("version", without_versions(&seen.stdout));
 }
+
+/// Only wasmer has both of what it uses.
+const ODD: &str = r#"(module (memory 1 1 shared)
+    (func (export "_start")
+        (drop (i32.atomic.load (i32.const 0)))
+        (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)) drop drop))"#;
+
+#[cfg(all(feature = "wasmtime", feature = "wasmer"))]
+#[test]
+fn the_nearest_engine_is_named_with_the_options_in_its_way() {
+    let guests = Guests::new();
+    let odd = guests.file("odd.wat", ODD);
+    let seen = alone(&["--max-stack=1Mi", odd.to_str().expect("UTF-8")]);
+    assert_eq!(seen.code, Some(126), "{seen:?}");
+    assert!(seen.stderr.contains("nearest is wasmer"), "{seen:?}");
+    assert!(
+        seen.stderr.contains("it could without --max-stack"),
+        "{seen:?}"
+    );
+}
