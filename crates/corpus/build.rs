@@ -61,35 +61,44 @@ fn main() -> Result<()> {
 }
 
 fn profiles() -> Result<Vec<(&'static str, Config)>> {
-    let mut command = Config::default();
-    command.max_instructions = 300;
-    command.max_funcs = 20;
-    command.max_types = 20;
-    command.exports = Some(wat::parse_str(COMMAND)?);
-    command.available_imports = Some(wat::parse_str(WASI)?);
-    command.memory64_enabled = false;
-    command.threads_enabled = false;
-    command.max_memory32_bytes = 1 << 20;
-
-    let mut greedy = command.clone();
-    greedy.max_memories = 10;
-    greedy.max_tables = 10;
-    greedy.max_memory32_bytes = 1 << 32;
-    greedy.max_table_elements = u64::from(u32::MAX);
-    greedy.memory64_enabled = true;
-
-    let mut invalid = command.clone();
-    invalid.allow_invalid_funcs = true;
-
-    let mut anything = Config::default();
-    anything.max_instructions = 300;
-    anything.export_everything = true;
-    anything.max_memories = 4;
-    anything.max_tables = 4;
-    anything.wide_arithmetic_enabled = true;
-    anything.custom_page_sizes_enabled = true;
-    anything.generate_custom_sections = true;
-
+    // Only what every engine here takes.
+    let command = Config {
+        max_instructions: 300,
+        max_funcs: 20,
+        max_types: 20,
+        exports: Some(wat::parse_str(COMMAND)?),
+        available_imports: Some(wat::parse_str(WASI)?),
+        memory64_enabled: false,
+        threads_enabled: false,
+        gc_enabled: false,
+        tail_call_enabled: false,
+        max_memory32_bytes: 1 << 20,
+        ..Config::default()
+    };
+    let greedy = Config {
+        max_memories: 10,
+        max_tables: 10,
+        max_memory32_bytes: 1 << 32,
+        max_table_elements: u64::from(u32::MAX),
+        memory64_enabled: true,
+        gc_enabled: true,
+        tail_call_enabled: true,
+        ..command.clone()
+    };
+    let invalid = Config {
+        allow_invalid_funcs: true,
+        ..command.clone()
+    };
+    let anything = Config {
+        max_instructions: 300,
+        export_everything: true,
+        max_memories: 4,
+        max_tables: 4,
+        wide_arithmetic_enabled: true,
+        custom_page_sizes_enabled: true,
+        generate_custom_sections: true,
+        ..Config::default()
+    };
     Ok(vec![
         ("command", command),
         ("greedy", greedy),

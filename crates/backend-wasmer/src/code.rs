@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use wasmer::sys::wasmparser::Operator;
 use wasmer::sys::{
-    BaseTunables, CompilerConfig, Cranelift, EngineBuilder, Features, NativeEngineExt,
+    BaseTunables, CompilerConfig, Cranelift, EngineBuilder, Features, NativeEngineExt, Target,
 };
 use wasmer::{
     CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
-    RuntimeError, Store, TypedFunction, WasmError,
+    RuntimeError, Store, Type, TypedFunction, WasmError,
 };
 use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::guest::{Import, TableDecl, shown};
 use wasmrun_core::{
-    Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats,
-    Task,
+    Artifact, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran,
+    Result, Stats, Task,
 };
 use wasmrun_wasi_preview1::Wasi;
 
@@ -51,23 +51,33 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+        let exported = guest.start_as_export()?;
+        let wasm = exported
+            .as_ref()
+            .map_or(guest.bytes(), |(module, _)| module);
+        let engine = engine(options);
+        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        ModuleCode::of(guest, options, engine, module)
+    }
+
+    pub(crate) fn load(
+        Compile { guest, options, .. }: Compile<'_>,
+        from: Artifact,
+    ) -> Result<Self> {
+        let engine = engine(options);
+        let module = load(&engine, from)?;
+        ModuleCode::of(guest, options, engine, module)
+    }
+
+    fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
         let imports = guest.imports().iter().map(bound).collect::<Result<_>>()?;
         // wasmer runs a start function before the guest's memory can be reached, and before fuel is
         // counted.
-        let exported = guest.start_as_export()?;
-        let mut before = Vec::new();
-        let wasm = match &exported {
-            None => guest.bytes(),
-            Some((module, start)) => {
-                before.push(start.clone());
-                module
-            }
-        };
+        let mut before = Vec::from_iter(guest.start_export());
         if guest.has_entry(INITIALIZE) {
             before.push(INITIALIZE.into());
         }
-        let engine = engine(options);
-        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        refuse_tables_of_exceptions(&module)?;
         Ok(ModuleCode {
             base: BaseTunables::for_target(engine.target()),
             interruptible: options.interruptible.then(|| extent(&module)),
@@ -81,6 +91,18 @@ impl ModuleCode {
     }
 }
 
+/// wasmer compiles them, and then cannot make them.
+fn refuse_tables_of_exceptions(module: &Module) -> Result<()> {
+    let mut tables = module.info().tables.values();
+    if tables.any(|table| table.ty == Type::ExceptionRef) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "cannot make a table of exceptions, which the guest has",
+        ));
+    }
+    Ok(())
+}
+
 fn bound(import: &Import) -> Result<Bind> {
     binding(&import.module, &import.name).ok_or_else(|| {
         Error::new(
@@ -88,6 +110,60 @@ fn bound(import: &Import) -> Result<Bind> {
             format!("the guest imports {import}, which WASI preview1 does not have"),
         )
     })
+}
+
+/// The module in a file that [`artifact`] once filled.
+pub(crate) fn load(engine: &Engine, artifact: Artifact) -> Result<Module> {
+    // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+    let module = unsafe { Module::deserialize_from_file(engine, artifact.path()) };
+    module.map_err(|source| {
+        Error::new(ErrorKind::Engine, "cannot load compiled code").with_source(source)
+    })
+}
+
+/// A compiled module, in wasmer's own form.
+pub(crate) fn artifact(module: &Module) -> Result<Option<Vec<u8>>> {
+    match module.serialize() {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(source) => {
+            let error = Error::new(ErrorKind::Engine, "cannot write compiled code");
+            Err(error.with_source(source))
+        }
+    }
+}
+
+/// What code depends on beside wasmer's version and the options. wasmer's own word for it knows
+/// neither what middlewares compile in nor the processor.
+pub(crate) fn identity() -> Vec<u8> {
+    let target = Target::default();
+    let engine = engine(CompileOptions::default());
+    let parts = [
+        engine.deterministic_id(),
+        target.triple().to_string(),
+        format!("{:?}", target.cpu_features()),
+        format!("{:x}", fingerprint(OURS)),
+        env!("CARGO_PKG_VERSION").to_owned(),
+    ];
+    parts.join("\n").into_bytes()
+}
+
+/// Where it is decided what is compiled in.
+const OURS: [&[u8]; 2] = [include_bytes!("code.rs"), include_bytes!("checkpoints.rs")];
+
+/// FNV-1a: enough to notice a change of our own.
+const fn fingerprint<const N: usize>(sources: [&[u8]; N]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut source = 0;
+    while source < N {
+        let mut place = 0;
+        while place < sources[source].len() {
+            hash ^= sources[source][place] as u64;
+            hash = u64::wrapping_mul(hash, 0x100_0000_01b3);
+            place += 1;
+        }
+        source += 1;
+    }
+    hash
 }
 
 pub(crate) fn engine(options: CompileOptions) -> Engine {
@@ -183,6 +259,10 @@ impl Code for ModuleCode {
         };
         stats.peak_memory = Some(memory.used());
         Ok(Ran { outcome, stats })
+    }
+
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        artifact(&self.module)
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use wasmrun_core::guest::{GuestKind, WasiVersion};
 use wasmrun_core::{
-    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Place, Proposals, Result,
-    Support,
+    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
+    Place, Proposals, Result, Support,
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
-use crate::code::ModuleCode;
+use crate::code::{self, ModuleCode};
 use crate::interrupt;
 
 /// The name of this engine.
@@ -74,6 +74,8 @@ impl Engine for WasmerEngine {
             timeout: interruptible,
             kill: interruptible,
             table_elements: Native,
+            // Core keeps it: a module is one.
+            instances: Emulated,
             fixed_clock: Emulated,
             seeded_random: Emulated,
             reports_exit_codes: Native,
@@ -86,7 +88,6 @@ impl Engine for WasmerEngine {
             wasi_threads: Unsupported,
             working_directory: Unsupported,
             stack: Unsupported,
-            instances: Unsupported,
             network: Unsupported,
         }
     }
@@ -101,10 +102,32 @@ impl Engine for WasmerEngine {
                 GuestKind::Module,
                 WasiVersion::None | WasiVersion::Unstable | WasiVersion::Preview1,
             ) => Ok(Arc::new(ModuleCode::compile(compile)?)),
-            (kind, wasi) => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("cannot run a {kind} for WASI {wasi}"),
-            )),
+            (kind, wasi) => Err(unable(kind, wasi)),
         }
     }
+
+    fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
+        Ok(Some(code::identity()))
+    }
+
+    fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
+        match (compile.guest.kind(), compile.guest.wasi()) {
+            #[cfg(feature = "wasix")]
+            (GuestKind::Module, WasiVersion::Wasix) => {
+                Ok(Arc::new(crate::wasix::WasixCode::load(compile, artifact)?))
+            }
+            (
+                GuestKind::Module,
+                WasiVersion::None | WasiVersion::Unstable | WasiVersion::Preview1,
+            ) => Ok(Arc::new(ModuleCode::load(compile, artifact)?)),
+            (kind, wasi) => Err(unable(kind, wasi)),
+        }
+    }
+}
+
+fn unable(kind: GuestKind, wasi: WasiVersion) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("cannot run a {kind} for WASI {wasi}"),
+    )
 }

@@ -8,18 +8,17 @@
 mod stdio;
 mod tasks;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
-use wasmer::{Instance, InstantiationError, Module, RuntimeError, Store};
+use wasmer::{Engine, Instance, InstantiationError, Module, RuntimeError, Store};
 use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
 use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
 use wasmrun_core::{
-    Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Overflow, Ran,
-    Random, Result, Stats, Task,
+    Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome,
+    Overflow, Ran, Random, Result, Stats, Task,
 };
 
 use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
@@ -37,26 +36,34 @@ pub(crate) struct WasixCode {
 
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        refuse_options(options)?;
-        let (wasm, start) = match guest.start_as_export()? {
-            None => (Cow::Borrowed(guest.bytes()), None),
-            // wasmer-wasix calls the one before we could call the other.
-            Some(_) if guest.has_entry(INITIALIZE) => {
-                return Err(refused(
-                    "cannot run a guest that uses WASIX with both a start section and _initialize",
-                ));
-            }
-            Some((module, start)) => (Cow::Owned(module), Some(start)),
-        };
+        refuse(guest, options)?;
+        let exported = guest.start_as_export()?;
+        let wasm = exported
+            .as_ref()
+            .map_or(guest.bytes(), |(module, _)| module);
         let engine = code::engine(options);
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        WasixCode::of(guest, engine, module)
+    }
+
+    pub(crate) fn load(
+        Compile { guest, options, .. }: Compile<'_>,
+        from: Artifact,
+    ) -> Result<Self> {
+        refuse(guest, options)?;
+        let engine = code::engine(options);
+        let module = code::load(&engine, from)?;
+        WasixCode::of(guest, engine, module)
+    }
+
+    fn of(guest: &Guest, engine: Engine, module: Module) -> Result<Self> {
         let reactor = reactor()?;
         let _context = reactor.enter();
         let mut runtime = PluggableRuntime::new(Arc::new(OneThread::new(reactor.handle())));
         runtime.set_engine(engine);
         Ok(WasixCode {
             module,
-            start,
+            start: guest.start_export(),
             runtime: Arc::new(runtime),
         })
     }
@@ -79,7 +86,13 @@ fn reactor() -> Result<&'static Runtime> {
     Ok(REACTOR.get_or_init(|| reactor))
 }
 
-fn refuse_options(options: CompileOptions) -> Result<()> {
+fn refuse(guest: &Guest, options: CompileOptions) -> Result<()> {
+    // wasmer-wasix calls the one before we could call the other.
+    if guest.start_section() && guest.has_entry(INITIALIZE) {
+        return Err(refused(
+            "cannot run a guest that uses WASIX with both a start section and _initialize",
+        ));
+    }
     if options.fuel {
         return Err(refused("cannot limit the fuel of a guest that uses WASIX"));
     }
@@ -159,6 +172,10 @@ impl Code for WasixCode {
         stats.run = Some(started.elapsed());
         close(&environment, &mut store, &outcome);
         Ok(Ran { outcome, stats })
+    }
+
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        code::artifact(&self.module)
     }
 }
 

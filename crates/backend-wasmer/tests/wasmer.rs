@@ -389,6 +389,14 @@ fn an_import_of_another_type_is_refused_by_name() {
 }
 
 #[test]
+fn a_table_of_exceptions_is_refused() {
+    let guest = r#"(module (table 1 exnref) (func (export "_start")))"#;
+    let error = compile(guest, &captured()).expect_err("wasmer cannot make it");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("table of exceptions"), "{error}");
+}
+
+#[test]
 fn an_invalid_module_is_refused() {
     let guest = r#"(module (func (export "_start") (drop (i32.add (i32.const 1) (i64.const 1)))))"#;
     let error = compile(guest, &RunConfig::new()).expect_err("not valid");

@@ -52,13 +52,6 @@ impl ModuleCode {
         // wasmi's engines keep all code they ever compiled, so each module has one of its own.
         let engine = Engine::new(&engine::config(options));
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
-        if options.interruptible && grows_tables(guest) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the guest grows tables, and wasmi cannot interrupt such a guest: it runs only \
-                 without a timeout, and not killable",
-            ));
-        }
         Ok(ModuleCode {
             imports: imports(&engine, &module)?,
             module,
@@ -70,7 +63,7 @@ impl ModuleCode {
 
 /// Whether the guest may run out of a slice of fuel in a `table.grow`: from there wasmi 2.0 does not
 /// resume it where it stopped, but runs what came before again.
-fn grows_tables(guest: &Guest) -> bool {
+pub(crate) fn grows_tables(guest: &Guest) -> bool {
     // Compilers that do not grow tables mostly declare so. Where none can grow, nothing is paid for
     // trying to.
     guest

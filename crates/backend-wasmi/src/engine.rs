@@ -5,12 +5,12 @@ use std::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 use wasmrun_core::guest::{GuestKind, WasiVersion};
 use wasmrun_core::{
-    Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind, Place,
+    Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind, Guest, Place,
     Proposals, Result, Support,
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
-use crate::code::ModuleCode;
+use crate::code::{ModuleCode, grows_tables};
 
 /// The name of this engine.
 pub const NAME: &str = "wasmi";
@@ -89,6 +89,8 @@ impl Engine for WasmiEngine {
             kill: ended,
             stack: Native,
             table_elements: Native,
+            // Core keeps it: a module is one.
+            instances: Emulated,
             fixed_clock: Emulated,
             seeded_random: Emulated,
             reports_exit_codes: Native,
@@ -101,9 +103,18 @@ impl Engine for WasmiEngine {
             wasix: Unsupported,
             wasi_threads: Unsupported,
             working_directory: Unsupported,
-            instances: Unsupported,
             network: Unsupported,
         }
+    }
+
+    /// A guest that may have to be paused while it grows a table cannot be paused at all.
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        let mut capability = self.capability();
+        if guest.kind() == GuestKind::Module && grows_tables(guest) {
+            capability.timeout = Support::Unsupported;
+            capability.kill = Support::Unsupported;
+        }
+        capability
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

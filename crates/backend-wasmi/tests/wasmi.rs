@@ -149,8 +149,7 @@ fn a_guest_that_grows_tables_is_refused_where_it_would_have_to_be_paused() {
     );
     for config in [within(1000), RunConfig::new().killable(true)] {
         let error = compile(&grows, &config).expect_err("refused");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("grows tables"), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
     }
     assert_eq!(run(&grows, &fuel(10_000)).outcome, Outcome::Exited(0));
     assert_eq!(run(&grows, &fuel(10)).outcome, Outcome::OutOfFuel);

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Code, Control, Outcome, Ran, Result, Task};
-use wasmrun_wasi_preview1::{block_on, context};
-use wasmtime::component::{Component, ResourceTable};
+use wasmrun_core::{Artifact, Code, Control, Outcome, Ran, Result, Task};
+use wasmrun_wasi_preview1::{block_on, context, most_open_files};
+use wasmtime::component::{Component, Resource, ResourceTable};
 use wasmtime::{Engine, Store};
+use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView};
+use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::p2::bindings::filesystem::types::{self, Host as _, HostDescriptor};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::store::{self, Host};
@@ -36,24 +39,87 @@ impl WasiView for Host<World> {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    linker.allow_shadowing(true);
+    linker.instance(FILES)?.func_wrap_async(
+        "[method]descriptor.open-at",
+        |mut store, (directory, lookup, path, how, flags): OpenAt| {
+            Box::new(async move {
+                let mut files = store.data_mut().filesystem();
+                let opened = open_at(&mut files, directory, lookup, path, how, flags).await;
+                Ok((match opened {
+                    Ok(file) => Ok(file),
+                    Err(error) => Err(files.convert_error_code(error)?),
+                },))
+            })
+        },
+    )?;
+    linker.allow_shadowing(false);
     Ok(linker)
+}
+
+/// The version is that of wasmtime-wasi's own; the suite has a rule that shows if it is not.
+const FILES: &str = "wasi:filesystem/types@0.2.12";
+
+type OpenAt = (
+    Resource<types::Descriptor>,
+    types::PathFlags,
+    String,
+    types::OpenFlags,
+    types::DescriptorFlags,
+);
+
+/// Opens what is no FIFO: that would block in the kernel, where no deadline reaches the guest.
+async fn open_at(
+    files: &mut WasiFilesystemCtxView<'_>,
+    directory: Resource<types::Descriptor>,
+    lookup: types::PathFlags,
+    path: String,
+    how: types::OpenFlags,
+    flags: types::DescriptorFlags,
+) -> FsResult<Resource<types::Descriptor>> {
+    let borrowed = || Resource::new_borrow(directory.rep());
+    // What cannot be found may be there to be created.
+    if let Ok(found) = files.stat_at(borrowed(), lookup, path.clone()).await
+        && matches!(
+            found.type_,
+            types::DescriptorType::Fifo | types::DescriptorType::Socket
+        )
+    {
+        return Err(types::ErrorCode::NoSuchDevice.into());
+    }
+    files.open_at(borrowed(), lookup, path, how, flags).await
 }
 
 /// A compiled component whose imports are found.
 pub(crate) struct ComponentCode {
     variant: Arc<Variant>,
+    component: Component,
     command: CommandPre<Host<World>>,
 }
 
 impl ComponentCode {
     pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
         let component = Component::new(variant.engine(), bytes).map_err(refusal::of_code)?;
+        ComponentCode::of(variant, component)
+    }
+
+    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
+        // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+        let component = unsafe { Component::deserialize_file(variant.engine(), artifact.path()) };
+        ComponentCode::of(variant, component.map_err(refusal::of_artifact)?)
+    }
+
+    fn of(variant: Arc<Variant>, component: Component) -> Result<Self> {
         let command = variant
             .components()?
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(refusal::of_imports)?;
-        Ok(ComponentCode { variant, command })
+        Ok(ComponentCode {
+            variant,
+            component,
+            command,
+        })
     }
 }
 
@@ -63,7 +129,7 @@ impl Code for ComponentCode {
         let began = Instant::now();
         let world = World {
             context: context(&mut task)?.build(),
-            resources: ResourceTable::new(),
+            resources: resources(),
         };
         let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
         let mut made = None;
@@ -82,6 +148,18 @@ impl Code for ComponentCode {
             stats: store::stats(&store, &task.limits, began, made),
         })
     }
+
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        let artifact = self.component.serialize();
+        artifact.map(Some).map_err(refusal::of_keeping)
+    }
+}
+
+/// What a component holds of the host's: its files, and the streams and events that come of them.
+fn resources() -> ResourceTable {
+    let mut resources = ResourceTable::new();
+    resources.set_max_capacity(most_open_files() as usize);
+    resources
 }
 
 impl ComponentCode {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmrun_core::{
-    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place, Result,
-    Support,
+    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
+    GuestKind, Place, Result, Support,
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
@@ -110,7 +110,25 @@ impl Engine for WasmtimeEngine {
         match guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),
-            GuestKind::Package => Err(Error::new(ErrorKind::Unsupported, "cannot run packages")),
+            GuestKind::Package => Err(no_packages()),
         }
     }
+
+    fn code_identity(&self, options: CompileOptions) -> Result<Option<Vec<u8>>> {
+        let variant = self.variant(Settings::of(options)?)?;
+        Ok(Some(variant.identity()))
+    }
+
+    fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
+        let variant = self.variant(Settings::of(compile.options)?)?;
+        match compile.guest.kind() {
+            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, artifact)?)),
+            GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),
+            GuestKind::Package => Err(no_packages()),
+        }
+    }
+}
+
+fn no_packages() -> Error {
+    Error::new(ErrorKind::Unsupported, "cannot run packages")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task};
+use wasmrun_core::{Artifact, Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task};
 use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, preview1, unstable};
 use wasmtime::{
     Caller, Engine, Extern, ExternType, Instance, InstancePre, Memory, Module, ModuleExport, Store,
@@ -75,6 +75,16 @@ pub(crate) struct ModuleCode {
 impl ModuleCode {
     pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
         let module = Module::new(variant.engine(), bytes).map_err(refusal::of_code)?;
+        ModuleCode::of(variant, module)
+    }
+
+    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
+        // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+        let module = unsafe { Module::deserialize_file(variant.engine(), artifact.path()) };
+        ModuleCode::of(variant, module.map_err(refusal::of_artifact)?)
+    }
+
+    fn of(variant: Arc<Variant>, module: Module) -> Result<Self> {
         Ok(ModuleCode {
             initialize: entry(&module, INITIALIZE),
             start: entry(&module, Guest::DEFAULT_ENTRY),
@@ -137,6 +147,11 @@ impl Code for ModuleCode {
             outcome,
             stats: store::stats(&store, &task.limits, began, made),
         })
+    }
+
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        let artifact = self.module.module().serialize();
+        artifact.map(Some).map_err(refusal::of_keeping)
     }
 }
 

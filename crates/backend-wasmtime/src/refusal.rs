@@ -29,6 +29,16 @@ pub(crate) fn of_code(error: wasmtime::Error) -> Error {
     }
 }
 
+/// Kept code is not loaded.
+pub(crate) fn of_artifact(source: wasmtime::Error) -> Error {
+    Error::new(ErrorKind::Engine, "cannot load compiled code").with_source(source)
+}
+
+/// Code cannot be kept.
+pub(crate) fn of_keeping(source: wasmtime::Error) -> Error {
+    Error::new(ErrorKind::Engine, "cannot write compiled code").with_source(source)
+}
+
 /// What it imports is not what WASI has: core knows the names, wasmtime compares the types.
 pub(crate) fn of_imports(error: wasmtime::Error) -> Error {
     Error::new(

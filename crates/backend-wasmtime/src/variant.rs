@@ -1,5 +1,6 @@
 //! Engines of wasmtime's with the settings that compiled code depends on, each with its linkers.
 
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use wasmrun_core::{CompileOptions, Error, ErrorKind, Proposals, Result};
@@ -99,6 +100,15 @@ impl Variant {
         &self.engine
     }
 
+    /// What code compiled here depends on: target, features of the processor, and all settings.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        let mut identity = Gathered(Vec::new());
+        self.engine
+            .precompile_compatibility_hash()
+            .hash(&mut identity);
+        identity.0
+    }
+
     /// What modules import.
     pub(crate) fn modules(&self) -> Result<&module::Linker> {
         made_once(&self.modules, || module::linker(&self.engine))
@@ -107,6 +117,19 @@ impl Variant {
     /// What components import.
     pub(crate) fn components(&self) -> Result<&component::Linker> {
         made_once(&self.components, || component::linker(&self.engine))
+    }
+}
+
+/// All that is hashed, and no hash of it: those of the standard library are not made to identify.
+struct Gathered(Vec<u8>);
+
+impl Hasher for Gathered {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
     }
 }
 
@@ -176,6 +199,24 @@ mod tests {
             let compiled = wasmtime::Module::new(variant.engine(), binary);
             assert!(compiled.is_err(), "{proposal}");
         }
+    }
+
+    #[test]
+    fn code_for_fuel_or_interrupts_has_another_identity() {
+        let identity = |fuel, interruptible| {
+            let settings = Settings {
+                fuel,
+                interruptible,
+                stack: None,
+            };
+            Variant::new(settings).expect("wasmtime").identity()
+        };
+        let plain = identity(false, false);
+        assert_eq!(plain, identity(false, false));
+        for (fuel, interruptible) in [(true, false), (false, true), (true, true)] {
+            assert_ne!(plain, identity(fuel, interruptible));
+        }
+        assert_ne!(identity(true, false), identity(false, true));
     }
 
     #[test]

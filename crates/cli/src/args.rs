@@ -12,6 +12,8 @@ use crate::values::{self, DirArg, EnvArg, StdinArg};
 const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun compare [OPTIONS] GUEST [ARGS]...
        wasmrun bench [OPTIONS] GUEST [ARGS]...
+       wasmrun compile [OPTIONS] GUEST
+       wasmrun cache dir|list|verify|clear|prune
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]";
 
@@ -41,8 +43,14 @@ Examples:
       wasmrun compare app.wasm
       wasmrun bench --html bench.html app.wasm
 
+  Compile it now, so that its first run starts at once too:
+      wasmrun compile app.wasm
+
   Run a file that is called like a subcommand:
       wasmrun ./engines
+
+Compiled code is kept in $WASMRUN_CACHE_DIR, or else in wasmrun/code in the user's directory for
+caches. Only a directory that belongs to the user, and to no one else, is used.
 
 Exit codes:
   the guest's own  it ran to its end (as far as eight bits tell; a failure is never told as 0)
@@ -118,6 +126,10 @@ pub enum Command {
     /// Starts processes for `bench`, from a process that is small.
     #[command(hide = true)]
     BenchSpawner,
+    /// Compile a program and keep the code, so that it starts faster
+    Compile(CompileArgs),
+    /// Show, check or remove the compiled code that is kept
+    Cache(CacheArgs),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -151,13 +163,17 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Engine")]
     pub explain: bool,
 
+    /// Compile the guest anew, and keep no code
+    #[arg(long, help_heading = "Engine")]
+    pub no_cache: bool,
+
     #[command(flatten)]
     pub guest: GuestArgs,
 
     /// Write how it went to a file, as JSON
     ///
-    /// Outcome, engine and version, times, limits, and every engine considered; the error, if the
-    /// guest could not be started.
+    /// Outcome, engine and version, times, limits, what the cache had, and every engine considered;
+    /// the error, if the guest could not be started.
     #[arg(long, value_name = "FILE", help_heading = "Reporting")]
     pub report: Option<PathBuf>,
 
@@ -385,6 +401,64 @@ pub struct BenchArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The program
+    #[arg(value_name = "GUEST")]
+    pub guest: PathBuf,
+
+    /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub engine: String,
+
+    /// For runs with --fuel
+    #[arg(long)]
+    pub fuel: bool,
+
+    /// For runs with --timeout
+    #[arg(long)]
+    pub timeout: bool,
+
+    /// For runs with this --max-stack
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub max_stack: Option<u64>,
+
+    /// The largest guest that is read
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
+    pub max_guest_size: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Show where it is
+    Dir,
+    /// Show what is kept, the last used first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare everything with what was once written, and remove what is damaged
+    ///
+    /// Exits with 1 if anything was damaged.
+    Verify,
+    /// Remove everything
+    Clear,
+    /// Remove what was used longest ago, and all that no program needs
+    Prune {
+        /// How much may stay
+        #[arg(long, value_name = "SIZE", default_value = "4Gi", value_parser = values::size)]
+        max_size: u64,
+    },
+}
+
+#[derive(Debug, Args)]
 pub struct EnginesArgs {
     /// Print JSON
     #[arg(long)]
@@ -406,15 +480,51 @@ pub struct InspectArgs {
     pub max_guest_size: u64,
 }
 
+/// The option by which one asks for what a field of `Capability` allows.
+pub fn option_for(capability: &str) -> Option<&'static str> {
+    Some(match capability {
+        "argv0" => "--argv0",
+        "env" => "--env",
+        "preopens" | "mapped_preopens" | "read_only_preopens" => "--dir",
+        "working_directory" => "--cwd",
+        "entry" => "--invoke",
+        "memory" => "--max-memory",
+        "fuel" => "--fuel",
+        "timeout" => "--timeout",
+        "stack" => "--max-stack",
+        "table_elements" => "--max-table",
+        "instances" => "--max-instances",
+        "network" => "--network",
+        "fixed_clock" => "--clock",
+        "seeded_random" => "--seed",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::{Args, CommandFactory, FromArgMatches};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_option_for_a_capability_is_one_of_ours() {
+        let help = RunArgs::augment_args(clap::Command::new("run"));
+        let options: Vec<_> = help
+            .get_opts()
+            .filter_map(|option| option.get_long())
+            .collect();
+        for (capability, _) in wasmrun::Capability::EVERYTHING.iter() {
+            if let Some(option) = option_for(capability) {
+                let name = option.trim_start_matches('-');
+                assert!(options.contains(&name), "{capability}: {option}");
+            }
+        }
     }
 
     fn parsed(line: &str) -> RunArgs {

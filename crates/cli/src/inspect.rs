@@ -42,7 +42,7 @@ impl Found {
             "{}: {}, {}\n",
             shown(&guest.name),
             guest.kind,
-            size(guest.bytes as u64)
+            size(guest.bytes)
         );
         let mut label = |label: &str, words: &[String]| {
             if !words.is_empty() {

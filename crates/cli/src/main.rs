@@ -5,12 +5,15 @@
 
 mod args;
 mod bench;
+mod cache;
 mod compare;
+mod compile;
 mod ending;
 mod engines;
 mod input;
 mod inspect;
 mod lineup;
+mod progress;
 mod report;
 mod resolve;
 mod run;
@@ -57,6 +60,8 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Bench(args)) => bench::bench(&args, matches),
         Some(Command::BenchSpawner) => bench::spawner::serve(),
+        Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Cache(args)) => cache::cache(&args),
         Some(Command::Engines(args)) => engines::engines(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         None => run::run(&cli.run),

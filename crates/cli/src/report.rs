@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use wasmrun::guest::serialize_path;
 use wasmrun::{
-    Considered, EngineInfo, Error, ErrorKind, Guest, GuestKind, Limits, Outcome, Result, Stats,
-    WasiVersion,
+    CacheUse, Considered, EngineInfo, Error, ErrorKind, Guest, GuestKind, Limits, Outcome, Program,
+    Result, Stats, WasiVersion,
 };
 
 /// What is known of a run; filled in as it goes.
@@ -24,6 +24,8 @@ pub struct RunReport {
     exit_code: u8,
     signal: Option<u8>,
     times: Times,
+    /// What the cache had of the guest; null without a cache.
+    cache: Option<CacheUse>,
     fuel_used: Option<u64>,
     peak_memory: Option<u64>,
     limits: Limits,
@@ -45,7 +47,7 @@ struct GuestPart {
 struct ReadGuest {
     kind: GuestKind,
     wasi: WasiVersion,
-    bytes: usize,
+    bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +81,7 @@ impl RunReport {
             exit_code: 0,
             signal: None,
             times: Times::default(),
+            cache: None,
             fuel_used: None,
             peak_memory: None,
             limits: limits.clone(),
@@ -92,13 +95,17 @@ impl RunReport {
         self.guest.read = Some(ReadGuest {
             kind: guest.kind(),
             wasi: guest.wasi(),
-            bytes: guest.bytes().len(),
+            bytes: guest.size(),
         });
     }
 
     pub fn selected(&mut self, engine: &EngineInfo, time: Duration) {
         self.times.select_ms = Some(millis(time));
         self.engine = Some(engine.clone());
+    }
+
+    pub fn compiled(&mut self, program: &Program) {
+        self.cache = program.cache_use().cloned();
     }
 
     pub fn considered(&mut self, engines: &[Considered]) {

@@ -20,9 +20,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the guest.
-    pub fn open(&self) -> Result<Guest> {
-        Guest::open_capped(&self.guest, self.max_guest_bytes)
+    /// Reads the guest, or what these engines' cache knows of it.
+    pub fn open(&self, engines: &Engines) -> Result<Guest> {
+        engines.guest(&self.guest, self.max_guest_bytes)
     }
 }
 

@@ -4,20 +4,23 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Outcome, Place, Program, Report,
-    Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place,
+    Refusal, Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, option_for};
 use crate::ending::Ending;
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
-use crate::{say, signals};
+use crate::{cache, progress, say, signals};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
     signals::end_with_the_process();
-    let engines = Engines::new();
+    let engines = match args.no_cache {
+        true => Engines::new(),
+        false => cache::engines(args.verbose),
+    };
     let resolved = resolve::resolve(&args.guest)
         .and_then(|request| Ok((request, resolve::choice(args, &engines)?)));
     let (request, choice) = match resolved {
@@ -60,7 +63,7 @@ fn execute(
     ending: &Ending,
 ) -> Result<Ended> {
     let began = Instant::now();
-    let guest = request.open()?;
+    let guest = request.open(engines)?;
     ending.lock().report.read(&guest, began.elapsed());
 
     let began = Instant::now();
@@ -71,7 +74,17 @@ fn execute(
     // A process of its own has to be ended; what is part of ours ends with us.
     let outside = info.place != Place::InProcess;
     let config = request.config.clone().killable(outside);
-    let program = Program::compile(engine, &guest, &config)?;
+    let program = progress::compile(engines, engine, &guest, &config)?;
+    if let Some(CacheUse::Miss {
+        why,
+        not_kept: Some(not_kept),
+    }) = program.cache_use()
+        && args.verbose
+        && *why != Miss::NoArtifacts
+    {
+        say::line(format_args!("the compiled code is not kept: {not_kept}"));
+    }
+    ending.lock().report.compiled(&program);
     let (outcome, stats, signal) = if outside {
         ending.watch_signals()?;
         let run = program.start(&config)?;
@@ -120,13 +133,27 @@ fn select(
     selected.map_err(|error| {
         let one_could = check::refusals(&Capability::EVERYTHING, guest, config).is_empty();
         match (error.kind(), error.engine()) {
-            (ErrorKind::Unsupported, None) if one_could => Error::new(
-                ErrorKind::Unsupported,
-                format!("{error}; --explain shows every engine"),
-            ),
+            (ErrorKind::Unsupported, None) if one_could => {
+                let explanation = engines.explain(guest, config, choice);
+                let way_out = explanation
+                    .nearest()
+                    .and_then(|(_, lacking)| without(lacking));
+                let way_out = way_out.unwrap_or_default();
+                let message = format!("{error}{way_out}; --explain shows every engine");
+                Error::new(ErrorKind::Unsupported, message)
+            }
             _ => error,
         }
     })
+}
+
+/// The options without which the engine that lacks this could run the guest.
+fn without(lacking: &[Refusal]) -> Option<String> {
+    let options: Option<Vec<_>> = lacking
+        .iter()
+        .map(|refusal| option_for(refusal.what).filter(|_| refusal.asked))
+        .collect();
+    Some(format!(" (it could without {})", options?.join(" and ")))
 }
 
 /// Says how the guest ended, unless it exited by itself; returns the exit code.

@@ -1,6 +1,7 @@
 //! A place for what is thrown away afterwards, whether we end by ourselves or on a signal.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,7 +44,7 @@ impl Scratch {
             )
             .with_source(source)
         };
-        let dir = TempDir::with_prefix("wasmrun-").map_err(failed)?;
+        let dir = private("wasmrun-").map_err(failed)?;
         let ending = Arc::new(Mutex::new(Ending::default()));
         let (path, shared) = (dir.path().to_owned(), ending.clone());
         signals::watch(move |signal| on_signal(signal, &shared, &path)).map_err(|source| {
@@ -89,6 +90,22 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         remove(self.path());
     }
+}
+
+/// A temporary directory that nobody else may enter: there will be copies of what may be private.
+#[cfg(unix)]
+fn private(prefix: &str) -> io::Result<TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir()
+}
+
+/// Elsewhere that of a user is private.
+#[cfg(not(unix))]
+fn private(prefix: &str) -> io::Result<TempDir> {
+    TempDir::with_prefix(prefix)
 }
 
 fn lock(ending: &Mutex<Ending>) -> MutexGuard<'_, Ending> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::guest::{GuestKind, WasiVersion};
+use crate::guest::{GuestKind, WasiVersion, shown};
 use crate::{
     Access, Capability, Clock, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
 };
@@ -18,6 +18,8 @@ pub struct Refusal {
     pub what: &'static str,
     /// The reason, ready to be read after an engine's name and a colon.
     pub reason: String,
+    /// Whether the caller asked for it, and could do without. Otherwise the guest needs it.
+    pub asked: bool,
 }
 
 impl fmt::Display for Refusal {
@@ -51,7 +53,7 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
     found.unless(kind, name, || format!("cannot run {name}"));
     if !kind.is_supported() {
         // What else such a guest needs follows from its kind.
-        return found.0;
+        return found.refusals;
     }
     match guest.wasi() {
         WasiVersion::None => {}
@@ -96,7 +98,7 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             format!("the guest imports {first}{more}, which is not part of WASI"),
         );
     }
-    found.0
+    found.refusals
 }
 
 /// What the caller asks and the engine, or any engine, lacks.
@@ -105,7 +107,10 @@ pub(crate) fn unmet_requests(
     guest: &Guest,
     config: &RunConfig,
 ) -> Vec<Refusal> {
-    let mut found = Refusals::default();
+    let mut found = Refusals {
+        asked: true,
+        ..Refusals::default()
+    };
     let component = guest.kind() == GuestKind::Component;
 
     match &config.entry {
@@ -225,7 +230,7 @@ pub(crate) fn unmet_requests(
             "cannot limit a guest's time".into()
         });
     }
-    found.0
+    found.refusals
 }
 
 fn no_default_entry(guest: &Guest) -> String {
@@ -254,7 +259,8 @@ fn no_such_entry(guest: &Guest, entry: &str) -> String {
 
 fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    let names_shown: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
+    let mut text = names_shown.join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
@@ -262,17 +268,24 @@ fn shorten(names: &[String]) -> String {
 }
 
 #[derive(Default)]
-struct Refusals(Vec<Refusal>);
+struct Refusals {
+    refusals: Vec<Refusal>,
+    asked: bool,
+}
 
 impl Refusals {
     fn unless(&mut self, support: Support, what: &'static str, reason: impl FnOnce() -> String) {
-        let told = self.0.iter().any(|refusal| refusal.what == what);
+        let told = self.refusals.iter().any(|refusal| refusal.what == what);
         if !support.is_supported() && !told {
             self.never(what, reason());
         }
     }
 
     fn never(&mut self, what: &'static str, reason: String) {
-        self.0.push(Refusal { what, reason });
+        self.refusals.push(Refusal {
+            what,
+            reason,
+            asked: self.asked,
+        });
     }
 }

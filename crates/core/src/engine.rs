@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::stdio::{Input, Output};
 use crate::{
-    Capability, Clock, Control, Guest, Limits, Network, Outcome, Preopen, Random, Result,
-    RunConfig, Stats,
+    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, Limits, Network, Outcome,
+    Preopen, Random, Result, RunConfig, Stats,
 };
 
 /// An engine that is present and ready.
@@ -39,6 +39,33 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for one that this engine turns out not to take,
     /// [`Engine`](crate::ErrorKind::Engine) for a failure of the engine's own.
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>>;
+
+    /// What code compiled with `options` depends on beside the guest, the options, and the engine's
+    /// name and version: settings, features of the processor, what wasmrun compiles into it. The
+    /// same bytes mean that code can be exchanged. `None`, the default, if no code of this engine
+    /// can be kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile`](Engine::compile).
+    fn code_identity(&self, options: CompileOptions) -> Result<Option<Vec<u8>>> {
+        let _ = options;
+        Ok(None)
+    }
+
+    /// Makes code out of what [`Code::artifact`] once gave of code for the same guest and options.
+    /// The guest may be one that is not [read](Guest::is_read).
+    ///
+    /// # Errors
+    ///
+    /// Why the artifact is not taken. The guest is compiled then.
+    fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
+        let _ = (compile, artifact);
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "cannot load compiled code",
+        ))
+    }
 }
 
 /// A guest made ready by an engine; runs any number of times, at the same time too.
@@ -53,6 +80,15 @@ pub trait Code: Send + Sync {
     /// What kept the guest from starting or from being observed. How it ended, however badly, is an
     /// [`Outcome`].
     fn run(&self, task: Task, control: &Control) -> Result<Ran>;
+
+    /// The compiled code, as [`Engine::load`] takes it. `None`, the default, if it cannot be kept.
+    ///
+    /// # Errors
+    ///
+    /// What the engine fails with.
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 }
 
 /// Which engine this is.
@@ -86,7 +122,7 @@ impl fmt::Display for Place {
 }
 
 /// A checked request to compile: the engine can run this guest.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Compile<'a> {
     /// What to compile.

@@ -13,10 +13,12 @@
 //! [`Engine`] and [`Code`].
 
 mod account;
+mod cache;
 mod capability;
 pub mod check;
 mod config;
 mod control;
+mod digest;
 mod engine;
 mod error;
 pub mod exit_code;
@@ -33,10 +35,12 @@ mod task;
 mod watchdog;
 
 pub use account::Account;
+pub use cache::{Artifact, CacheUse, CodeCache, CodeKey, Miss};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
 pub use control::{Control, Hook, Interrupt};
+pub use digest::{Digest, NoDigest};
 pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
 pub use error::{Error, ErrorKind, Result};
 pub use guest::{Guest, GuestKind, WasiVersion};

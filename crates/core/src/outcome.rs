@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::exit_code;
+use crate::{CacheUse, exit_code};
 
 /// How a guest ended. The same guest ends the same way on every engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -161,6 +161,8 @@ pub struct Stats {
     /// Time to compile the guest, or to load it compiled.
     #[serde(rename = "compile_ms", serialize_with = "millis")]
     pub compile: Option<Duration>,
+    /// What the [cache](crate::CodeCache) had of the guest, where one was asked.
+    pub cache: Option<CacheUse>,
     /// Time to set the guest up: memories, imports, preopens.
     #[serde(rename = "instantiate_ms", serialize_with = "millis")]
     pub instantiate: Option<Duration>,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cache::find_or_compile;
 use crate::task::{Streams, resolve};
 use crate::{
-    Capability, Code, Compile, CompileOptions, Control, Engine, Error, ErrorKind, Guest, GuestKind,
-    Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check, watchdog,
+    CacheUse, Capability, Code, CodeCache, Compile, CompileOptions, Control, Engine, Error,
+    ErrorKind, Guest, GuestKind, Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin,
+    Stdout, Task, check, watchdog,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -24,6 +26,7 @@ struct Inner {
     options: CompileOptions,
     code: Arc<dyn Code>,
     compile_time: Duration,
+    cache: Option<CacheUse>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -44,27 +47,84 @@ impl Program {
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
     pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        let capability = engine.capability_for(guest);
+        Program::make(engine, guest, config, None)
+    }
+
+    /// Like [`compile`](Program::compile), but takes code that `cache` has kept, and otherwise lets
+    /// it keep what was compiled. What a cache fails at is no error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile`](Program::compile).
+    pub fn compile_cached(
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        config: &RunConfig,
+        cache: &dyn CodeCache,
+    ) -> Result<Self> {
+        Program::make(engine, guest, config, Some(cache))
+    }
+
+    fn make(
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        config: &RunConfig,
+        cache: Option<&dyn CodeCache>,
+    ) -> Result<Self> {
         let named = |error: Error| error.with_engine(&engine.info().name);
-        if let Some(refusal) = check::refusals(&capability, guest, config)
-            .into_iter()
-            .next()
-        {
-            return Err(named(refusal.into()).with_operation("check"));
-        }
+        let check = |guest: &Guest| {
+            let refusal = check::refusals(&engine.capability_for(guest), guest, config)
+                .into_iter()
+                .next();
+            refusal.map_or(Ok(()), |refusal| {
+                Err(named(refusal.into()).with_operation("check"))
+            })
+        };
+        check(guest)?;
         let options = CompileOptions::of(config);
         let began = Instant::now();
-        let code = engine
-            .compile(Compile { guest, options })
-            .map_err(|error| named(error).with_operation("compile"))?;
+        let compile = || {
+            let now = guest.read()?;
+            if !guest.is_read() {
+                // It may have changed since it became known.
+                check(&now)?;
+            }
+            let guest = &now;
+            let code = engine
+                .compile(Compile { guest, options })
+                .map_err(|error| named(error).with_operation("compile"))?;
+            Ok((now, code))
+        };
+        let (guest, code, cache) = match cache {
+            None => {
+                let (guest, code) = compile()?;
+                (guest, code, None)
+            }
+            Some(cache) => {
+                let (guest, code, cache) =
+                    find_or_compile(cache, &*engine, guest, options, compile)?;
+                (guest, code, Some(cache))
+            }
+        };
         Ok(Program(Arc::new(Inner {
-            capability,
-            guest: guest.clone(),
+            capability: engine.capability_for(&guest),
+            guest,
             options,
             code,
             compile_time: began.elapsed(),
+            cache,
             engine,
         })))
+    }
+
+    /// How long it took to compile it, or to load it compiled.
+    pub fn compile_time(&self) -> Duration {
+        self.0.compile_time
+    }
+
+    /// What the cache had of it, where one was asked.
+    pub fn cache_use(&self) -> Option<&CacheUse> {
+        self.0.cache.as_ref()
     }
 
     /// The engine that compiled it.
@@ -164,6 +224,7 @@ impl Program {
             self.execute_within_time(task, control)?
         };
         stats.compile = stats.compile.or(Some(inner.compile_time));
+        stats.cache = inner.cache.clone();
         let take = |capture: &Option<crate::stdio::Capture>| {
             capture.as_ref().map(|capture| capture.take())
         };

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A set of WebAssembly proposals, by the names the proposals carry.
 ///
@@ -178,6 +179,20 @@ impl Serialize for Proposals {
     }
 }
 
+impl<'de> Deserialize<'de> for Proposals {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let proposal = |name: String| {
+            let mut known = Self::NAMES.iter();
+            let (proposal, _) = known
+                .find(|(_, known)| *known == name)
+                .ok_or_else(|| D::Error::custom(format_args!("no proposal is called {name}")))?;
+            Ok(*proposal)
+        };
+        names.into_iter().map(proposal).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +230,10 @@ mod tests {
             serde_json::to_string(&set).expect("json"),
             r#"["multi-value","simd"]"#
         );
+        for set in [set, Proposals::MVP, Proposals::ALL] {
+            let json = serde_json::to_string(&set).expect("json");
+            assert_eq!(serde_json::from_str::<Proposals>(&json).expect(&json), set);
+        }
+        assert!(serde_json::from_str::<Proposals>(r#"["nonsense"]"#).is_err());
     }
 }

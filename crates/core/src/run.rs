@@ -30,6 +30,10 @@ pub struct Run {
 /// Something that happened to a started guest.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one comes once, as the last"
+)]
 pub enum Event {
     /// It wrote to its standard output.
     Stdout(Vec<u8>),

@@ -23,10 +23,9 @@ static OPEN: AtomicU32 = AtomicU32::new(0);
 impl Opened {
     /// What keeps the guest from opening one more: what it has itself, or all guests together.
     fn refusal(&self) -> Option<types::Errno> {
-        let ours = ours();
-        if self.0 >= (ours / 2).min(MOST_OF_A_RUN) {
+        if self.0 >= most_open_files() {
             Some(types::Errno::Mfile)
-        } else if OPEN.load(Ordering::Relaxed) >= ours / 4 * 3 {
+        } else if OPEN.load(Ordering::Relaxed) >= ours() / 4 * 3 {
             Some(types::Errno::Nfile)
         } else {
             None
@@ -52,6 +51,11 @@ impl Drop for Opened {
     fn drop(&mut self) {
         OPEN.fetch_sub(self.0, Ordering::Relaxed);
     }
+}
+
+/// How many files one guest may have open: at most half of what this process may.
+pub fn most_open_files() -> u32 {
+    (ours() / 2).min(MOST_OF_A_RUN)
 }
 
 /// How many files this process may have open. Guests get a part of them: the rest is for their

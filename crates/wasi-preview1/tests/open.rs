@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -101,7 +102,7 @@ fn a_fifo_or_socket_in_a_directory_is_not_opened() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
     mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
-    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
+    let _socket = UnixListener::bind(path("socket")).expect("a socket");
     std::os::unix::fs::symlink("fifo", path("link")).expect("a symlink");
     let wasi = &mut guest(directory.path());
     for name in ["fifo", "link", "socket", "./fifo"] {
@@ -118,4 +119,19 @@ fn a_fifo_or_socket_in_a_directory_is_not_opened() {
     }
     open(wasi, "file", CREATE, WRITE).expect("a file");
     open(wasi, ".", DIRECTORY, READ).expect("a directory");
+}
+
+#[test]
+fn a_socket_in_a_directory_is_listed_without_a_type() {
+    const UNKNOWN: u8 = 0;
+    let directory = tempfile::tempdir().expect("a directory");
+    let _socket = UnixListener::bind(directory.path().join("socket")).expect("a socket");
+    let wasi = &mut guest(directory.path());
+    let mut bytes = [&[0xff; 1024][..], b"socket"].concat();
+    let mut memory = GuestMemory::Unshared(&mut bytes);
+    let stat = preview1::path_filestat_get(wasi, &mut memory, 3, 0, 1024, 6, 0);
+    assert_eq!(stat, Ok(0));
+    let listed = preview1::fd_readdir(wasi, &mut memory, 3, 100, 900, 0, 1004);
+    assert_eq!(listed, Ok(0));
+    assert_eq!(bytes[16], UNKNOWN);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use wasmrun_cache::Cache;
 use wasmrun_core::{
     Access, Clock, Guest, InheritEnv, Limits, Network, Outcome, Preopen, Program, Random, Report,
     Result, Run, RunConfig, Stdin, Stdout,
@@ -39,6 +40,7 @@ pub struct Command {
     max_guest_bytes: u64,
     choice: Choice,
     engines: Option<Engines>,
+    cache: Option<Cache>,
     config: RunConfig,
     stdin: Option<Stdin>,
     stdout: Option<Stdout>,
@@ -68,6 +70,7 @@ impl Command {
             max_guest_bytes: Guest::DEFAULT_MAX_BYTES,
             choice: Choice::Auto,
             engines: None,
+            cache: None,
             config: RunConfig::new(),
             stdin: None,
             stdout: None,
@@ -84,6 +87,13 @@ impl Command {
     /// Chooses among these engines, not [those of the process](Engines::shared).
     pub fn engines(&mut self, engines: Engines) -> &mut Self {
         self.engines = Some(engines);
+        self
+    }
+
+    /// Keeps compiled code in this cache, and not where [the engines](Command::engines) do. Nothing
+    /// is kept unless one of them has a cache.
+    pub fn cache(&mut self, cache: Cache) -> &mut Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -251,13 +261,19 @@ impl Command {
     }
 
     fn compile(&self, config: &RunConfig) -> Result<Program> {
+        let engines = self.engines.as_ref().unwrap_or(Engines::shared());
+        let cached;
+        let engines = match &self.cache {
+            None => engines,
+            Some(cache) => {
+                cached = engines.clone().with_cache(cache.clone());
+                &cached
+            }
+        };
         let guest = match &self.source {
-            Source::File(path) => Guest::open_capped(path, self.max_guest_bytes)?,
+            Source::File(path) => engines.guest(path, self.max_guest_bytes)?,
             Source::Guest(guest) => guest.clone(),
         };
-        self.engines
-            .as_ref()
-            .unwrap_or(Engines::shared())
-            .compile(&guest, config, &self.choice)
+        engines.compile(&guest, config, &self.choice)
     }
 }

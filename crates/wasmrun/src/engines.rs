@@ -5,6 +5,7 @@ use std::process;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
+use wasmrun_cache::Cache;
 use wasmrun_core::{
     Engine, EngineInfo, Error, ErrorKind, Guest, Place, Program, Result, RunConfig,
 };
@@ -17,7 +18,10 @@ use crate::select::{Choice, Explanation, Selection};
 /// Making one costs nothing: an engine is opened when it is first asked for, and is then shared by
 /// all clones. Asking for one that is linked in looks for no executable.
 #[derive(Debug, Clone)]
-pub struct Engines(Vec<Arc<Slot>>);
+pub struct Engines {
+    slots: Vec<Arc<Slot>>,
+    cache: Option<Cache>,
+}
 
 #[derive(Debug)]
 enum Slot {
@@ -35,12 +39,18 @@ impl Engines {
     /// Every engine wasmrun knows, built in or not: in-process ones, then executables.
     pub fn new() -> Self {
         let slot = |known| Arc::new(Slot::Known(known, OnceLock::new()));
-        Engines(KNOWN.iter().map(slot).collect())
+        Engines {
+            slots: KNOWN.iter().map(slot).collect(),
+            cache: None,
+        }
     }
 
     /// None at all, for those who [register](Engines::register) their own.
     pub fn empty() -> Self {
-        Engines(Vec::new())
+        Engines {
+            slots: Vec::new(),
+            cache: None,
+        }
     }
 
     /// The engines of [`Engines::new`], one set for the whole process: what
@@ -53,15 +63,54 @@ impl Engines {
     /// Adds an engine: in the place of the one that has its name, or else as the last.
     pub fn register(&mut self, engine: Arc<dyn Engine>) {
         let slot = Arc::new(Slot::Registered(engine));
-        match self.0.iter_mut().find(|other| other.name() == slot.name()) {
+        match self
+            .slots
+            .iter_mut()
+            .find(|other| other.name() == slot.name())
+        {
             Some(other) => *other = slot,
-            None => self.0.push(slot),
+            None => self.slots.push(slot),
+        }
+    }
+
+    /// The same engines, with compiled code kept in `cache`: what was compiled once is loaded the
+    /// next time, by this process or another. Nothing is kept unless a cache is given.
+    ///
+    /// ```no_run
+    /// use wasmrun::{Cache, Engines};
+    ///
+    /// # fn main() -> wasmrun::Result<()> {
+    /// let engines = Engines::new().with_cache(Cache::open("/var/cache/my-service")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Where compiled code is kept, if anywhere.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
+    /// Opens the guest in a file of at most `max_bytes`. With a [cache](Engines::with_cache), a file
+    /// that was opened before and has not changed is not read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Guest::open`].
+    pub fn guest(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Guest> {
+        match &self.cache {
+            None => Guest::open_capped(path, max_bytes),
+            Some(cache) => cache.guest(path.as_ref(), max_bytes),
         }
     }
 
     /// The names of all engines, present or not, best first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|slot| slot.name())
+        self.slots.iter().map(|slot| slot.name())
     }
 
     /// The engine called `name`, or, for `NAME=PATH`, the runtime at that path taken for a `NAME`.
@@ -79,7 +128,7 @@ impl Engines {
 
     /// Those that are part of this process. This looks for no executable.
     pub fn in_process(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
-        self.0
+        self.slots
             .iter()
             .filter(|slot| slot.is_in_process())
             .map(|slot| (slot.name(), slot.open()))
@@ -90,7 +139,7 @@ impl Engines {
     pub fn all(&self) -> Vec<(&str, Result<Arc<dyn Engine>>)> {
         thread::scope(|scope| {
             let opening: Vec<_> = self
-                .0
+                .slots
                 .iter()
                 .map(|slot| {
                     let thread = thread::Builder::new().spawn_scoped(scope, || slot.open());
@@ -133,7 +182,25 @@ impl Engines {
     ///
     /// Those of [`select`](Engines::select) and of [`Program::compile`].
     pub fn compile(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Program> {
-        Program::compile(self.select(guest, config, choice)?.engine, guest, config)
+        self.compile_on(self.select(guest, config, choice)?.engine, guest, config)
+    }
+
+    /// Compiles `guest` on `engine`, or loads it compiled if the [cache](Engines::with_cache) has
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Program::compile`].
+    pub fn compile_on(
+        &self,
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        config: &RunConfig,
+    ) -> Result<Program> {
+        match &self.cache {
+            None => Program::compile(engine, guest, config),
+            Some(cache) => Program::compile_cached(engine, guest, config, cache),
+        }
     }
 
     /// Fails if `name`, or the `NAME` of a `NAME=PATH`, is no engine's.
@@ -143,7 +210,7 @@ impl Engines {
     }
 
     fn slot(&self, name: &str) -> Result<&Slot> {
-        self.0
+        self.slots
             .iter()
             .find(|slot| slot.name() == name)
             .map(|slot| &**slot)

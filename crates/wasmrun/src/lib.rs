@@ -62,6 +62,10 @@
 //! # }
 //! ```
 //!
+//! A [`Cache`] keeps compiled code for later processes, and what is known of a guest's file, so that
+//! the next start neither compiles nor reads it: [`Engines::with_cache`], [`Command::cache`].
+//! [`Stats::cache`] tells what came of it. Whatever is wrong with a cache costs time and nothing else.
+//!
 //! # An engine of your own
 //!
 //! Implement [`Engine`] and [`Code`] and [register](Engines::register) it. What it cannot do, its
@@ -75,7 +79,13 @@ mod select;
 pub use command::Command;
 pub use engines::{Engines, own_command};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
+pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;
+
+/// What a [`Cache`] tells of itself.
+pub mod cache {
+    pub use wasmrun_cache::{Entry, Removed, Verified};
+}
 
 /// Runs `guest` as `config` asks, on the first of the [process's engines](Engines::shared) that
 /// can, on the calling thread.

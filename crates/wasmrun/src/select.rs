@@ -80,6 +80,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Where none was taken: the engine that lacks least, and what it lacks.
+    pub fn nearest(&self) -> Option<(&Considered, &[Refusal])> {
+        nearest(&self.considered)
+    }
+
     /// The engine that was taken.
     ///
     /// # Errors
@@ -316,14 +321,7 @@ fn none_fits(
         [] => "; no engine here can".into(),
         able => format!("; {} can", and(able)),
     };
-    let nearest = asked
-        .iter()
-        .filter_map(|one| match &one.verdict {
-            Verdict::PassedOver { reasons } => Some((one, reasons)),
-            _ => None,
-        })
-        .min_by_key(|(_, reasons)| reasons.len());
-    match (asked, nearest) {
+    match (asked, nearest(asked)) {
         ([only], Some((_, reasons))) => {
             unsupported(format!("{}{way_out}", all(reasons)), &reasons[0]).with_engine(&only.engine)
         }
@@ -338,6 +336,18 @@ fn none_fits(
         ),
         (asked, None) => absent(asked),
     }
+}
+
+/// The engine that lacks least: first of what the guest needs, then of what is asked.
+fn nearest(considered: &[Considered]) -> Option<(&Considered, &[Refusal])> {
+    let passed_over = considered.iter().filter_map(|one| match &one.verdict {
+        Verdict::PassedOver { reasons } => Some((one, reasons.as_slice())),
+        _ => None,
+    });
+    passed_over.min_by_key(|(_, reasons)| {
+        let needs = reasons.iter().filter(|reason| !reason.asked).count();
+        (needs, reasons.len())
+    })
 }
 
 fn absent(asked: &[Considered]) -> Error {

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::slice;
 
 use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
@@ -237,7 +238,7 @@ impl Mirror {
             (Some((vectors, read)), None) => {
                 let buffer = self.first_buffer(wire, vectors)?;
                 if *read && let Some(buffer) = &buffer {
-                    self.read(wire, std::slice::from_ref(buffer))?;
+                    self.read(wire, slice::from_ref(buffer))?;
                 }
                 buffer
             }
@@ -246,7 +247,7 @@ impl Mirror {
         let access = Access { plan, buffer };
         // What is around the bytes that change there must be true as well.
         if access.may_change().any(|range| is_in_area(&range)) {
-            self.read(wire, &[0..AREA as usize])?;
+            self.read(wire, slice::from_ref(&(0..AREA as usize)))?;
         }
         Ok(access)
     }
@@ -409,7 +410,7 @@ impl Mirror {
         let mut some = 2;
         while at < vectors.end {
             let end = at.saturating_add(some * VECTOR).min(vectors.end);
-            self.read(wire, &[at..end])?;
+            self.read(wire, slice::from_ref(&(at..end)))?;
             for vector in (at..end).step_by(VECTOR) {
                 let (start, length) = (self.count(vector), self.count(vector + 4));
                 if length > 0 {

@@ -84,7 +84,7 @@ impl RelayedCode {
         let directory = private_directory()?;
         let path = write_into(
             directory.path(),
-            file_name(self.guest.name()),
+            &file_name(self.guest.name()),
             &relayed.wasm,
         )?;
         let file = Arc::new(File {
@@ -178,13 +178,13 @@ impl RelayedCode {
 }
 
 /// The guest's own name, for those who look at processes, if it can be a file's.
-fn file_name(name: &str) -> &str {
-    let fits = name.len() <= 200 && !name.starts_with(['-', '.']) && !name.is_empty();
+fn file_name(guest: &str) -> String {
+    let stem = guest.strip_suffix(".wasm").unwrap_or(guest);
     let plain = |character: char| character.is_alphanumeric() || "-_.".contains(character);
-    if fits && name.chars().all(plain) {
-        name
+    if stem.len() <= 200 && !stem.starts_with('-') && stem.chars().all(plain) {
+        format!("{stem}.wasm")
     } else {
-        "guest.wasm"
+        "guest.wasm".into()
     }
 }
 

@@ -22,7 +22,7 @@ use wasmparser::{
     KnownCustom, Name, Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit,
     TypeRef, Validator, WasmFeatures,
 };
-use wasmrun_core::guest::{Import, ValueType};
+use wasmrun_core::guest::{Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
@@ -65,10 +65,22 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relaye
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(guest.bytes())
         .map_err(invalid)?;
-    let parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
-    let imports = guest.imports().iter().zip(&parts.imports);
+    let mut parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
+    // Only one that can be called without arguments is what the name says.
+    parts.initialize = parts
+        .initialize
+        .filter(|_| guest.has_entry(Guest::INITIALIZE));
+    // All are functions, or refused.
+    let types = parts
+        .imports
+        .iter()
+        .map(|ty| parts.types[*ty as usize].as_ref());
+    let imports = guest
+        .imports()
+        .iter()
+        .zip(types.chain(std::iter::repeat(None)));
     let functions = imports
-        .map(|(import, ty)| imported(import, parts.types[*ty as usize].as_ref()))
+        .map(|(import, ty)| imported(import, ty))
         .collect::<Result<Vec<_>>>()?;
     let wire = wire_memory(&parts, terms)?;
     let has_memory = parts.exported_memory == Some(wire);
@@ -90,12 +102,15 @@ fn invalid(source: BinaryReaderError) -> Error {
     Error::new(ErrorKind::Invalid, source.to_string())
 }
 
+/// The function that an import asks for.
 fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'static wasi::Function> {
     let refuse = |why| {
         let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
         Error::new(ErrorKind::Unsupported, message)
     };
-    let function = wasi::find(&import.module, &import.name).ok_or_else(|| refuse(""))?;
+    let function = wasi::find(&import.module, &import.name)
+        .filter(|_| import.kind == ImportKind::Function)
+        .ok_or_else(|| refuse(""))?;
     let is = |ours: &ValueType, theirs: &wasmparser::ValType| match ours {
         ValueType::I32 => *theirs == wasmparser::ValType::I32,
         _ => *theirs == wasmparser::ValType::I64,
@@ -239,7 +254,7 @@ impl<'a> Parts<'a> {
                             (ExternalKind::Func | ExternalKind::FuncExact, name) => {
                                 if name == entry {
                                     parts.entry = Some(export.index);
-                                } else if name == "_initialize" {
+                                } else if name == Guest::INITIALIZE {
                                     parts.initialize = Some(export.index);
                                 }
                             }
@@ -1251,7 +1266,9 @@ mod tests {
                     stack,
                 };
                 if let Ok(relayed) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
-                    validate(&relayed.wasm);
+                    Validator::new_with_features(WasmFeatures::all())
+                        .validate_all(&relayed.wasm)
+                        .unwrap_or_else(|error| panic!("{} {stack:?}: {error}", module.name));
                     rewritten += 1;
                 }
             }

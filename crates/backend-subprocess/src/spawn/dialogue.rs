@@ -1,11 +1,14 @@
 //! A run whose standard input and output are a wire to us.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
-use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::net::SendFlags;
 use wasmrun_core::{Control, Hook, Result};
 
 use super::leader::Leader;
@@ -16,7 +19,8 @@ const MOST_WORDS: usize = 1 << 20;
 
 /// A runtime that runs, and both ends of the wire to the guest in it. Dropping it kills it.
 pub(crate) struct Dialogue {
-    stdin: ChildStdin,
+    /// A socket rather than a pipe: what writes to a pipe that nobody reads any more may be ended for it.
+    stdin: UnixStream,
     stdout: BufReader<ChildStdout>,
     stderr: Option<ChildStderr>,
     words: Vec<u8>,
@@ -27,21 +31,23 @@ pub(crate) struct Dialogue {
 impl Dialogue {
     /// Starts a runtime, to be killed when `control` is interrupted.
     pub(crate) fn start(launch: &Launch, control: &Control) -> Result<Self> {
+        let lost = |source| launch.lost_contact(source);
+        let (stdin, theirs) = UnixStream::pair().map_err(lost)?;
         let mut command = command(launch);
         command
-            .stdin(Stdio::piped())
+            .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = command
             .spawn()
             .map_err(|source| launch.cannot_start(source))?;
+        // It holds the guest's end of the socket.
+        drop(command);
         let mut leader = Leader::new(child);
         let child = &mut leader.child;
-        let (Some(stdin), Some(stdout), stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(launch.lost_contact(io::ErrorKind::NotConnected.into()));
-        };
+        let stderr = child.stderr.take();
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| lost(io::ErrorKind::NotConnected.into()))?;
         let group = leader.group.clone();
         Ok(Dialogue {
             stdin,
@@ -70,8 +76,15 @@ impl Dialogue {
     }
 
     /// Sends to the guest, which waits for it.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stdin.write_all(bytes)
+    pub(crate) fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match send_quietly(&self.stdin, bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the guest sends something or has ended. Meanwhile the runtime may speak.
@@ -182,4 +195,15 @@ impl Dialogue {
         let words = String::from_utf8_lossy(&self.words);
         Ok((status, words.trim_end().to_owned()))
     }
+}
+
+/// Sends without the signal that comes when nobody is there to receive.
+#[cfg(target_os = "linux")]
+fn send_quietly(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_quietly(mut socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    io::Write::write(&mut socket, bytes)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use wasmrun_core::stdio::{Capture, Input, Output};
+use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result};
 
 use super::leader::Leader;
@@ -46,11 +46,12 @@ pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Re
 struct Pump {
     input: Option<Arc<[u8]>>,
     stdin: Option<(ChildStdin, Arc<[u8]>, usize)>,
-    capture: Option<Capture>,
-    stdout: Option<(ChildStdout, Capture)>,
+    /// `None` where the guest writes to the right place itself.
+    stdout: Option<ChildStdout>,
+    out: Sink,
     stderr: Option<ChildStderr>,
     splitter: Splitter,
-    sink: Sink,
+    err: Sink,
 }
 
 /// What the pump waits for.
@@ -59,8 +60,9 @@ enum Wait {
     Exit,
     Stdin,
     Stdout,
+    Out,
     Stderr,
-    Sink,
+    Err,
 }
 
 impl Pump {
@@ -76,13 +78,13 @@ impl Pump {
             }
             other => return Err(unknown_stream(&other)),
         });
-        let mut capture = None;
+        let mut out = Output::Null;
         command.stdout(match streams.stdout {
             Output::Null => Stdio::null(),
             Output::Inherit => Stdio::inherit(),
             Output::File(file) => file.into(),
-            Output::Capture(to) => {
-                capture = Some(to);
+            ours @ (Output::Capture(_) | Output::Metered(..)) => {
+                out = ours;
                 Stdio::piped()
             }
             other => return Err(unknown_stream(&other)),
@@ -91,15 +93,11 @@ impl Pump {
         Ok(Pump {
             input,
             stdin: None,
-            capture,
             stdout: None,
+            out: Sink::new(out, rustix::stdio::stdout()),
             stderr: None,
             splitter: streams.splitter,
-            sink: Sink {
-                to: streams.stderr,
-                pending: Vec::new(),
-                closed: false,
-            },
+            err: Sink::new(streams.stderr, rustix::stdio::stderr()),
         })
     }
 
@@ -109,7 +107,7 @@ impl Pump {
             rustix::io::ioctl_fionbio(&stdin, true)?;
             self.stdin = Some((stdin, bytes, 0));
         }
-        self.stdout = child.stdout.take().zip(self.capture.take());
+        self.stdout = child.stdout.take();
         self.stderr = child.stderr.take();
         Ok(())
     }
@@ -122,7 +120,7 @@ impl Pump {
             let ready = self.wait(exit, timeout)?;
             if ready.is_empty() {
                 let guests = self.splitter.settle();
-                self.sink.accept(&guests);
+                self.err.accept(&guests);
             }
             for wait in ready {
                 match wait {
@@ -140,11 +138,11 @@ impl Pump {
     /// What is still in the pipes.
     fn drain(&mut self, control: &Control) -> io::Result<()> {
         let mut quiet = 0;
-        while self.is_connected() || self.sink.is_waiting() {
+        while self.is_connected() || self.out.is_waiting() || self.err.is_waiting() {
             let ready = self.wait(None, Some(TICK))?;
             if !ready.is_empty() {
                 quiet = 0;
-            } else if self.sink.is_waiting() {
+            } else if self.out.is_waiting() || self.err.is_waiting() {
                 // A slow reader may take its time, but not more than the guest has.
                 if control.interrupted().is_some() {
                     break;
@@ -179,12 +177,14 @@ impl Pump {
         if let Some((stdin, ..)) = &self.stdin {
             add(Wait::Stdin, stdin.as_fd(), PollFlags::OUT);
         }
-        if let Some((stdout, _)) = &self.stdout {
-            add(Wait::Stdout, stdout.as_fd(), PollFlags::IN);
+        // One who writes faster than the reader reads is held up, as by any pipe.
+        match (&self.stdout, self.out.waiting()) {
+            (_, Some(out)) => add(Wait::Out, out, PollFlags::OUT),
+            (Some(stdout), None) => add(Wait::Stdout, stdout.as_fd(), PollFlags::IN),
+            (None, None) => {}
         }
-        match (&self.stderr, self.sink.waiting()) {
-            // One who writes faster than the reader reads is held up, as by any pipe.
-            (_, Some(sink)) => add(Wait::Sink, sink, PollFlags::OUT),
+        match (&self.stderr, self.err.waiting()) {
+            (_, Some(err)) => add(Wait::Err, err, PollFlags::OUT),
             (Some(stderr), None) => add(Wait::Stderr, stderr.as_fd(), PollFlags::IN),
             (None, None) => {}
         }
@@ -211,10 +211,10 @@ impl Pump {
             Wait::Stdin => self.feed(),
             Wait::Stdout => {
                 let mut buffer = [0; 64 << 10];
-                if let Some((stdout, capture)) = &mut self.stdout {
+                if let Some(stdout) = &mut self.stdout {
                     match stdout.read(&mut buffer)? {
                         0 => self.stdout = None,
-                        count => capture.push(&buffer[..count]),
+                        count => self.out.accept(&buffer[..count]),
                     }
                 }
             }
@@ -225,15 +225,19 @@ impl Pump {
                         0 => self.stderr = None,
                         count => {
                             let guests = self.splitter.push(&buffer[..count]);
-                            self.sink.accept(&guests);
+                            self.err.accept(&guests);
                         }
                     }
                 }
             }
-            Wait::Sink => self.sink.write(),
+            Wait::Out => self.out.write(),
+            Wait::Err => self.err.write(),
         }
-        if self.sink.closed {
-            // The guest is to find its reader gone too.
+        // The guest is to find its reader gone too.
+        if self.out.closed {
+            self.stdout = None;
+        }
+        if self.err.closed {
             self.stderr = None;
         }
         Ok(())
@@ -256,12 +260,16 @@ impl Pump {
 
     fn finish(self, control: &Control) -> Words {
         let Pump {
-            splitter, mut sink, ..
+            splitter,
+            mut out,
+            mut err,
+            ..
         } = self;
         let (guests, message) = splitter.finish();
-        sink.accept(&guests);
-        sink.flush(control);
-        Words { message, sink }
+        err.accept(&guests);
+        out.flush(control);
+        err.flush(control);
+        Words { message, sink: err }
     }
 }
 
@@ -291,21 +299,41 @@ impl Words {
     }
 }
 
-/// Where the guest's standard error goes.
+/// Where an output of the guest goes.
 #[derive(Debug)]
 struct Sink {
     to: Output,
+    /// Our own stream of that kind.
+    own: BorrowedFd<'static>,
     pending: Vec<u8>,
     closed: bool,
 }
 
 impl Sink {
+    fn new(to: Output, own: BorrowedFd<'static>) -> Self {
+        Sink {
+            to,
+            own,
+            pending: Vec::new(),
+            closed: false,
+        }
+    }
+
     fn accept(&mut self, bytes: &[u8]) {
-        match &self.to {
-            Output::Null => {}
-            Output::Capture(capture) => capture.push(bytes),
-            _ if self.closed => {}
-            _ => self.pending.extend_from_slice(bytes),
+        let accepted = match &self.to {
+            Output::Capture(capture) => return capture.push(bytes),
+            Output::Metered(meter, _) => {
+                let allowed = meter.allows(bytes.len());
+                meter.count(allowed);
+                if allowed < bytes.len() {
+                    meter.stop();
+                }
+                allowed
+            }
+            _ => bytes.len(),
+        };
+        if !self.closed && self.fd().is_some() {
+            self.pending.extend_from_slice(&bytes[..accepted]);
         }
     }
 
@@ -322,9 +350,13 @@ impl Sink {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.to {
+        let to = match &self.to {
+            Output::Metered(_, to) => to,
+            to => to,
+        };
+        match to {
             Output::File(file) => Some(file.as_fd()),
-            Output::Inherit => Some(rustix::stdio::stderr()),
+            Output::Inherit => Some(self.own),
             _ => None,
         }
     }

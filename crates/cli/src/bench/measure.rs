@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmrun::{Error, ErrorKind, Place, Result, Stdin, Stdout};
+use wasmrun::{Cache, CacheUse, Engines, Error, ErrorKind, Place, Program, Result, Stdin, Stdout};
 
 use super::results::{Host, Measured, Record, Results, Subject};
 use super::spawner::Spawner;
@@ -15,6 +15,7 @@ use super::start::{self, Start, Starts};
 use super::statistics::Summary;
 use crate::compare::{Comparison, Ran, Stage};
 use crate::lineup::{Contestant, Refused};
+use crate::world::World;
 
 /// Fewer rounds are not measured, however long they take.
 const FEWEST: u32 = 3;
@@ -40,7 +41,7 @@ pub fn measure(
     let guest = std::path::absolute(&stage.request.guest).map_err(|source| {
         Error::new(ErrorKind::Io, "cannot tell the current directory").with_source(source)
     })?;
-    let cache = stage.scratch.directory()?;
+    let cache = stage.scratch.path().join("cache");
     let contestants = stage
         .lineup
         .able
@@ -58,12 +59,13 @@ pub fn measure(
         guest: &guest,
         binary: &binary(stage, &guest)?,
         stdin: stdin_file(stage)?,
-        cache: cache.path(),
+        cache: &cache,
         asked: &stage.request.config,
     };
     let mut bench = Bench {
         stage,
         starts,
+        cache: Cache::open(&cache)?,
         spawner: Spawner::start(&stage.scratch)?,
         contestants,
         record: Record::default(),
@@ -108,6 +110,8 @@ fn stdin_file(stage: &Stage) -> Result<Option<OsString>> {
 struct Bench<'a> {
     stage: &'a Stage,
     starts: Starts<'a>,
+    /// For compiled code, with nothing in it at first.
+    cache: Cache,
     spawner: Spawner,
     /// With how the guest went on them when they were compared.
     contestants: Vec<(&'a Contestant, &'a Ran)>,
@@ -152,7 +156,7 @@ impl Bench<'_> {
             }
         }
         let began = Instant::now();
-        self.stage.request.open()?;
+        self.stage.request.open(&Engines::new())?;
         self.take(Subject::Inspect, 0, began.elapsed(), counts);
         for turn in 0..self.contestants.len() {
             let engine = (turn + number) % self.contestants.len();
@@ -175,6 +179,7 @@ impl Bench<'_> {
         ) = self.contestants[engine];
         let world = self.stage.world()?;
         let report = self.stage.run(contestant, &world, Stdout::Null)?;
+        self.load(engine, &world, counts)?;
         drop(world);
         if report.outcome != *expected {
             self.warn(format!(
@@ -195,9 +200,27 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Takes the guest's code from the cache, if this engine's code can be kept.
+    fn load(&mut self, engine: usize, world: &World, counts: bool) -> Result<()> {
+        let contestant = self.contestants[engine].0;
+        if contestant.info().place != Place::InProcess {
+            return Ok(());
+        }
+        let (guest, config) = (&self.stage.guest, &world.config);
+        let made = Program::compile_cached(contestant.engine.clone(), guest, config, &self.cache)?;
+        if made.cache_use() == Some(&CacheUse::Hit) {
+            self.take(Subject::Load, engine, made.compile_time(), counts);
+        }
+        Ok(())
+    }
+
     fn start(&mut self, engine: usize, start: Start, counts: bool) -> Result<()> {
         if self.given_up.contains(&(engine, start)) {
             return Ok(());
+        }
+        if counts && start == Start::Warm && !self.record.has(Subject::Start(start), engine) {
+            // It is warm from its second time on.
+            self.start(engine, start, false)?;
         }
         let (
             contestant,

@@ -70,12 +70,14 @@ pub enum Subject {
     /// Reading and checking the guest.
     Inspect,
     Compile,
+    /// Taking the compiled code from the cache, instead of compiling.
+    Load,
     Instantiate,
     Run,
 }
 
 impl Subject {
-    /// The phases of a run, in order.
+    /// The phases of a run without a cache, in order.
     pub const PHASES: [Subject; 4] = [
         Subject::Inspect,
         Subject::Compile,
@@ -100,6 +102,7 @@ impl fmt::Display for Subject {
             Subject::Start(Start::Own) => "start by itself",
             Subject::Inspect => "inspect",
             Subject::Compile => "compile",
+            Subject::Load => "load",
             Subject::Instantiate => "instantiate",
             Subject::Run => "run",
         })
@@ -167,6 +170,11 @@ impl Record {
             false => Subject::Run,
         };
         self.of(phase, engine)
+    }
+
+    /// Whether anything was.
+    pub fn has(&self, subject: Subject, engine: usize) -> bool {
+        self.0.contains_key(&(subject, engine))
     }
 
     /// Forgets it.

@@ -4,11 +4,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use clap::Args;
 use wasmrun::{Access, Place, Result, RunConfig, own_command};
 
 use super::spawner::{Order, this_program};
-use crate::args::RunArgs;
+use crate::cache;
 use crate::lineup::Contestant;
 
 /// Whose process it is, and what it finds.
@@ -21,11 +20,6 @@ pub enum Start {
     /// The runtime's own command, as it is.
     Own,
 }
-
-/// Does without code that was compiled before.
-const NO_CACHE: &str = "no-cache";
-/// Where such code is.
-const CACHE_DIR: &str = "WASMRUN_CACHE_DIR";
 
 /// As it is put behind an engine's name.
 impl fmt::Display for Start {
@@ -58,12 +52,9 @@ impl Starts<'_> {
         if self.own(contestant).is_some() {
             return vec![Start::Own];
         }
-        let cached = RunArgs::augment_args(clap::Command::new(""))
-            .get_arguments()
-            .any(|option| option.get_long() == Some(NO_CACHE));
-        match cached && contestant.info().place == Place::InProcess {
-            true => vec![Start::Cold, Start::Warm],
-            false => vec![Start::Cold],
+        match contestant.info().place {
+            Place::InProcess => vec![Start::Cold, Start::Warm],
+            Place::Executable(_) => vec![Start::Cold],
         }
     }
 
@@ -91,11 +82,9 @@ impl Starts<'_> {
             args.push(dir);
         }
         let mut env = Vec::new();
-        if self.of(contestant).contains(&Start::Warm) {
-            match start {
-                Start::Warm => env.push((CACHE_DIR.into(), self.cache.into())),
-                _ => args.push(format!("--{NO_CACHE}").into()),
-            }
+        match start {
+            Start::Warm => env.push((cache::DIR.into(), self.cache.into())),
+            _ => args.push("--no-cache".into()),
         }
         args.push("--".into());
         args.push(self.guest.into());

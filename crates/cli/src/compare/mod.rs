@@ -61,8 +61,9 @@ pub struct Stage {
 impl Stage {
     pub fn set(args: &SeveralArgs) -> Result<Self> {
         let mut request = resolve::resolve(&args.guest)?;
-        let guest = request.open()?;
+        // Without a cache: each is to do the same work.
         let engines = Engines::new();
+        let guest = request.open(&engines)?;
         let lineup = line_up(&engines, &args.engines, &guest, &request.config)?;
         let originals = Originals::of(&request.config)?;
         let scratch = Scratch::new()?;

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::shown::shown;
 
 /// One thing the guest asks its host for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// The module it is imported from; for a component, the whole name of the import
     /// (`wasi:cli/exit@0.2.0`).
@@ -31,7 +32,7 @@ impl fmt::Display for Import {
 }
 
 /// What an import is. The first five are of core modules, the others of components.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ImportKind {
@@ -67,7 +68,7 @@ impl ImportKind {
 }
 
 /// One thing the guest offers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// Its name, as the guest wrote it; use [`shown`] in messages.
     pub name: String,
@@ -83,7 +84,7 @@ impl Export {
 }
 
 /// What an export is. The first five are of core modules, the others of components.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ExportKind {
@@ -112,7 +113,7 @@ pub enum ExportKind {
 }
 
 /// The type of an exported core function.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FuncSignature {
     /// What it takes.
     pub params: Vec<ValueType>,
@@ -181,8 +182,19 @@ impl Serialize for ValueType {
     }
 }
 
+impl<'de> Deserialize<'de> for ValueType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use ValueType::{F32, F64, I32, I64, Reference, V128};
+        let name = String::deserialize(deserializer)?;
+        [I32, I64, F32, F64, V128, Reference]
+            .into_iter()
+            .find(|ty| ty.as_str() == name)
+            .ok_or_else(|| D::Error::custom(format_args!("no value type is called {name}")))
+    }
+}
+
 /// A memory the guest declares or imports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryDecl {
     /// The host makes it, not the guest.
     pub imported: bool,
@@ -197,7 +209,7 @@ pub struct MemoryDecl {
 }
 
 /// A table the guest declares or imports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableDecl {
     /// The host makes it, not the guest.
     pub imported: bool,

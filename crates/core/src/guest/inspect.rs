@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind,
     FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType, TypeRef,
@@ -34,7 +35,7 @@ const MAX_LOCALS: u64 = 50_000;
 ///
 /// Imports and exports are those of the outermost module or component. Memories and tables of a
 /// component are those its modules define.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Facts {
     pub(super) imports: Vec<Import>,
     pub(super) exports: Vec<Export>,

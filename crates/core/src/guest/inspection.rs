@@ -18,7 +18,7 @@ pub struct Inspection {
     #[serde(serialize_with = "serialize_some_path")]
     pub path: Option<PathBuf>,
     /// The length of the binary.
-    pub bytes: usize,
+    pub bytes: u64,
     /// [`Guest::kind`].
     pub kind: GuestKind,
     /// [`Guest::wasi`].
@@ -50,7 +50,7 @@ impl Inspection {
         Inspection {
             name: guest.name().to_owned(),
             path: guest.path().map(PathBuf::from),
-            bytes: guest.bytes().len(),
+            bytes: guest.size(),
             kind: guest.kind(),
             wasi: guest.wasi(),
             command: guest.is_command(),

@@ -9,6 +9,7 @@ mod component_types;
 mod decl;
 mod inspect;
 mod inspection;
+mod known;
 mod read;
 mod scan;
 mod shown;
@@ -18,19 +19,21 @@ mod text;
 mod wasi;
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
 pub use inspection::Inspection;
+pub use known::Known;
 pub use shown::{serialize_path, shown};
 pub use wasi::WasiVersion;
 
-use crate::{Error, ErrorKind, Proposals, Result};
+use crate::{Digest, Error, ErrorKind, Proposals, Result};
 use inspect::Facts;
 use shown::shown_path;
 use source::Source;
@@ -43,14 +46,23 @@ struct Inner {
     name: String,
     path: Option<PathBuf>,
     bytes: Vec<u8>,
+    /// Where the bytes still are, if they are known without having been read.
+    unread: Option<Unread>,
+    size: u64,
     kind: GuestKind,
     wasi: WasiVersion,
     facts: Facts,
     proposals: OnceLock<Proposals>,
+    digest: OnceLock<Digest>,
+}
+
+struct Unread {
+    path: PathBuf,
+    max_bytes: u64,
 }
 
 /// What form a guest has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GuestKind {
     /// A core module.
@@ -86,6 +98,9 @@ impl Guest {
     /// has by definition (`wasi:cli/run`; what the package's manifest says).
     pub const DEFAULT_ENTRY: &'static str = "_start";
 
+    /// The export of a module that is called before its entry, if it can be called without arguments.
+    pub const INITIALIZE: &'static str = "_initialize";
+
     /// Reads and inspects a file of at most [`DEFAULT_MAX_BYTES`](Guest::DEFAULT_MAX_BYTES).
     ///
     /// # Errors
@@ -104,12 +119,80 @@ impl Guest {
     ///
     /// As for [`open`](Guest::open).
     pub fn open_capped(path: impl AsRef<Path>, max_bytes: u64) -> Result<Guest> {
+        Guest::open_seen(path, max_bytes).map(|(guest, _)| guest)
+    }
+
+    /// Like [`open_capped`](Guest::open_capped); tells as well what the system said of the opened
+    /// file before it was read. If that is still so later, the file still holds this guest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open).
+    pub fn open_seen(path: impl AsRef<Path>, max_bytes: u64) -> Result<(Guest, Metadata)> {
         let path = path.as_ref();
         let called = shown_path(&path.to_string_lossy());
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let name = name.to_string_lossy().into_owned();
-        let bytes = read::read(path, max_bytes)?;
-        Guest::build(&called, name, Some(path), bytes)
+        let (bytes, metadata) = read::read(path, max_bytes)?;
+        let guest = Guest::build(&called, file_name(path), Some(path), bytes)?;
+        Ok((guest, metadata))
+    }
+
+    /// The guest in a file that was seen before and has not changed since. Nothing is read.
+    ///
+    /// It has no [`bytes`](Guest::bytes) until it is [`read`](Guest::read). `max_bytes` is for
+    /// then.
+    pub fn from_known(path: impl AsRef<Path>, max_bytes: u64, known: Known) -> Guest {
+        let path = path.as_ref();
+        tracing::debug!(guest = %path.display(), bytes = known.size, "guest is known");
+        Guest(Arc::new(Inner {
+            name: file_name(path),
+            path: (!known.text)
+                .then(|| std::path::absolute(path).ok())
+                .flatten(),
+            bytes: Vec::new(),
+            unread: Some(Unread {
+                path: path.into(),
+                max_bytes,
+            }),
+            size: known.size,
+            kind: known.kind,
+            wasi: known.wasi,
+            facts: known.facts,
+            proposals: OnceLock::from(known.proposals),
+            digest: OnceLock::from(known.digest),
+        }))
+    }
+
+    /// The same guest with its bytes. If it was only [known](Guest::from_known) until now, its file
+    /// is read, and the guest is what the file holds now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open).
+    pub fn read(&self) -> Result<Guest> {
+        match &self.0.unread {
+            None => Ok(self.clone()),
+            Some(Unread { path, max_bytes }) => Guest::open_capped(path, *max_bytes),
+        }
+    }
+
+    /// Whether it has its [`bytes`](Guest::bytes).
+    pub fn is_read(&self) -> bool {
+        self.0.unread.is_none()
+    }
+
+    /// What is known of it, to recognise it [later](Guest::from_known). Reads all code, as
+    /// [`proposals`](Guest::proposals) and [`digest`](Guest::digest) do.
+    pub fn known(&self) -> Known {
+        Known {
+            kind: self.0.kind,
+            wasi: self.0.wasi,
+            // Of a file, only text is without a path.
+            text: self.0.path.is_none(),
+            size: self.0.size,
+            digest: self.digest(),
+            proposals: self.proposals(),
+            facts: self.0.facts.clone(),
+        }
     }
 
     /// Inspects a program that is in memory already: a binary, or text in the text format.
@@ -166,11 +249,14 @@ impl Guest {
         Ok(Guest(Arc::new(Inner {
             name,
             path: path.and_then(|path| std::path::absolute(path).ok()),
+            size: bytes.len() as u64,
             bytes,
+            unread: None,
             kind,
             wasi,
             facts,
             proposals: OnceLock::new(),
+            digest: OnceLock::new(),
         })))
     }
 
@@ -186,9 +272,20 @@ impl Guest {
         self.0.path.as_deref()
     }
 
-    /// The binary; text is translated already.
+    /// The binary; text is translated already. Empty for a guest that is not [read](Guest::is_read);
+    /// engines get none of those to compile.
     pub fn bytes(&self) -> &[u8] {
         &self.0.bytes
+    }
+
+    /// The length of the binary, in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// The digest of the binary. The first call reads all of it, at about a gigabyte a second.
+    pub fn digest(&self) -> Digest {
+        *self.0.digest.get_or_init(|| Digest::of(&self.0.bytes))
     }
 
     /// What form it has.
@@ -293,6 +390,15 @@ impl Guest {
         self.0.facts.start_section
     }
 
+    /// The name under which [`start_as_export`](Guest::start_as_export) exports the start function;
+    /// `None` if there is none. Needs no [bytes](Guest::bytes).
+    pub fn start_export(&self) -> Option<String> {
+        match self.0.kind {
+            GuestKind::Module => start::name(self),
+            _ => None,
+        }
+    }
+
     /// A module without its start section, and the name under which it exports the start function
     /// instead; `None` if it has no such section.
     ///
@@ -339,10 +445,15 @@ impl Guest {
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
-            name, kind, bytes, ..
+            name, kind, size, ..
         } = &*self.0;
-        write!(f, "Guest({name:?}, {kind}, {} bytes)", bytes.len())
+        write!(f, "Guest({name:?}, {kind}, {size} bytes)")
     }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 fn invalid(called: &str, what: impl fmt::Display) -> Error {

@@ -12,7 +12,9 @@ use crate::{Error, ErrorKind, Result, open};
 ///
 /// Anything that is not a regular file is refused *before* it is opened: a FIFO would block the
 /// open itself until someone writes, and a device may never end.
-pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+///
+/// The metadata is that of the file that was opened, from before it was read.
+pub(super) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
     let name = shown_path(&path.to_string_lossy());
     let failed = |error| cannot_read(&name, error);
 
@@ -39,7 +41,7 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > max_bytes {
         return Err(over_the_cap(&name, "more", max_bytes));
     }
-    Ok(bytes)
+    Ok((bytes, metadata))
 }
 
 fn regular(name: &str, metadata: &Metadata) -> Result<()> {

@@ -9,12 +9,22 @@ const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 const HEADER: usize = 8;
 
+/// See [`Guest::start_export`].
+pub(super) fn name(guest: &Guest) -> Option<String> {
+    guest.start_section().then(|| {
+        let mut name = String::from("wasmrun:start");
+        while guest.exports().iter().any(|export| export.name == name) {
+            name.push('\'');
+        }
+        name
+    })
+}
+
 /// See [`Guest::start_as_export`].
 pub(super) fn as_export(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
-    let mut name = String::from("wasmrun:start");
-    while guest.exports().iter().any(|export| export.name == name) {
-        name.push('\'');
-    }
+    let Some(name) = name(guest) else {
+        return Ok(None);
+    };
     match with_export_for_start(guest.bytes(), &name) {
         Ok(module) => Ok(module.map(|module| (module, name))),
         Err(source) => {

@@ -1,11 +1,11 @@
 //! Which system interface a guest was built for, and which of its imports belong to none.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::decl::{Import, ImportKind};
 
 /// The system interface a guest asks its host for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum WasiVersion {

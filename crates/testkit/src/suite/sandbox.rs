@@ -7,11 +7,12 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use wasmrun_core::{Access, RunConfig};
+use wasmrun_core::{Access, Outcome, RunConfig};
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::files;
+use crate::guests::{component, files};
 use crate::suite::directories::{assert_failed, holds, outcomes, placed, shown};
 
 crate::suite::rules![
@@ -26,6 +27,7 @@ crate::suite::rules![
     a_directory_swapped_while_the_guest_runs_never_leads_out,
     no_directory_means_no_files,
     a_fifo_or_socket_in_a_directory_holds_nobody_up,
+    a_fifo_in_a_directory_holds_no_component_up_beyond_its_time,
 ];
 
 const SECRET: &str = "a secret outside";
@@ -306,6 +308,27 @@ fn a_fifo_or_socket_in_a_directory_holds_nobody_up(case: &Case) {
     all_fail(case, &config, &operations);
     let steps = [("open a 3:sub/file read", "ok"), ("read a", "ok inside")];
     let _ = holds(case, &config, &steps);
+    // What is said of them differs; that they are looked at ends nobody.
+    let _ = outcomes(case, &config, &["stat 3:fifo", "stat 3:socket", "list 3"]);
+}
+
+fn a_fifo_in_a_directory_holds_no_component_up_beyond_its_time(case: &Case) {
+    let config = sandbox(case).limit(|limits| limits.timeout = Some(Duration::from_secs(3)));
+    case.fifo("data/fifo");
+    for mode in ["read", "write"] {
+        let config = config.clone().arg(format!("open a /data:fifo {mode}"));
+        if let Some(report) = case.run(&component(&files()), &config) {
+            let refused =
+                report.outcome == Outcome::Exited(0) && !stdout(&report).starts_with("ok");
+            // A process of its own may wait, but not for ever.
+            let ended = report.outcome == Outcome::TimedOut;
+            assert!(refused || ended, "{}: {}", report.outcome, stdout(&report));
+        }
+    }
+    let config = config.args(["open a /data:sub/file read", "read a"]);
+    if let Some(report) = case.run(&component(&files()), &config) {
+        assert_eq!(stdout(&report), "ok\nok inside\n");
+    }
 }
 
 fn no_directory_means_no_files(case: &Case) {

@@ -43,6 +43,7 @@ pub fn tables(results: &Results) -> Vec<Table> {
         head: vec![
             "engine",
             "compile",
+            "load",
             "instantiate",
             "run",
             "guest memory",
@@ -60,8 +61,13 @@ pub fn tables(results: &Results) -> Vec<Table> {
                     })
                 };
                 let mut row = vec![name.to_owned()];
-                // Inspecting is the same for all.
-                row.extend(Subject::PHASES[1..].iter().copied().map(phase));
+                let shown = [
+                    Subject::Compile,
+                    Subject::Load,
+                    Subject::Instantiate,
+                    Subject::Run,
+                ];
+                row.extend(shown.map(phase));
                 row.push(memory(engine.guest_memory));
                 row.push(
                     results
@@ -114,6 +120,15 @@ pub fn notes(results: &Results) -> Vec<String> {
         ));
     }
     let outside = |place: &Place| matches!(place, Place::Executable(_));
+    if results
+        .series
+        .iter()
+        .any(|one| one.subject == Subject::Load)
+    {
+        notes.push(
+            "A warm start finds the guest compiled, and loads it instead of compiling.".into(),
+        );
+    }
     let own = Subject::Start(Start::Own);
     if results.series.iter().any(|series| series.subject == own) {
         notes.push("An executable by itself is a runtime's own command, without wasmrun.".into());

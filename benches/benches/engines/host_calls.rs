@@ -1,0 +1,28 @@
+//! A thousand calls into the host: the clock, a byte written, a kibibyte read.
+
+use criterion::Criterion;
+use wasmrun::{Access, Program, RunConfig, Stdout};
+
+use crate::{engines, guest};
+
+pub fn benches(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("file"), [b'x'; 1024]).expect("a file");
+    let config =
+        RunConfig::new()
+            .stdout(Stdout::Null)
+            .map_dir(directory.path(), "/", Access::ReadOnly);
+    for call in ["clock", "write", "read"] {
+        let text = include_str!("../../guests/calls.wat").replace("CALL", call);
+        let guest = guest(call, &text);
+        let mut group = criterion.benchmark_group(format!("1000 calls of {call}"));
+        group.sample_size(20);
+        for (name, engine) in engines() {
+            let program = Program::compile(engine, &guest, &config).expect(name);
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| assert!(program.run(&config).expect(name).outcome.success()));
+            });
+        }
+        group.finish();
+    }
+}

@@ -1,0 +1,59 @@
+//! Every engine that is here, side by side: `cargo bench -p wasmrun-benches -- hello/wasmtime`.
+//!
+//! Names are `group/engine`, or `group/engine/variant`. What is measured by hand, without wasmrun, is
+//! called `by hand`. docs/benchmarks.md tells how to read the summary at the end.
+
+mod compile;
+mod compute;
+mod hello;
+mod host_calls;
+mod memory;
+mod summary;
+mod threads;
+mod timeout;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use criterion::Criterion;
+use wasmrun::{Engine, Engines, Guest};
+
+fn main() {
+    began();
+    let mut criterion = Criterion::default().configure_from_args();
+    compile::benches(&mut criterion);
+    hello::benches(&mut criterion);
+    compute::benches(&mut criterion);
+    memory::benches(&mut criterion);
+    host_calls::benches(&mut criterion);
+    threads::benches(&mut criterion);
+    timeout::benches(&mut criterion);
+    criterion.final_summary();
+    summary::print();
+}
+
+/// When this process began.
+fn began() -> Instant {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    *BEGAN.get_or_init(Instant::now)
+}
+
+/// The engines that are here, by name.
+fn engines() -> Vec<(&'static str, Arc<dyn Engine>)> {
+    let present = |(name, engine): (_, wasmrun::Result<_>)| match engine {
+        Ok(engine) => Some((name, engine)),
+        Err(error) => {
+            eprintln!("left out: {error}");
+            None
+        }
+    };
+    Engines::shared()
+        .all()
+        .into_iter()
+        .filter_map(present)
+        .collect()
+}
+
+fn guest(name: &str, text: &str) -> Guest {
+    Guest::from_bytes(format!("{name}.wasm"), text).expect("the guest is sound")
+}

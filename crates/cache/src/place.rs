@@ -1,0 +1,95 @@
+//! The directory, and how files come into it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use wasmrun_core::{Error, ErrorKind, Result};
+
+use crate::platform;
+
+/// What the names of unfinished files start with.
+pub(crate) const UNFINISHED: &str = ".unfinished-";
+
+/// Backup programs know it: <https://bford.info/cachedir/>.
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+                   # Compiled programs; wasmrun makes them again where they are missing.\n";
+
+/// A directory that is ours alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub root: PathBuf,
+    pub guests: PathBuf,
+    pub entries: PathBuf,
+    pub code: PathBuf,
+    pub lock: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn open(root: &Path) -> Result<Place> {
+        let made = match fs::metadata(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make(root).map_err(|source| {
+                    let what = format!("cannot make the cache directory {}", root.display());
+                    Error::new(ErrorKind::Io, what).with_source(source)
+                })?;
+                true
+            }
+            _ => false,
+        };
+        // Absolute, so that it stays where it is when the process goes elsewhere.
+        let root = fs::canonicalize(root).map_err(|source| unreadable(root, source))?;
+        platform::is_ours_alone(&root)?;
+        if made {
+            // A cache without the tag is as good.
+            let _ = fs::write(root.join("CACHEDIR.TAG"), TAG);
+        }
+        let inside = root.join("v1");
+        Ok(Place {
+            guests: inside.join("guests"),
+            entries: inside.join("entries"),
+            code: inside.join("code"),
+            lock: inside.join("lock"),
+            root,
+        })
+    }
+}
+
+fn make(root: &Path) -> io::Result<()> {
+    match platform::make_private_dir(root) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        format!("cannot use the cache in {}", path.display()),
+    )
+    .with_source(source)
+}
+
+/// Writes a file as a whole: nobody sees it before it is complete.
+pub(crate) fn write(directory: &Path, name: &str, content: &[&[u8]]) -> io::Result<()> {
+    let mut file = match unfinished(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory)?;
+            unfinished(directory)
+        }
+        file => file,
+    }?;
+    for part in content {
+        file.write_all(part)?;
+    }
+    file.persist(directory.join(name))?;
+    Ok(())
+}
+
+fn unfinished(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(directory)
+}

@@ -1,0 +1,295 @@
+//! Code that was kept does what code that was just compiled does, on every engine that has any.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use wasmrun::{
+    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
+    Stdout,
+};
+
+/// Those of this build that have compiled code to keep.
+const ENGINES: &[&str] = &[
+    #[cfg(feature = "wasmtime")]
+    "wasmtime",
+    #[cfg(feature = "wasmer")]
+    "wasmer",
+];
+
+const WASI: &str = r#"
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "hello\n")
+  (func $hello
+    (i32.store (i32.const 0) (i32.const 16))
+    (i32.store (i32.const 4) (i32.const 6))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"#;
+
+/// Guests that end in different ways, by name.
+fn guests() -> Vec<Guest> {
+    let module = |name: &str, text: &str| {
+        let text = format!("(module {WASI} {text})");
+        Guest::from_bytes(name, text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    vec![
+        module("hello", r#"(func (export "_start") (call $hello))"#),
+        module(
+            "exit",
+            r#"(func (export "_start") (call $hello) (call $exit (i32.const 300)))"#,
+        ),
+        module(
+            "start section",
+            r#"(start $hello) (func (export "_initialize") (call $hello))
+               (func (export "_start") (call $hello))"#,
+        ),
+        module(
+            "trap",
+            r#"(func $deep (drop (i32.div_u (i32.const 1) (i32.const 0))))
+               (func (export "_start") (call $hello) (call $deep))"#,
+        ),
+        module(
+            "recursion",
+            r#"(func $f (export "_start") (call $f) (call $hello))"#,
+        ),
+        module(
+            "table",
+            r#"(table 2 funcref) (elem (i32.const 0) $hello)
+               (func (export "_start")
+                 (call_indirect (i32.const 0)) (call_indirect (i32.const 1)))"#,
+        ),
+        module(
+            "grows",
+            r#"(func (export "_start")
+                 (call $exit (memory.grow (i32.const 10))))"#,
+        ),
+        module(
+            "computes",
+            r#"(func (export "_start") (local $i i32)
+                 (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                       (br_if 0 (i32.lt_u (local.get $i) (i32.const 10000))))
+                 (call $exit (i32.rem_u (local.get $i) (i32.const 251))))"#,
+        ),
+    ]
+}
+
+fn configs() -> Vec<RunConfig> {
+    let limited = |change: fn(&mut Limits)| RunConfig::new().stdout(Stdout::Capture).limit(change);
+    vec![
+        limited(|_| {}),
+        limited(|limits| limits.fuel = Some(1_000_000)),
+        limited(|limits| limits.fuel = Some(50)),
+        limited(|limits| limits.timeout = Some(Duration::from_secs(60))),
+        limited(|limits| limits.memory = Some(4 << 16)),
+        limited(|limits| {
+            limits.fuel = Some(1_000_000);
+            limits.timeout = Some(Duration::from_secs(60));
+        }),
+    ]
+}
+
+struct Here(TempDir);
+
+impl Here {
+    fn new() -> Here {
+        Here(TempDir::new().expect("a directory"))
+    }
+
+    /// As a process of its own would have them.
+    fn engines(&self) -> Engines {
+        Engines::new().with_cache(self.cache())
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::open(self.0.path().join("cache")).expect("a cache")
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("writes");
+        path
+    }
+}
+
+fn run(engines: &Engines, engine: &str, guest: &Guest, config: &RunConfig) -> Report {
+    let report = engines
+        .compile(guest, config, &Choice::from(engine))
+        .and_then(|program| program.run(config));
+    report.unwrap_or_else(|error| panic!("{engine}, {guest:?}: {error:?}"))
+}
+
+/// All of a report that is the same each time.
+fn essence(report: &Report) -> impl PartialEq + std::fmt::Debug {
+    let message = match &report.outcome {
+        Outcome::Trapped(trap) => trap.message.clone(),
+        _ => String::new(),
+    };
+    (
+        report.outcome.clone(),
+        message,
+        report.stdout.clone(),
+        report.stats.fuel_used,
+        report.stats.peak_memory,
+    )
+}
+
+#[test]
+fn a_hit_ends_as_a_cold_run_does_with_fuel_and_limits_too() {
+    let here = Here::new();
+    for engine in ENGINES {
+        for guest in guests() {
+            for config in configs() {
+                let cold = run(&Engines::new(), engine, &guest, &config);
+                assert_eq!(cold.stats.cache, None);
+                let first = run(&here.engines(), engine, &guest, &config);
+                let second = run(&here.engines(), engine, &guest, &config);
+                let what = format!("{engine}, {guest:?}, {config:?}");
+                assert_eq!(second.stats.cache, Some(CacheUse::Hit), "{what}");
+                assert_eq!(essence(&first), essence(&cold), "{what}");
+                assert_eq!(essence(&second), essence(&cold), "{what}");
+            }
+        }
+    }
+    assert!(here.cache().verify().expect("verifies").damaged.is_empty());
+}
+
+#[test]
+fn a_timeout_ends_code_from_the_cache_in_loops_and_long_operations() {
+    let here = Here::new();
+    let config = RunConfig::new().limit(|limits| limits.timeout = Some(Duration::from_millis(50)));
+    for body in [
+        "(loop (br 0))",
+        "(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 131072)) (br 0))",
+    ] {
+        let text = format!(r#"(module (memory 2) (func (export "_start") {body}))"#);
+        let guest = Guest::from_bytes("loop.wat", text).expect("a guest");
+        for engine in ENGINES {
+            for _ in 0..2 {
+                let report = run(&here.engines(), engine, &guest, &config);
+                assert_eq!(report.outcome, Outcome::TimedOut, "{engine}");
+            }
+            let report = run(&here.engines(), engine, &guest, &config);
+            assert_eq!(report.stats.cache, Some(CacheUse::Hit), "{engine}");
+        }
+    }
+}
+
+#[test]
+fn many_runs_at_once_share_code_from_the_cache() {
+    let here = Here::new();
+    let guest = &guests()[0];
+    let config = RunConfig::new().stdout(Stdout::Capture);
+    for engine in ENGINES {
+        run(&here.engines(), engine, guest, &config);
+        let program = here
+            .engines()
+            .compile(guest, &config, &Choice::from(*engine))
+            .expect("loads");
+        assert_eq!(program.cache_use(), Some(&CacheUse::Hit));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let report = program.run(&config).expect("runs");
+                        assert_eq!(report.stdout.bytes, b"hello\n");
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[cfg(feature = "wasmtime")]
+#[test]
+fn components_are_kept_too() {
+    let here = Here::new();
+    let text = r#"(component
+        (core module $m (func (export "run") (result i32) (i32.const 1)))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+    let guest = Guest::from_bytes("component.wat", text).expect("a guest");
+    for _ in 0..2 {
+        let report = run(&here.engines(), "wasmtime", &guest, &RunConfig::new());
+        assert_eq!(report.outcome, Outcome::Exited(1));
+    }
+    let report = run(&here.engines(), "wasmtime", &guest, &RunConfig::new());
+    assert_eq!(report.stats.cache, Some(CacheUse::Hit));
+}
+
+#[cfg(feature = "wasix")]
+#[test]
+fn guests_that_use_wasix_are_kept_too() {
+    let here = Here::new();
+    let text = r#"(module
+        (import "wasix_32v1" "proc_id" (func $pid (param i32) (result i32)))
+        (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func $begin (i32.store (i32.const 100) (i32.const 42)))
+        (start $begin)
+        (func (export "_start")
+            (if (call $pid (i32.const 8)) (then unreachable))
+            (call $exit (i32.load (i32.const 100)))))"#;
+    let guest = Guest::from_bytes("wasix.wat", text).expect("a guest");
+    for _ in 0..2 {
+        let report = run(&here.engines(), "wasmer", &guest, &RunConfig::new());
+        assert_eq!(report.outcome, Outcome::Exited(42));
+    }
+    let report = run(&here.engines(), "wasmer", &guest, &RunConfig::new());
+    assert_eq!(report.stats.cache, Some(CacheUse::Hit));
+}
+
+#[test]
+fn truncated_code_is_compiled_anew_and_never_loaded() {
+    let here = Here::new();
+    let guest = &guests()[0];
+    let config = RunConfig::new().stdout(Stdout::Capture);
+    for engine in ENGINES {
+        for keep in [0, 1, 64, 4096] {
+            run(&here.engines(), engine, guest, &config);
+            let entries = here.cache().list().expect("lists");
+            let entry = entries.iter().find(|entry| entry.engine == *engine);
+            let code = fs::File::options()
+                .write(true)
+                .open(&entry.expect("an entry").path)
+                .expect("opens");
+            code.set_len(keep).expect("truncates");
+            let report = run(&here.engines(), engine, guest, &config);
+            let miss = CacheUse::Miss {
+                why: Miss::Damaged,
+                not_kept: None,
+            };
+            assert_eq!(report.stats.cache, Some(miss), "{engine}, {keep}");
+            assert_eq!(report.stdout.bytes, b"hello\n");
+        }
+    }
+}
+
+#[test]
+fn a_warm_start_does_not_read_the_guest() {
+    let here = Here::new();
+    let file = here.file("app.wasm", guests()[1].bytes());
+    // Until the file is certain to be older than what is known of it.
+    thread::sleep(Duration::from_millis(3100));
+    for engine in ENGINES {
+        let output = || {
+            let mut command = Command::new(&file);
+            let command = command.engine(*engine).cache(here.cache());
+            command.output().expect("runs")
+        };
+        let cold = output();
+        let warm = output();
+        assert!(matches!(cold.stats.cache, Some(CacheUse::Miss { .. })));
+        assert_eq!(warm.stats.cache, Some(CacheUse::Hit), "{engine}");
+        assert_eq!(essence(&warm), essence(&cold), "{engine}");
+        let guest = here
+            .engines()
+            .guest(&file, Guest::DEFAULT_MAX_BYTES)
+            .expect("a guest");
+        assert!(!guest.is_read());
+    }
+}
