@@ -1,13 +1,14 @@
-//! Guests that only compute.
+//! Guests that only compute: in memory, in registers, and by moving memory about.
 
 use criterion::Criterion;
 use wasmrun::{Program, RunConfig};
 
 use crate::{engines, guest};
 
-const KERNELS: [(&str, &str); 2] = [
+const KERNELS: [(&str, &str); 3] = [
     ("primes", include_str!("../../guests/primes.wat")),
     ("mandelbrot", include_str!("../../guests/mandelbrot.wat")),
+    ("memory", include_str!("../../guests/memory.wat")),
 ];
 
 pub fn benches(criterion: &mut Criterion) {

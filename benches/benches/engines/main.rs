@@ -7,7 +7,6 @@ mod compile;
 mod compute;
 mod hello;
 mod host_calls;
-mod memory;
 mod summary;
 mod threads;
 mod timeout;
@@ -24,7 +23,6 @@ fn main() {
     compile::benches(&mut criterion);
     hello::benches(&mut criterion);
     compute::benches(&mut criterion);
-    memory::benches(&mut criterion);
     host_calls::benches(&mut criterion);
     threads::benches(&mut criterion);
     timeout::benches(&mut criterion);

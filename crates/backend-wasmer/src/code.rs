@@ -27,9 +27,6 @@ use crate::limits::Bounded;
 use crate::traps;
 use crate::wasi::{Bind, Host, binding};
 
-/// What a guest may export to be called before its entry.
-pub(crate) const INITIALIZE: &str = "_initialize";
-
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
 
@@ -74,8 +71,8 @@ impl ModuleCode {
         // wasmer runs a start function before the guest's memory can be reached, and before fuel is
         // counted.
         let mut before = Vec::from_iter(guest.start_export());
-        if guest.has_entry(INITIALIZE) {
-            before.push(INITIALIZE.into());
+        if guest.has_entry(Guest::INITIALIZE) {
+            before.push(Guest::INITIALIZE.into());
         }
         refuse_tables_of_exceptions(&module)?;
         Ok(ModuleCode {

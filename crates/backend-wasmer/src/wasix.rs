@@ -21,7 +21,7 @@ use wasmrun_core::{
     Overflow, Ran, Random, Result, Stats, Task,
 };
 
-use crate::code::{self, INITIALIZE, not_compiled, not_instantiated};
+use crate::code::{self, not_compiled, not_instantiated};
 use crate::traps;
 use stdio::Stream;
 use tasks::OneThread;
@@ -88,7 +88,7 @@ fn reactor() -> Result<&'static Runtime> {
 
 fn refuse(guest: &Guest, options: CompileOptions) -> Result<()> {
     // wasmer-wasix calls the one before we could call the other.
-    if guest.start_section() && guest.has_entry(INITIALIZE) {
+    if guest.start_section() && guest.has_entry(Guest::INITIALIZE) {
         return Err(refused(
             "cannot run a guest that uses WASIX with both a start section and _initialize",
         ));

@@ -19,9 +19,6 @@ use crate::limits::Limiter;
 use crate::wasi::{Host, define};
 use crate::{engine, traps};
 
-/// What a guest may export to be called before its entry.
-const INITIALIZE: &str = "_initialize";
-
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
 
@@ -46,8 +43,8 @@ impl ModuleCode {
                 module
             }
         };
-        if guest.has_entry(INITIALIZE) {
-            before.push(INITIALIZE.into());
+        if guest.has_entry(Guest::INITIALIZE) {
+            before.push(Guest::INITIALIZE.into());
         }
         // wasmi's engines keep all code they ever compiled, so each module has one of its own.
         let engine = Engine::new(&engine::config(options));

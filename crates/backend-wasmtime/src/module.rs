@@ -86,7 +86,7 @@ impl ModuleCode {
 
     fn of(variant: Arc<Variant>, module: Module) -> Result<Self> {
         Ok(ModuleCode {
-            initialize: entry(&module, INITIALIZE),
+            initialize: entry(&module, Guest::INITIALIZE),
             start: entry(&module, Guest::DEFAULT_ENTRY),
             module: variant
                 .modules()?
@@ -108,12 +108,9 @@ impl ModuleCode {
                 format!("the guest has no entry {name:?}"),
             ));
         }
-        Ok([self.initialize.filter(|_| name != INITIALIZE), main])
+        Ok([self.initialize.filter(|_| name != Guest::INITIALIZE), main])
     }
 }
-
-/// What a module wants to be called first.
-const INITIALIZE: &str = "_initialize";
 
 /// An exported function that can be called without arguments.
 fn entry(module: &Module, name: &str) -> Option<ModuleExport> {
