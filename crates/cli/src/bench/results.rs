@@ -272,7 +272,7 @@ impl Results {
             warnings.push(format!(
                 "some measurements are far from all others, so something else was running: {}; \
                  try again on a quiet machine",
-                outliers.join("; ")
+                some(&outliers)
             ));
         }
         let noisy: Vec<String> = starts
@@ -283,7 +283,7 @@ impl Results {
         if !noisy.is_empty() {
             warnings.push(format!(
                 "measurements vary by more than a fifth: {}; their medians are rough",
-                noisy.join("; ")
+                some(&noisy)
             ));
         }
         let first: Vec<String> = starts
@@ -305,10 +305,20 @@ impl Results {
             warnings.push(format!(
                 "the very first run took much longer than the others, as files come from the disk \
                  then: {}{counted}",
-                first.join("; ")
+                some(&first)
             ));
         }
         self.warnings.extend(warnings);
+    }
+}
+
+/// The first of them, and how many more.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    match more.len() {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
     }
 }
 

@@ -7,6 +7,8 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use std::{env, fs};
 
@@ -42,6 +44,8 @@ type Reply = std::result::Result<Ended, String>;
 /// The process that starts processes.
 pub struct Spawner {
     child: Child,
+    /// Until it is waited for: then its number may be another's.
+    there: Arc<AtomicBool>,
     orders: Option<ChildStdin>,
     replies: BufReader<ChildStdout>,
 }
@@ -57,10 +61,17 @@ impl Spawner {
         system::in_own_group(&mut command);
         let mut child = command.spawn().map_err(gone)?;
         let pid = child.id();
-        scratch.ends(move || system::end_group(pid));
+        let there = Arc::new(AtomicBool::new(true));
+        let is_there = there.clone();
+        scratch.ends(move || {
+            if is_there.load(Ordering::SeqCst) {
+                system::end_group(pid);
+            }
+        });
         match (child.stdin.take(), child.stdout.take()) {
             (Some(orders), Some(replies)) => Ok(Spawner {
                 child,
+                there,
                 orders: Some(orders),
                 replies: BufReader::new(replies),
             }),
@@ -84,6 +95,7 @@ impl Drop for Spawner {
     fn drop(&mut self) {
         // The end of its orders is its own.
         self.orders = None;
+        self.there.store(false, Ordering::SeqCst);
         let _ = self.child.wait();
     }
 }
