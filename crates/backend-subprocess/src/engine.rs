@@ -107,7 +107,7 @@ impl Engine for SubprocessEngine {
             (GuestKind::Component, Some(components)) => {
                 Arc::new(ComponentCode::new(runtime, components, guest))
             }
-            _ => Arc::new(RelayedCode::new(runtime, guest, compile.options.stack)?),
+            _ => Arc::new(RelayedCode::new(runtime, guest, compile.options)?),
         })
     }
 }

@@ -166,6 +166,7 @@ fn relayed_capability(proposals: Proposals) -> Capability {
         read_only_preopens: Emulated,
         entry: Emulated,
         memory: Emulated,
+        fuel: Emulated,
         table_elements: Emulated,
         instances: Emulated,
         timeout: Emulated,
@@ -173,6 +174,7 @@ fn relayed_capability(proposals: Proposals) -> Capability {
         fixed_clock: Emulated,
         seeded_random: Emulated,
         reports_exit_codes: Emulated,
+        reports_fuel: Emulated,
         reports_peak_memory: Emulated,
         ..Capability::default()
     }

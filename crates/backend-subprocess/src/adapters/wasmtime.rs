@@ -59,7 +59,6 @@ impl Adapter for Wasmtime {
 
     fn capability(&self, version: &Version) -> Capability {
         Capability {
-            fuel: Support::Native,
             stack: Support::Native,
             reports_trap_kinds: Support::Native,
             ..relayed_capability(self.proposals(version))
@@ -67,7 +66,7 @@ impl Adapter for Wasmtime {
     }
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
-        let mut settings = settings(job.limits);
+        let mut settings = stack(job.limits);
         if job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH) {
             settings.push("shared-memory=y".into());
         }
@@ -120,7 +119,10 @@ impl Components for Wasmtime {
     fn invocation(&self, job: &ComponentJob<'_>) -> Result<Invocation> {
         let ComponentJob { program, task } = job;
         let limits = &task.limits;
-        let mut settings = settings(limits);
+        let mut settings = stack(limits);
+        if let Some(fuel) = limits.fuel {
+            settings.push(format!("fuel={fuel}"));
+        }
         if let Some(bytes) = limits.memory {
             // The limit is each memory's own; a second one cannot come up then.
             settings.push(format!("max-memory-size={bytes},max-memories=1"));
@@ -199,18 +201,14 @@ const NOT_STARTED: [&str; 3] = [
     "Error: failed to open wasm module ",
 ];
 
-/// What limits modules and components alike.
-fn settings(limits: &Limits) -> Vec<String> {
-    let mut settings = Vec::new();
-    if let Some(fuel) = limits.fuel {
-        settings.push(format!("fuel={fuel}"));
-    }
-    if let Some(stack) = limits.stack {
-        // The guest's stack is a part of one that its host calls need as well.
+/// The setting for a bound on the stack, if there is one.
+fn stack(limits: &Limits) -> Vec<String> {
+    // The guest's stack is a part of one that its host calls need as well.
+    let setting = |stack: u64| {
         let whole = stack.saturating_add(1 << 20);
-        settings.push(format!("max-wasm-stack={stack},async-stack-size={whole}"));
-    }
-    settings
+        format!("max-wasm-stack={stack},async-stack-size={whole}")
+    };
+    limits.stack.map(setting).into_iter().collect()
 }
 
 /// What its report of an error says of the guest: a chain of causes, the last of which counts.

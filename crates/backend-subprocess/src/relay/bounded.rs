@@ -9,16 +9,19 @@ use wasm_encoder::{BlockType, InstructionSink, ValType};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 /// What a function needs to know to keep within the bound.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
     /// The global that counts.
     pub(super) counter: u32,
     /// Bytes of stack.
     pub(super) limit: u32,
+    /// The function that ends a guest that exceeds them.
+    pub(super) exceeded: u32,
 }
 
 /// One function's part of it.
-pub(super) struct Frame<'a> {
-    bound: &'a Bound,
+pub(super) struct Frame {
+    bound: Bound,
     /// Bytes it takes: an estimate, as engines differ.
     cost: u32,
     /// Where it keeps the count it started with.
@@ -32,10 +35,10 @@ pub(super) struct Frame<'a> {
 const CALL: u32 = 32;
 const VALUE: u32 = 8;
 
-impl<'a> Frame<'a> {
+impl Frame {
     /// Of a function with that many parameters; `None` if it calls nothing, and so cannot recurse.
     pub(super) fn of(
-        bound: &'a Bound,
+        bound: Bound,
         body: &FunctionBody<'_>,
         params: u32,
     ) -> Result<Option<Self>, BinaryReaderError> {
@@ -67,13 +70,8 @@ impl<'a> Frame<'a> {
     /// The local that goes with it.
     pub(super) const LOCAL: (u32, ValType) = (1, ValType::I32);
 
-    /// What comes before the body; `overflow` ends the guest.
-    pub(super) fn enter(
-        &self,
-        code: &mut InstructionSink<'_>,
-        block: BlockType,
-        overflow: impl FnOnce(&mut InstructionSink<'_>),
-    ) {
+    /// What comes before the body, which becomes a block of that type.
+    pub(super) fn enter(&self, code: &mut InstructionSink<'_>, block: BlockType) {
         code.global_get(self.bound.counter)
             .i32_const(self.cost as i32)
             .i32_add()
@@ -82,9 +80,10 @@ impl<'a> Frame<'a> {
             .local_get(self.local)
             .i32_const(self.bound.limit as i32)
             .i32_gt_u()
-            .if_(BlockType::Empty);
-        overflow(code);
-        code.unreachable().end().block(block);
+            .if_(BlockType::Empty)
+            .call(self.bound.exceeded)
+            .end()
+            .block(block);
     }
 
     /// What comes behind the body.

@@ -11,6 +11,7 @@
 
 mod bounded;
 mod memory;
+mod metered;
 mod protocol;
 mod rewrite;
 mod serve;
@@ -23,7 +24,8 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use wasmrun_core::{
-    Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task, TrapKind,
+    Code, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
+    TrapKind,
 };
 use wasmrun_wasi_preview1::Wasi;
 
@@ -55,14 +57,19 @@ struct File {
 }
 
 impl RelayedCode {
-    pub(crate) fn new(runtime: Arc<Runtime>, guest: &Guest, stack: Option<u64>) -> Result<Self> {
+    pub(crate) fn new(
+        runtime: Arc<Runtime>,
+        guest: &Guest,
+        options: CompileOptions,
+    ) -> Result<Self> {
         let adapter = runtime.adapter;
         let bounded = adapter.stack_is_ours_to_bound();
         let code = RelayedCode {
             terms: Terms {
                 proposals: runtime.proposals(),
                 first_memory_only: adapter.sees_first_memory_only(),
-                stack: bounded.then(|| stack.unwrap_or(USUAL_STACK)),
+                stack: bounded.then(|| options.stack.unwrap_or(USUAL_STACK)),
+                fuel: options.fuel,
             },
             runtime,
             guest: guest.clone(),
@@ -129,9 +136,11 @@ impl Code for RelayedCode {
             stats.run = Some(ended - began);
             stats.peak_memory = Some(session.peak);
         }
+        stats.fuel_used = session.fuel_used();
         let outcome = match served {
             Ok(End::Returned) => Some(Outcome::Exited(0)),
             Ok(End::Stopped(stop)) => Some(stop.outcome()),
+            Ok(End::OutOfFuel) => Some(Outcome::OutOfFuel),
             Ok(End::Overflowed) => Some(trapped(
                 TrapKind::StackOverflow,
                 "the guest's calls nest too deep",

@@ -53,16 +53,18 @@ pub(super) mod command {
 
 /// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
 pub(super) mod own {
-    /// The guest is about to run.
+    /// The guest is about to run; returns the fuel it may use.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX;
     /// Whether its memories may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;
     /// Whether its tables may have that many elements together.
     pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 2;
-    /// The guest has returned from its entry.
+    /// The guest has returned from its entry, with this much fuel left.
     pub(in crate::relay) const END: u32 = u32::MAX - 3;
     /// The guest's calls take more stack than they may.
     pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
+    /// The guest has no fuel left.
+    pub(in crate::relay) const OUT_OF_FUEL: u32 = u32::MAX - 5;
 }
 
 /// A call, as it arrives.

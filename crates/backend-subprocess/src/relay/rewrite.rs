@@ -28,6 +28,7 @@ use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
 use super::bounded::{Around, Bound, Frame};
 use super::memory::{HintOf, hint};
+use super::metered::{self, Meter};
 use super::protocol::{
     AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, SMALL_LENGTHS,
     VECTOR, command, own,
@@ -52,6 +53,8 @@ pub(super) struct Terms {
     pub(super) first_memory_only: bool,
     /// Bytes that the guest's calls may take, for a runtime that has no bound of its own.
     pub(super) stack: Option<u64>,
+    /// Fuel is to be counted.
+    pub(super) fuel: bool,
 }
 
 /// Rewrites `guest` to be started at `entry`.
@@ -84,12 +87,8 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relaye
         .collect::<Result<Vec<_>>>()?;
     let wire = wire_memory(&parts, terms)?;
     let has_memory = parts.exported_memory == Some(wire);
-    let bound = terms.stack.map(|bytes| Bound {
-        counter: parts.globals,
-        limit: u32::try_from(bytes).unwrap_or(u32::MAX),
-    });
     let wasm = Rewriter::new(&parts, &functions, wire)
-        .write(bound.as_ref())
+        .write(terms)
         .map_err(invalid)?;
     Ok(Relayed {
         wasm,
@@ -313,8 +312,12 @@ struct Rewriter<'a> {
     types: Vec<Vec<u8>>,
     /// Functions behind the guest's own: their types and bodies.
     helpers: Vec<(u32, Function)>,
+    /// Globals behind the guest's own: their encodings.
+    globals: Vec<Vec<u8>>,
     /// The helper that makes calls.
     call: u32,
+    bound: Option<Bound>,
+    meter: Option<Meter>,
     memory_grow: Vec<Option<u32>>,
     table_grow: Vec<Option<u32>>,
 }
@@ -329,11 +332,14 @@ impl<'a> Rewriter<'a> {
             wire,
             types: Vec::new(),
             helpers: Vec::new(),
+            globals: Vec::new(),
             call: 0,
+            bound: None,
+            meter: None,
         }
     }
 
-    fn write(mut self, bound: Option<&Bound>) -> Result<Vec<u8>, BinaryReaderError> {
+    fn write(mut self, terms: Terms) -> Result<Vec<u8>, BinaryReaderError> {
         use ValType::{I32, I64};
         let fd = self.func_type([I32; 4], [I32]);
         let send = self.helper([I32; 3], [], transfer(self.wire, 1, FD_WRITE));
@@ -345,8 +351,17 @@ impl<'a> Rewriter<'a> {
         self.call = self.helper(params, [I64], call);
         let first = self.first_vector_body();
         let first = self.helper([I32; 2], [I32], first);
+        self.bound = terms.stack.map(|bytes| Bound {
+            counter: self.global(I32, &ConstExpr::i32_const(0)),
+            limit: u32::try_from(bytes).unwrap_or(u32::MAX),
+            exceeded: self.ending(own::OVERFLOW),
+        });
+        self.meter = terms.fuel.then(|| Meter {
+            left: self.global(I64, &ConstExpr::i64_const(0)),
+            exhausted: self.ending(own::OUT_OF_FUEL),
+        });
         // Operators that grow something find their helper while they are copied.
-        let bodies = self.bodies(bound)?;
+        let bodies = self.bodies()?;
         let start = self.start_body();
         let start = self.helper([], [], start);
 
@@ -369,10 +384,7 @@ impl<'a> Rewriter<'a> {
         self.copied(&mut module, SectionId::Table)?;
         self.memory_section(&mut module);
         self.copied(&mut module, SectionId::Tag)?;
-        match bound {
-            Some(_) => raw(&mut module, SectionId::Global, &self.globals_and_counter()?),
-            None => self.copied(&mut module, SectionId::Global)?,
-        }
+        raw(&mut module, SectionId::Global, &self.global_section()?);
         module.section(&exports);
         self.copied(&mut module, SectionId::Element)?;
         self.copied(&mut module, SectionId::DataCount)?;
@@ -433,6 +445,28 @@ impl<'a> Rewriter<'a> {
         self.helpers.push((ty, body));
         let guests = self.parts.imports.len() + self.parts.functions.len();
         SHIFT + guests as u32 + self.helpers.len() as u32 - 1
+    }
+
+    fn global(&mut self, ty: ValType, initial: &ConstExpr) -> u32 {
+        let mut encoded = Vec::new();
+        GlobalType {
+            val_type: ty,
+            mutable: true,
+            shared: false,
+        }
+        .encode(&mut encoded);
+        initial.encode(&mut encoded);
+        self.globals.push(encoded);
+        self.parts.globals + self.globals.len() as u32 - 1
+    }
+
+    /// A function that says why the guest must end, which it then does.
+    fn ending(&mut self, why: u32) -> u32 {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        self.ask(&mut code, why, |code| code.i64_const(0));
+        code.unreachable().end();
+        self.helper([], [], function)
     }
 
     // ---- sections -------------------------------------------------------------------------------
@@ -513,47 +547,22 @@ impl<'a> Rewriter<'a> {
         Ok(copy.finish())
     }
 
-    /// The guest's globals, and one that counts bytes of stack.
-    fn globals_and_counter(&self) -> Result<Vec<u8>, BinaryReaderError> {
-        let mut counter = Vec::new();
-        GlobalType {
-            val_type: ValType::I32,
-            mutable: true,
-            shared: false,
-        }
-        .encode(&mut counter);
-        ConstExpr::i32_const(0).encode(&mut counter);
+    /// The guest's globals, and ours.
+    fn global_section(&self) -> Result<Vec<u8>, BinaryReaderError> {
         let own = match self.parts.range(SectionId::Global) {
             Some(range) => self.patched(SectionId::Global, range)?,
             None => vec![0],
         };
-        Ok(append(&own, [counter.as_slice()].into_iter()))
+        Ok(append(&own, self.globals.iter().map(Vec::as_slice)))
     }
 
     /// The guest's own functions, adjusted.
-    fn bodies(&mut self, bound: Option<&Bound>) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
+    fn bodies(&mut self) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
         let parts = self.parts;
-        let mut bodies = Vec::with_capacity(parts.bodies.len());
-        for (body, ty) in parts.bodies.iter().zip(&parts.functions) {
-            let ty = parts.types[*ty as usize].as_ref();
-            let frame = match (bound, ty) {
-                (Some(bound), Some(ty)) => {
-                    Frame::of(bound, body, ty.params().len() as u32)?.zip(Some(ty))
-                }
-                _ => None,
-            };
-            bodies.push(match frame {
-                Some((frame, ty)) => self.bounded_body(body, frame, ty)?,
-                None => {
-                    let mut copy = Copy::new(parts.wasm, body.range());
-                    copy_operators(body.get_operators_reader()?, &mut copy, |operator| {
-                        self.grower(operator)
-                    })?;
-                    copy.finish()
-                }
-            });
-        }
-        Ok(bodies)
+        let functions = parts.bodies.iter().zip(&parts.functions);
+        functions
+            .map(|(body, ty)| self.body(body, parts.types[*ty as usize].as_ref()))
+            .collect()
     }
 
     /// What an operator that grows something is replaced by a call of.
@@ -565,70 +574,89 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// A function that keeps within the bound on the stack.
-    fn bounded_body(
+    /// A function, adjusted. Within the bound on the stack its body becomes a block.
+    fn body(
         &mut self,
         body: &FunctionBody<'_>,
-        mut frame: Frame<'_>,
-        ty: &wasmparser::FuncType,
+        ty: Option<&wasmparser::FuncType>,
     ) -> Result<Vec<u8>, BinaryReaderError> {
-        let block = match ty.results() {
-            [] => BlockType::Empty,
-            results => {
-                let results: Result<Vec<_>, _> = results
-                    .iter()
-                    .map(|ty| RoundtripReencoder.val_type(*ty))
-                    .collect();
-                BlockType::FunctionType(self.func_type([], results.unwrap_or_default()))
-            }
+        let mut frame = match (self.bound, ty) {
+            (Some(bound), Some(ty)) => Frame::of(bound, body, ty.params().len() as u32)?,
+            _ => None,
         };
+        let mut stretches = match self.meter {
+            Some(_) => metered::stretches(body)?,
+            None => Vec::new(),
+        }
+        .into_iter()
+        .peekable();
         let mut copy = Copy::new(self.parts.wasm, body.range());
-        let groups = body.get_locals_reader()?.get_count();
-        copy.number(body.range().start, groups + 1);
         let mut operators = body.get_operators_reader()?;
-        let begin = operators.original_position();
-        copy.replace(begin..begin, |out| {
-            Frame::LOCAL.0.encode(out);
-            Frame::LOCAL.1.encode(out);
-            let mut code = InstructionSink::new(out);
-            frame.enter(&mut code, block, |code| {
-                self.ask(code, own::OVERFLOW, |code| code.i64_const(0));
-                code.drop();
+        if let Some(frame) = &frame {
+            let groups = body.get_locals_reader()?.get_count();
+            copy.number(body.range().start, groups + 1);
+            let block = self.block(ty.map_or(&[], wasmparser::FuncType::results));
+            copy.insert(operators.original_position(), |out| {
+                Frame::LOCAL.0.encode(out);
+                Frame::LOCAL.1.encode(out);
+                frame.enter(&mut InstructionSink::new(out), block);
             });
-        });
+        }
         while !operators.eof() {
             let begin = operators.original_position();
             let operator = operators.read()?;
             let range = begin..operators.original_position();
-            let around = frame.around(&operator);
-            match around {
-                Around::Branch(depth) => {
+            if let Some((_, fuel)) = stretches.next_if(|(start, _)| *start == begin)
+                && let Some(meter) = self.meter
+            {
+                copy.insert(begin, |out| {
+                    meter.take(&mut InstructionSink::new(out), fuel)
+                });
+            }
+            let around = frame
+                .as_mut()
+                .map_or(Around::Nothing, |frame| frame.around(&operator));
+            match (around, &frame) {
+                (Around::Branch(depth), _) => {
                     copy.replace(range, |out| {
                         InstructionSink::new(out).br(depth);
                     });
                     continue;
                 }
-                Around::Leave => copy.replace(begin..begin, |out| {
-                    frame.leave(&mut InstructionSink::new(out));
-                }),
-                Around::Nothing | Around::Restore => {}
+                (Around::Leave, Some(frame)) => {
+                    copy.insert(begin, |out| frame.leave(&mut InstructionSink::new(out)));
+                }
+                _ => {}
             }
             copy_operator(&operator, range.clone(), &mut copy, |operator| {
                 self.grower(operator)
             });
-            if around == Around::Restore {
-                copy.replace(range.end..range.end, |out| {
+            if let (Around::Restore, Some(frame)) = (around, &frame) {
+                copy.insert(range.end, |out| {
                     frame.restore(&mut InstructionSink::new(out));
                 });
             }
         }
-        let end = body.range().end;
-        copy.replace(end..end, |out| {
-            let mut code = InstructionSink::new(out);
-            frame.leave(&mut code);
-            code.end();
-        });
+        if let Some(frame) = &frame {
+            copy.insert(body.range().end, |out| {
+                let mut code = InstructionSink::new(out);
+                frame.leave(&mut code);
+                code.end();
+            });
+        }
         Ok(copy.finish())
+    }
+
+    /// A block that leaves these results.
+    fn block(&mut self, results: &[wasmparser::ValType]) -> BlockType {
+        if results.is_empty() {
+            return BlockType::Empty;
+        }
+        // Types were validated, so each has an encoding.
+        let results = results.iter();
+        let results: Result<Vec<_>, _> =
+            results.map(|ty| RoundtripReencoder.val_type(*ty)).collect();
+        BlockType::FunctionType(self.func_type([], results.unwrap_or_default()))
     }
 
     fn code_section(&self, first: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
@@ -848,8 +876,14 @@ impl<'a> Rewriter<'a> {
                 code.i64_extend_i32_u();
             }
         }
-        for _ in function.params.len()..MAX_ARGUMENTS {
-            code.i64_const(0);
+        // One that ends the guest tells how much fuel is left, behind its own arguments.
+        let ends = function.result.is_none();
+        for place in function.params.len()..MAX_ARGUMENTS {
+            if ends && place == function.params.len() {
+                self.fuel_left(&mut code);
+            } else {
+                code.i64_const(0);
+            }
         }
         let follows = match hint(function.name) {
             HintOf::Nothing => {
@@ -897,7 +931,10 @@ impl<'a> Rewriter<'a> {
         let mut function = Function::new([]);
         let mut code = function.instructions();
         self.ask(&mut code, own::BEGIN, |code| code.i64_const(0));
-        code.drop();
+        match self.meter {
+            Some(meter) => code.global_set(meter.left),
+            None => code.drop(),
+        };
         let Parts {
             start,
             initialize,
@@ -907,9 +944,17 @@ impl<'a> Rewriter<'a> {
         for function in [start, initialize, entry].into_iter().flatten() {
             code.call(function + SHIFT);
         }
-        self.ask(&mut code, own::END, |code| code.i64_const(0));
+        self.ask(&mut code, own::END, |code| self.fuel_left(code));
         code.drop().end();
         function
+    }
+
+    /// The fuel that is left; 0 where none is counted.
+    fn fuel_left<'b, 'c>(&self, code: &'c mut InstructionSink<'b>) -> &'c mut InstructionSink<'b> {
+        match self.meter {
+            Some(meter) => code.global_get(meter.left),
+            None => code.i64_const(0),
+        }
     }
 
     /// Makes a call of our own with one argument.
@@ -1169,6 +1214,11 @@ impl<'a> Copy<'a> {
         self.range.start = range.end;
     }
 
+    /// Copies up to a place, and writes something there.
+    fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.replace(at..at, write);
+    }
+
     /// Replaces the number at `offset`.
     fn number(&mut self, offset: usize, number: u32) {
         let continues = self.wasm[offset..].iter().position(|byte| byte & 0x80 == 0);
@@ -1186,13 +1236,23 @@ impl<'a> Copy<'a> {
 mod tests {
     use super::*;
 
-    fn rewritten(wat: &str, stack: Option<u64>) -> Result<Relayed> {
+    /// All there is, and neither a bound on the stack nor fuel.
+    const TERMS: Terms = Terms {
+        proposals: Proposals::ALL,
+        first_memory_only: false,
+        stack: None,
+        fuel: false,
+    };
+
+    /// Everything that is counted.
+    const COUNTED: Terms = Terms {
+        stack: Some(1 << 20),
+        fuel: true,
+        ..TERMS
+    };
+
+    fn rewritten(wat: &str, terms: Terms) -> Result<Relayed> {
         let guest = Guest::from_bytes("guest.wasm", wat).expect("a guest");
-        let terms = Terms {
-            proposals: Proposals::ALL,
-            first_memory_only: false,
-            stack,
-        };
         relayed(&guest, Guest::DEFAULT_ENTRY, terms)
     }
 
@@ -1246,8 +1306,8 @@ mod tests {
     #[test]
     fn a_valid_guest_stays_valid() {
         for wat in GUESTS {
-            for stack in [None, Some(1 << 20)] {
-                validate(&rewritten(wat, stack).expect("rewritten").wasm);
+            for terms in [TERMS, COUNTED] {
+                validate(&rewritten(wat, terms).expect("rewritten").wasm);
             }
         }
     }
@@ -1259,16 +1319,11 @@ mod tests {
             let Ok(guest) = Guest::from_bytes(module.name, module.wasm) else {
                 continue;
             };
-            for stack in [None, Some(1 << 20)] {
-                let terms = Terms {
-                    proposals: Proposals::ALL,
-                    first_memory_only: false,
-                    stack,
-                };
+            for terms in [TERMS, COUNTED] {
                 if let Ok(relayed) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
                     Validator::new_with_features(WasmFeatures::all())
                         .validate_all(&relayed.wasm)
-                        .unwrap_or_else(|error| panic!("{} {stack:?}: {error}", module.name));
+                        .unwrap_or_else(|error| panic!("{} {terms:?}: {error}", module.name));
                     rewritten += 1;
                 }
             }
@@ -1280,7 +1335,7 @@ mod tests {
     fn an_import_of_another_type_is_refused_by_name() {
         let wat = r#"(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
                        (func (export "_start")))"#;
-        let error = rewritten(wat, None).expect_err("refused");
+        let error = rewritten(wat, TERMS).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("fd_close"), "{error}");
     }
@@ -1291,7 +1346,7 @@ mod tests {
             let wat = format!("(module (func (export \"_start\") {body}))");
             let wat = wat.replace("global.get 0", "(drop (global.get 0))");
             // The text's own reader knows no such global or function by name, only by number.
-            let error = rewritten(&wat, Some(1 << 20)).expect_err("refused");
+            let error = rewritten(&wat, COUNTED).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::Invalid, "{body}");
         }
     }

@@ -17,6 +17,8 @@ pub(super) enum End {
     Returned,
     /// It used up its stack.
     Overflowed,
+    /// It used up its fuel.
+    OutOfFuel,
     /// It exited, or must not go on.
     Stopped(Stop),
     /// It said something that is no call.
@@ -28,6 +30,9 @@ pub(super) struct Session<'a> {
     relayed: &'a Relayed,
     wasi: Wasi,
     limits: Limits,
+    /// What the guest may use, as the number it counts down.
+    fuel: u64,
+    fuel_left: Option<u64>,
     strings: (Strings, Strings),
     mirror: Mirror,
     /// When the guest began to run.
@@ -44,6 +49,8 @@ impl<'a> Session<'a> {
         Session {
             relayed,
             wasi,
+            fuel: task.limits.fuel.unwrap_or(0).min(i64::MAX as u64),
+            fuel_left: None,
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
             mirror: Mirror::default(),
@@ -69,7 +76,7 @@ impl<'a> Session<'a> {
                 own::BEGIN => {
                     self.began = Some(Instant::now());
                     self.peak = call.total;
-                    self.mirror.finish(wire, 0)?;
+                    self.mirror.finish(wire, self.fuel)?;
                 }
                 own::GROW_MEMORIES => {
                     let granted = within(self.limits.memory);
@@ -82,15 +89,32 @@ impl<'a> Session<'a> {
                     let granted = within(self.limits.table_elements);
                     self.mirror.finish(wire, granted.into())?;
                 }
-                own::END => return Ok(End::Returned),
+                own::END => {
+                    self.fuel_left = Some(asked);
+                    return Ok(End::Returned);
+                }
                 own::OVERFLOW => return Ok(End::Overflowed),
+                own::OUT_OF_FUEL => {
+                    self.fuel_left = Some(0);
+                    return Ok(End::OutOfFuel);
+                }
                 _ => {
                     if let Err(stop) = self.answer(wire, &call)? {
+                        if let Stop::Exit(_) = stop {
+                            // Behind the code.
+                            self.fuel_left = Some(call.arguments[1]);
+                        }
                         return Ok(End::Stopped(stop));
                     }
                 }
             }
         }
+    }
+
+    /// The fuel the guest used, if it was counted and the guest said how much is left.
+    pub(super) fn fuel_used(&self) -> Option<u64> {
+        self.limits.fuel?;
+        Some(self.fuel.saturating_sub(self.fuel_left?))
     }
 
     fn answer(&mut self, wire: &mut impl Wire, call: &Call) -> io::Result<Result<(), Stop>> {
