@@ -19,7 +19,7 @@
 //! What a runtime cannot do, or cannot be told to do by its command line, is
 //! [refused](wasmrun_core::Support::Unsupported).
 //!
-//! Modules are the same on every runtime, because we are their host: see [`relay`]. Components are
+//! Modules are the same on every runtime, because we are their host: see `relay`. Components are
 //! left to the runtimes that take them: there the guest's standard error and the runtime's own
 //! diagnostics share a stream, and are told apart by how the runtime starts its messages.
 

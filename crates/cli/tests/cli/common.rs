@@ -224,6 +224,7 @@ pub const WRITE: &str = r#"
       (i32.load (i32.const 12)) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
 
 /// A component that does nothing.
+#[cfg(all(feature = "wasmtime", feature = "wasmer"))]
 pub const COMPONENT: &str = r#"
 (component
   (core module $m (func (export "run") (result i32) (i32.const 0)))

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
 
@@ -136,7 +136,8 @@ fn a_signal_leaves_no_process_of_a_runtime_behind() {
                 "{engine}"
             );
             for pid in family {
-                let gone = Pid::from_raw(pid).is_none_or(|pid| test_kill_process(pid).is_err());
+                let gone = Pid::from_raw(pid)
+                    .is_none_or(|pid| rustix::process::test_kill_process(pid).is_err());
                 assert!(gone, "{engine}: process {pid} is left");
             }
         }
@@ -144,7 +145,7 @@ fn a_signal_leaves_no_process_of_a_runtime_behind() {
 }
 
 /// The processes that `pid` started, and those they did.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "subprocess"))]
 fn descendants(pid: u32) -> Vec<i32> {
     let mut found = Vec::new();
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
