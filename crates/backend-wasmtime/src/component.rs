@@ -80,10 +80,8 @@ async fn open_at(
     let borrowed = || Resource::new_borrow(directory.rep());
     // What cannot be found may be there to be created.
     if let Ok(found) = files.stat_at(borrowed(), lookup, path.clone()).await
-        && matches!(
-            found.type_,
-            types::DescriptorType::Fifo | types::DescriptorType::Socket
-        )
+        // What wasmtime-wasi calls FIFOs and sockets.
+        && found.type_ == types::DescriptorType::Unknown
     {
         return Err(types::ErrorCode::NoSuchDevice.into());
     }
