@@ -163,10 +163,12 @@ pub struct Stats {
     pub compile: Option<Duration>,
     /// What the [cache](crate::CodeCache) had of the guest, where one was asked.
     pub cache: Option<CacheUse>,
-    /// Time to set the guest up: memories, imports, preopens.
+    /// Time to set the guest up: memories, imports, preopens. For a runtime in a process of its own, its
+    /// start as well, and whatever compiling it does.
     #[serde(rename = "instantiate_ms", serialize_with = "millis")]
     pub instantiate: Option<Duration>,
-    /// Time the guest ran. A runtime in a process of its own counts whole, its start included.
+    /// Time the guest ran. A component on a runtime in a process of its own counts whole, the
+    /// runtime's start included.
     #[serde(rename = "run_ms", serialize_with = "millis")]
     pub run: Option<Duration>,
     /// Fuel units used.

@@ -10,7 +10,7 @@ use std::slice;
 
 use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
-use super::protocol::{AREA, Call, Command, SMALL_LENGTHS, command};
+use super::protocol::{AREA, Call, Command, ROOM, SMALL_LENGTHS, command};
 
 /// Both ends of the wire.
 pub(super) trait Wire {
@@ -206,11 +206,7 @@ impl Mirror {
         call: &Call,
         (args, env): (Strings, Strings),
     ) -> io::Result<Access> {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        if size != self.bytes.len() {
-            // Zeroed pages cost nothing until they are written to.
-            self.bytes = vec![0; size];
-        }
+        self.resize(size)?;
         self.has_area = false;
         let mut plan = plan(function, &call.arguments, args, env);
         let hinted = call.hint.map(|hint| {
@@ -224,7 +220,7 @@ impl Mirror {
             (None, None) => None,
             (None, Some((text, _))) => {
                 wire.receive(self.part(&text)?)?;
-                plan.reads.remove(0);
+                plan.reads.retain(|range| *range != text);
                 None
             }
             (Some((vectors, read)), Some((buffer, number))) => {
@@ -250,6 +246,22 @@ impl Mirror {
             self.read(wire, slice::from_ref(&(0..AREA as usize)))?;
         }
         Ok(access)
+    }
+
+    /// Makes our copy as large as the guest's memory, which has no more than 32 bits of addresses and
+    /// room for messages.
+    fn resize(&mut self, size: u64) -> io::Result<()> {
+        const MOST: u64 = 1 << 32;
+        let sound = size == 0 || (ROOM.into()..=MOST).contains(&size);
+        let size = usize::try_from(size).ok().filter(|_| sound);
+        let size = size.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "no memory has such a size")
+        })?;
+        if size != self.bytes.len() {
+            // Zeroed pages cost nothing until they are written to.
+            self.bytes = vec![0; size];
+        }
+        Ok(())
     }
 
     /// Stores what the function wrote, and returns `value` from it.

@@ -65,8 +65,10 @@ fn a_guest_that_could_not_start_is_reported_with_the_error() {
     let (code, report) = reported(&guests, &[], &library);
     assert_eq!(code, Some(126));
     assert_eq!(report["error"]["kind"], "unsupported");
-    let engine = &report["engines"][0];
-    assert_eq!(engine["verdict"], "passed-over");
+    // Where only one is built in, the others are told as absent.
+    let engines = report["engines"].as_array().expect("a list");
+    let passed_over = |engine: &&Value| engine["verdict"] == "passed-over";
+    let engine = engines.iter().find(passed_over).expect("one that is here");
     assert_eq!(engine["reasons"][0]["what"], "entry");
 }
 
