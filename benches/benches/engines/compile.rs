@@ -1,7 +1,8 @@
-//! Reading a guest and making it ready to run. What an engine does later, at each run, is not in it.
+//! Reading a guest, making it ready to run, and taking what was made ready before from a cache. What an
+//! engine does later, at each run, is in none of them.
 
 use criterion::Criterion;
-use wasmrun::{Guest, Program, RunConfig};
+use wasmrun::{Cache, CacheUse, Guest, Program, RunConfig};
 
 use crate::{engines, guest};
 
@@ -10,6 +11,7 @@ pub fn benches(criterion: &mut Criterion) {
         "calls",
         &include_str!("../../guests/calls.wat").replace("CALL", "clock"),
     );
+    let config = RunConfig::new();
     let mut group = criterion.benchmark_group("inspect");
     group.bench_function("wasmrun", |bencher| {
         bencher.iter(|| Guest::from_bytes("calls.wasm", guest.bytes()).map(|read| read.inspect()));
@@ -19,9 +21,20 @@ pub fn benches(criterion: &mut Criterion) {
     group.sample_size(20);
     for (name, engine) in engines() {
         group.bench_function(name, |bencher| {
-            bencher
-                .iter(|| Program::compile(engine.clone(), &guest, &RunConfig::new()).expect(name));
+            bencher.iter(|| Program::compile(engine.clone(), &guest, &config).expect(name));
         });
+    }
+    group.finish();
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = Cache::open(directory.path().join("cache")).expect("a cache");
+    let mut group = criterion.benchmark_group("load");
+    for (name, engine) in engines() {
+        let load = || Program::compile_cached(engine.clone(), &guest, &config, &cache).expect(name);
+        load();
+        // Not every engine has code that can be kept.
+        if load().run(&config).expect(name).stats.cache == Some(CacheUse::Hit) {
+            group.bench_function(name, |bencher| bencher.iter(load));
+        }
     }
     group.finish();
 }

@@ -7,6 +7,7 @@ mod compile;
 mod compute;
 mod hello;
 mod host_calls;
+mod instances;
 mod summary;
 mod threads;
 mod timeout;
@@ -21,6 +22,7 @@ fn main() {
     began();
     let mut criterion = Criterion::default().configure_from_args();
     compile::benches(&mut criterion);
+    instances::benches(&mut criterion);
     hello::benches(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
@@ -28,6 +30,13 @@ fn main() {
     timeout::benches(&mut criterion);
     criterion.final_summary();
     summary::print();
+    // Without a filter, everything is asked for.
+    if std::env::args()
+        .skip(1)
+        .all(|argument| argument.starts_with('-'))
+    {
+        instances::print_memory();
+    }
 }
 
 /// When this process began.

@@ -1,0 +1,74 @@
+//! What an instance costs: the time to make one, and the memory that it takes while it lives.
+
+use std::{fs, thread, time::Duration};
+
+use criterion::Criterion;
+use wasmrun::{Place, Program, RunConfig};
+
+use crate::{engines, guest};
+
+/// As many as live at the same time.
+const LIVE: usize = 1000;
+
+/// Does nothing, with a page of memory.
+const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
+
+/// Sleeps for ten minutes.
+const SLEEPER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 600000000000))
+        (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))"#;
+
+pub fn benches(criterion: &mut Criterion) {
+    let nothing = guest("nothing", NOTHING);
+    let mut group = criterion.benchmark_group("instantiate");
+    for (name, engine) in engines() {
+        let program = Program::compile(engine, &nothing, &RunConfig::new()).expect(name);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| program.run(&RunConfig::new()).expect(name));
+        });
+    }
+    group.finish();
+}
+
+/// Prints how much more memory this process has while guests live in it, for each of them.
+pub fn print_memory() {
+    println!("\n| engine | memory of each of {LIVE} live instances |\n|---|---:|");
+    for (name, engine) in engines() {
+        if engine.info().place != Place::InProcess {
+            continue;
+        }
+        let config = RunConfig::new().killable(true);
+        let program = Program::compile(engine, &guest("sleeper", SLEEPER), &config).expect(name);
+        let Some(before) = resident() else {
+            return println!("| {name} | unknown: this system does not tell |");
+        };
+        let runs: Vec<_> = (0..LIVE)
+            .map(|_| program.start(&config).expect(name))
+            .collect();
+        // Until all of them sleep.
+        thread::sleep(Duration::from_secs(2));
+        let more = resident().unwrap_or(before).saturating_sub(before);
+        for run in &runs {
+            run.kill().expect("killable");
+        }
+        for run in runs {
+            run.wait().expect(name);
+        }
+        println!("| {name} | {:.1} KiB |", more as f64 / LIVE as f64 / 1024.0);
+    }
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
