@@ -7,7 +7,6 @@ use wasmi::{
     Engine, ExternType, ImportType, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall,
     ValType,
 };
-use wasmparser::{Operator, Parser, Payload};
 use wasmrun_core::guest::{ValueType, shown};
 use wasmrun_core::{
     Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
@@ -56,31 +55,6 @@ impl ModuleCode {
             interruptible: options.interruptible,
         })
     }
-}
-
-/// Whether the guest may run out of a slice of fuel in a `table.grow`: from there wasmi 2.0 does not
-/// resume it where it stopped, but runs what came before again.
-pub(crate) fn grows_tables(guest: &Guest) -> bool {
-    // Compilers that do not grow tables mostly declare so. Where none can grow, nothing is paid for
-    // trying to.
-    guest
-        .tables()
-        .iter()
-        .any(|table| table.maximum != Some(table.initial))
-        && has_table_grow(guest.bytes()).unwrap_or(true)
-}
-
-fn has_table_grow(wasm: &[u8]) -> wasmparser::Result<bool> {
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::CodeSectionEntry(body) = payload? {
-            for operator in body.get_operators_reader()? {
-                if let Operator::TableGrow { .. } = operator? {
-                    return Ok(true);
-                }
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// The functions that the module imports, and no others.

@@ -10,7 +10,7 @@ use wasmrun_core::{
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
-use crate::code::{ModuleCode, grows_tables};
+use crate::code::ModuleCode;
 
 /// The name of this engine.
 pub const NAME: &str = "wasmi";
@@ -107,10 +107,11 @@ impl Engine for WasmiEngine {
         }
     }
 
-    /// A guest that may have to be paused while it grows a table cannot be paused at all.
+    /// A guest that may run out of a slice of fuel in a `table.grow` cannot be paused at all: from there
+    /// wasmi 2.0 does not resume it where it stopped, but runs what came before again.
     fn capability_for(&self, guest: &Guest) -> Capability {
         let mut capability = self.capability();
-        if guest.kind() == GuestKind::Module && grows_tables(guest) {
+        if guest.grows_tables() {
             capability.timeout = Support::Unsupported;
             capability.kill = Support::Unsupported;
         }

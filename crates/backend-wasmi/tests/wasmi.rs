@@ -166,6 +166,22 @@ fn a_guest_that_grows_tables_is_refused_where_it_would_have_to_be_paused() {
 }
 
 #[test]
+fn a_guest_that_is_known_and_not_read_is_judged_as_one_that_is_read() {
+    let can_be_timed = |body: &str| {
+        let guest = command("(table $table 1 funcref)", body);
+        let read = Guest::from_bytes("guest.wasm", guest).expect("a guest");
+        let known = Guest::from_known("guest.wasm", Guest::DEFAULT_MAX_BYTES, read.known());
+        let timeout = |guest: &Guest| engine().capability_for(guest).timeout.is_supported();
+        assert_eq!(timeout(&known), timeout(&read), "{body}");
+        timeout(&known)
+    };
+    assert!(can_be_timed(""));
+    assert!(!can_be_timed(
+        "(drop (table.grow $table (ref.null func) (i32.const 1)))"
+    ));
+}
+
+#[test]
 fn guests_on_many_threads_share_a_program_that_is_translated_as_they_go() {
     let config = fuel(1 << 40).killable(true);
     let program = compile(&work(), &config).expect("compiles");

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::inspect::Facts;
+use super::scan::Scanned;
 use super::{GuestKind, WasiVersion};
-use crate::{Digest, Proposals};
+use crate::Digest;
 
 /// What is known of a guest without its bytes: enough to check what it needs, not to compile it.
 ///
@@ -18,7 +19,7 @@ pub struct Known {
     pub(super) text: bool,
     pub(super) size: u64,
     pub(super) digest: Digest,
-    pub(super) proposals: Proposals,
+    pub(super) scanned: Scanned,
     pub(super) facts: Facts,
 }
 

@@ -35,6 +35,7 @@ pub use wasi::WasiVersion;
 
 use crate::{Digest, Error, ErrorKind, Proposals, Result};
 use inspect::Facts;
+use scan::Scanned;
 use shown::shown_path;
 use source::Source;
 
@@ -52,7 +53,7 @@ struct Inner {
     kind: GuestKind,
     wasi: WasiVersion,
     facts: Facts,
-    proposals: OnceLock<Proposals>,
+    scanned: OnceLock<Scanned>,
     digest: OnceLock<Digest>,
 }
 
@@ -157,7 +158,7 @@ impl Guest {
             kind: known.kind,
             wasi: known.wasi,
             facts: known.facts,
-            proposals: OnceLock::from(known.proposals),
+            scanned: OnceLock::from(known.scanned),
             digest: OnceLock::from(known.digest),
         }))
     }
@@ -190,7 +191,7 @@ impl Guest {
             text: self.0.path.is_none(),
             size: self.0.size,
             digest: self.digest(),
-            proposals: self.proposals(),
+            scanned: self.scanned(),
             facts: self.0.facts.clone(),
         }
     }
@@ -255,7 +256,7 @@ impl Guest {
             kind,
             wasi,
             facts,
-            proposals: OnceLock::new(),
+            scanned: OnceLock::new(),
             digest: OnceLock::new(),
         })))
     }
@@ -430,8 +431,21 @@ impl Guest {
     /// The first call reads all code, at some hundred megabytes a second; later calls are free.
     /// Where code is malformed, what was seen elsewhere is returned. Empty for a package.
     pub fn proposals(&self) -> Proposals {
-        *self.0.proposals.get_or_init(|| match self.0.kind {
-            GuestKind::Package => Proposals::MVP,
+        self.scanned().proposals
+    }
+
+    /// Whether it may grow a table: it has one that can grow, and code that does so. Read along with
+    /// [`proposals`](Guest::proposals).
+    pub fn grows_tables(&self) -> bool {
+        // Compilers that do not grow tables mostly declare so.
+        let can_grow = |table: &TableDecl| table.maximum != Some(table.initial);
+        self.tables().iter().any(can_grow) && self.scanned().grows_tables
+    }
+
+    fn scanned(&self) -> Scanned {
+        *self.0.scanned.get_or_init(|| match self.0.kind {
+            // Its code is the engine's to read.
+            GuestKind::Package => Scanned::default(),
             GuestKind::Module | GuestKind::Component => scan::scan(&self.0.bytes),
         })
     }

@@ -1,9 +1,10 @@
-//! Which proposals a guest uses, found by reading all of it.
+//! Which proposals a guest uses, and whether it grows tables, found by reading all of it.
 //!
 //! What counts is what an engine without the proposal would stumble over, not what a compiler was
 //! allowed to use. Operators are sorted by the lists wasmparser keeps; only what is no operator
 //! (types, limits, kinds of segment) is told apart by hand, here.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     AbstractHeapType, BlockType, BrTable, CanonicalFunction, CanonicalOption, ComponentDefinedType,
     ComponentType, ComponentTypeDeclaration, CompositeInnerType, ConstExpr, DataKind, ElementItems,
@@ -17,10 +18,17 @@ use wasmparser::{
 use super::inspect::parser;
 use crate::Proposals;
 
-/// The proposals used anywhere in a module, or in a component and its modules.
+/// What all of the code tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scanned {
+    pub(super) proposals: Proposals,
+    pub(super) grows_tables: bool,
+}
+
+/// Reads all of a module, or of a component and its modules.
 ///
 /// Never fails: what cannot be read is the engine's to report, and what was seen before it stands.
-pub(super) fn scan(bytes: &[u8]) -> Proposals {
+pub(super) fn scan(bytes: &[u8]) -> Scanned {
     let mut scan = Scan::default();
     for payload in parser().parse_all(bytes) {
         let read = payload.and_then(|payload| scan.payload(payload));
@@ -261,6 +269,7 @@ struct Code {
     used: Proposals,
     /// Tags or `throw` were seen: both kinds of exception handling have them.
     tags: bool,
+    grows_tables: bool,
 }
 
 impl Code {
@@ -270,11 +279,16 @@ impl Code {
     }
 
     /// Tags alone belong to the legacy exceptions if those are used, and else to the standard.
-    fn finish(self) -> Proposals {
-        if self.tags && !self.used.contains(Proposals::LEGACY_EXCEPTIONS) {
-            self.used | Proposals::EXCEPTIONS
+    fn finish(self) -> Scanned {
+        let standard = self.tags && !self.used.contains(Proposals::LEGACY_EXCEPTIONS);
+        let tags = if standard {
+            Proposals::EXCEPTIONS
         } else {
-            self.used
+            Proposals::MVP
+        };
+        Scanned {
+            proposals: self.used | tags,
+            grows_tables: self.grows_tables,
         }
     }
 }
@@ -292,6 +306,10 @@ macro_rules! visit_all {
         )*
     };
     (@exceptions Throw $code:ident) => { $code.tags = true };
+    (@reference_types TableGrow $code:ident) => {
+        $code.grows_tables = true;
+        $code.note(Proposals::REFERENCE_TYPES)
+    };
     (@mvp $op:ident $code:ident) => {};
     (@sign_extension $op:ident $code:ident) => { $code.note(Proposals::SIGN_EXTENSION) };
     (@saturating_float_to_int $op:ident $code:ident) => { $code.note(Proposals::SATURATING_FLOAT_TO_INT) };
