@@ -48,7 +48,6 @@ impl Code for ComponentCode {
         let launch = Launch {
             executable: self.runtime.path.clone(),
             args: invocation.args,
-            directory: None,
         };
         let streams = Streams {
             stdin,

@@ -177,7 +177,6 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
     let launch = Launch {
         executable: path.to_owned(),
         args: adapter.version_args().iter().map(Into::into).collect(),
-        directory: None,
     };
     let answer = Capture::new(LONGEST_ANSWER);
     let streams = Streams {

@@ -15,7 +15,7 @@
 //! When the guest is to end, the whole process group is killed; when we die, so does it.
 //!
 //! A runtime is one *adapter* (`adapters/`): the name of its executable, how it tells its version,
-//! what it can do, how its command line is written, and what its exit codes and last words mean.
+//! what it can do, how its command line is written, and what its last words mean.
 //! What a runtime cannot do, or cannot be told to do by its command line, is
 //! [refused](wasmrun_core::Support::Unsupported).
 //!

@@ -23,12 +23,10 @@ pub(crate) use platform::{Dialogue, Words, execute, make_private};
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
     pub(crate) args: Vec<OsString>,
-    /// Its working directory; the root where `None`, so that it depends on nothing of ours.
-    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Launch {
-    #[cfg_attr(not(unix), allow(dead_code))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is started there"))]
     fn cannot_start(&self, source: io::Error) -> Error {
         if source.kind() == io::ErrorKind::ArgumentListTooLong {
             return Error::new(

@@ -6,8 +6,7 @@
 //! use wasmrun_cache::Cache;
 //! use wasmrun_core::{Engine, Guest, Program, RunConfig};
 //!
-//! # fn main() -> wasmrun_core::Result<()> {
-//! # let engine: Arc<dyn Engine> = unimplemented!();
+//! # fn compile(engine: Arc<dyn Engine>) -> wasmrun_core::Result<()> {
 //! let cache = Cache::open(Cache::user_dir()?)?;
 //! let guest = cache.guest("app.wasm".as_ref(), Guest::DEFAULT_MAX_BYTES)?;
 //! let program = Program::compile_cached(engine, &guest, &RunConfig::new(), &cache)?;

@@ -1,7 +1,7 @@
 //! Compiled code: when it is found, and when it is not.
 #![cfg(unix)]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 
 use std::fs;

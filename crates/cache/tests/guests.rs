@@ -1,7 +1,7 @@
 //! Guests that are known are not read, unless their file may have changed.
 #![cfg(unix)]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 
 use std::fs;

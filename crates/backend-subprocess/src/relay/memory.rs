@@ -10,14 +10,9 @@ use std::slice;
 
 use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
-use super::protocol::{AREA, Call, Command, ROOM, SMALL_LENGTHS, command};
+use crate::spawn::Dialogue;
 
-/// Both ends of the wire.
-pub(super) trait Wire {
-    /// Fills `bytes`, or says that nothing more comes.
-    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<()>;
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-}
+use super::protocol::{AREA, Call, Command, ROOM, SMALL_LENGTHS, command};
 
 /// How many bytes the arguments or the environment take: the pointers, and the strings.
 #[derive(Debug, Clone, Copy)]
@@ -200,7 +195,7 @@ impl Mirror {
     /// Fetches what `function` is going to read.
     pub(super) fn fetch(
         &mut self,
-        wire: &mut impl Wire,
+        wire: &mut Dialogue,
         size: u64,
         function: &Function,
         call: &Call,
@@ -267,7 +262,7 @@ impl Mirror {
     /// Stores what the function wrote, and returns `value` from it.
     pub(super) fn store(
         &mut self,
-        wire: &mut impl Wire,
+        wire: &mut Dialogue,
         access: &Access,
         value: u64,
     ) -> io::Result<()> {
@@ -304,13 +299,13 @@ impl Mirror {
     }
 
     /// Returns `value` from a call.
-    pub(super) fn finish(&mut self, wire: &mut impl Wire, value: u64) -> io::Result<()> {
+    pub(super) fn finish(&mut self, wire: &mut Dialogue, value: u64) -> io::Result<()> {
         self.finish_with(wire, value, None, None)
     }
 
     fn finish_with(
         &mut self,
-        wire: &mut impl Wire,
+        wire: &mut Dialogue,
         value: u64,
         write: Option<Range<usize>>,
         small: Option<Range<usize>>,
@@ -371,7 +366,7 @@ impl Mirror {
     }
 
     /// Makes these ranges true, as far as there is memory.
-    fn read(&mut self, wire: &mut impl Wire, ranges: &[Range<usize>]) -> io::Result<()> {
+    fn read(&mut self, wire: &mut Dialogue, ranges: &[Range<usize>]) -> io::Result<()> {
         let ranges = ranges.iter().map(|range| self.within(range));
         let ranges: Vec<_> = ranges.filter(|range| range.len() <= MOST).collect();
         let area = !self.has_area && ranges.iter().any(is_in_area);
@@ -411,7 +406,7 @@ impl Mirror {
     /// Where the first of the I/O vectors that leads anywhere leads. There may be many that do not.
     fn first_buffer(
         &mut self,
-        wire: &mut impl Wire,
+        wire: &mut Dialogue,
         vectors: &Range<usize>,
     ) -> io::Result<Option<Range<usize>>> {
         let vectors = self.within(vectors);

@@ -33,7 +33,6 @@ use crate::adapters::{Job, trapped};
 use crate::engine::Runtime;
 use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
-use memory::Wire;
 use rewrite::{Relayed, Terms, relayed};
 use serve::{End, Session};
 
@@ -87,18 +86,11 @@ impl RelayedCode {
         if let Some(file) = files.get(entry) {
             return Ok(file.clone());
         }
-        let relayed = relayed(&self.guest, entry, self.terms)?;
+        let (wasm, relayed) = relayed(&self.guest, entry, self.terms)?;
         let directory = private_directory()?;
-        let path = write_into(
-            directory.path(),
-            &file_name(self.guest.name()),
-            &relayed.wasm,
-        )?;
+        let path = write_into(directory.path(), &file_name(self.guest.name()), &wasm)?;
         let file = Arc::new(File {
-            relayed: Relayed {
-                wasm: Vec::new(),
-                ..relayed
-            },
+            relayed,
             path,
             _directory: directory,
         });
@@ -121,7 +113,6 @@ impl Code for RelayedCode {
                 limits: &task.limits,
                 scratch: &scratch,
             })?,
-            directory: None,
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
@@ -201,14 +192,4 @@ fn file_name(guest: &str) -> String {
 fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset)
-}
-
-impl Wire for Dialogue {
-    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        Dialogue::receive(self, bytes)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Dialogue::send(self, bytes)
-    }
 }

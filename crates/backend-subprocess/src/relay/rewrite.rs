@@ -34,10 +34,9 @@ use super::protocol::{
     VECTOR, command, own,
 };
 
-/// A rewritten guest.
+/// What is to be known of a rewritten guest.
 #[derive(Debug)]
 pub(super) struct Relayed {
-    pub(super) wasm: Vec<u8>,
     /// What its calls ask for, by their numbers.
     pub(super) functions: Vec<&'static wasi::Function>,
     /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none.
@@ -57,13 +56,13 @@ pub(super) struct Terms {
     pub(super) fuel: bool,
 }
 
-/// Rewrites `guest` to be started at `entry`.
+/// Rewrites `guest` to be started at `entry`: the module, and what is to be known of it.
 ///
 /// # Errors
 ///
 /// [`Invalid`](ErrorKind::Invalid) for a guest that does not validate,
 /// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
-pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relayed> {
+pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u8>, Relayed)> {
     // A rewritten module has things that an invalid guest could reach by numbers beyond its own.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(guest.bytes())
@@ -90,11 +89,11 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<Relaye
     let wasm = Rewriter::new(&parts, &functions, wire)
         .write(terms)
         .map_err(invalid)?;
-    Ok(Relayed {
-        wasm,
+    let relayed = Relayed {
         functions,
         has_memory,
-    })
+    };
+    Ok((wasm, relayed))
 }
 
 fn invalid(source: BinaryReaderError) -> Error {
@@ -1251,9 +1250,9 @@ mod tests {
         ..TERMS
     };
 
-    fn rewritten(wat: &str, terms: Terms) -> Result<Relayed> {
+    fn rewritten(wat: &str, terms: Terms) -> Result<Vec<u8>> {
         let guest = Guest::from_bytes("guest.wasm", wat).expect("a guest");
-        relayed(&guest, Guest::DEFAULT_ENTRY, terms)
+        relayed(&guest, Guest::DEFAULT_ENTRY, terms).map(|(wasm, _)| wasm)
     }
 
     fn validate(wasm: &[u8]) {
@@ -1307,7 +1306,7 @@ mod tests {
     fn a_valid_guest_stays_valid() {
         for wat in GUESTS {
             for terms in [TERMS, COUNTED] {
-                validate(&rewritten(wat, terms).expect("rewritten").wasm);
+                validate(&rewritten(wat, terms).expect("rewritten"));
             }
         }
     }
@@ -1320,9 +1319,9 @@ mod tests {
                 continue;
             };
             for terms in [TERMS, COUNTED] {
-                if let Ok(relayed) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
+                if let Ok((wasm, _)) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
                     Validator::new_with_features(WasmFeatures::all())
-                        .validate_all(&relayed.wasm)
+                        .validate_all(&wasm)
                         .unwrap_or_else(|error| panic!("{} {terms:?}: {error}", module.name));
                     rewritten += 1;
                 }

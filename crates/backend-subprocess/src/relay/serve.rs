@@ -6,9 +6,10 @@ use std::time::Instant;
 use wasmrun_core::{Limits, Task};
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi};
 
-use super::memory::{Mirror, Strings, Wire};
+use super::memory::{Mirror, Strings};
 use super::protocol::{CALL_BYTES, Call, MAGIC, own};
 use super::rewrite::Relayed;
+use crate::spawn::Dialogue;
 
 /// How a guest ended that told us.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl<'a> Session<'a> {
     }
 
     /// Until the guest says that it has ended, or has to.
-    pub(super) fn serve(&mut self, wire: &mut impl Wire) -> io::Result<End> {
+    pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
         loop {
             let mut magic = [0; 4];
             wire.receive(&mut magic)?;
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
         Some(self.fuel.saturating_sub(self.fuel_left?))
     }
 
-    fn answer(&mut self, wire: &mut impl Wire, call: &Call) -> io::Result<Result<(), Stop>> {
+    fn answer(&mut self, wire: &mut Dialogue, call: &Call) -> io::Result<Result<(), Stop>> {
         let Some(function) = self.relayed.functions.get(call.number as usize) else {
             let message = format!("there is no call {}", call.number);
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -7,7 +7,6 @@ mod pump;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -36,7 +35,8 @@ fn command(launch: &Launch) -> Command {
     command
         .args(&launch.args)
         .env_clear()
-        .current_dir(launch.directory.as_deref().unwrap_or(Path::new("/")));
+        // It depends on nothing of ours.
+        .current_dir("/");
     for name in KEPT_VARIABLES {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
