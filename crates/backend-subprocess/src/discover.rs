@@ -1,5 +1,7 @@
 //! Finding runtimes, and asking them who they are.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -7,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::stdio::{Capture, Input, Output};
-use wasmrun_core::{Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result};
+use wasmrun_core::{Answers, Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result};
 
 use crate::adapters::{ADAPTERS, Adapter};
 use crate::engine::SubprocessEngine;
@@ -45,7 +47,7 @@ pub struct Discovered {
 pub fn discover() -> Vec<Discovered> {
     thread::scope(|scope| {
         let searches = ADAPTERS.map(|adapter| {
-            let search = thread::Builder::new().spawn_scoped(scope, || search(adapter));
+            let search = thread::Builder::new().spawn_scoped(scope, || search(adapter, None));
             (adapter, search)
         });
         searches
@@ -55,29 +57,35 @@ pub fn discover() -> Vec<Discovered> {
                 engine: match started {
                     Ok(search) => search.join().unwrap_or_else(|_| Err(not_found(adapter))),
                     // No thread to be had: without one, then.
-                    Err(_) => search(adapter),
+                    Err(_) => search(adapter, None),
                 },
             })
             .collect()
     })
 }
 
-/// Looks for the executable of the engine `name` on `PATH`, and asks it for its version.
+/// Looks for the executable of the engine `name` on `PATH`, and asks it for its version, unless
+/// `answers` remembers it.
 ///
 /// # Errors
 ///
 /// [`EngineNotFound`](ErrorKind::EngineNotFound) if there is none, if it is too old, or if it is
 /// something else; the message says how to get one.
-pub fn find(name: &str) -> Result<SubprocessEngine> {
-    search(adapter(name)?)
+pub fn find(name: &str, answers: Option<&dyn Answers>) -> Result<SubprocessEngine> {
+    search(adapter(name)?, answers)
 }
 
-/// Takes the executable at `path` for the engine `name`, and asks it for its version.
+/// Takes the executable at `path` for the engine `name`, and asks it for its version, unless
+/// `answers` remembers it.
 ///
 /// # Errors
 ///
 /// As for [`find`].
-pub fn at(name: &str, path: impl AsRef<Path>) -> Result<SubprocessEngine> {
+pub fn at(
+    name: &str,
+    path: impl AsRef<Path>,
+    answers: Option<&dyn Answers>,
+) -> Result<SubprocessEngine> {
     let (adapter, path) = (adapter(name)?, path.as_ref());
     let found = std::path::absolute(path)
         .ok()
@@ -86,7 +94,7 @@ pub fn at(name: &str, path: impl AsRef<Path>) -> Result<SubprocessEngine> {
             let message = format!("no executable at {}", path.display());
             Error::new(ErrorKind::EngineNotFound, message).with_engine(name)
         })?;
-    probe(adapter, found).map_err(|error| error.with_engine(name))
+    probe(adapter, found, answers).map_err(|error| error.with_engine(name))
 }
 
 /// The command a person would type to run `program` on this runtime, with nothing but arguments: to
@@ -119,12 +127,15 @@ fn adapter(name: &str) -> Result<&'static dyn Adapter> {
         })
 }
 
-fn search(adapter: &'static dyn Adapter) -> Result<SubprocessEngine> {
+fn search(
+    adapter: &'static dyn Adapter,
+    answers: Option<&dyn Answers>,
+) -> Result<SubprocessEngine> {
     let path = which::which(adapter.executable())
         .ok()
         .and_then(|path| std::path::absolute(path).ok())
         .ok_or_else(|| not_found(adapter))?;
-    probe(adapter, path).map_err(|error| error.with_engine(adapter.name()))
+    probe(adapter, path, answers).map_err(|error| error.with_engine(adapter.name()))
 }
 
 fn not_found(adapter: &dyn Adapter) -> Error {
@@ -139,8 +150,16 @@ fn not_found(adapter: &dyn Adapter) -> Error {
     .with_engine(adapter.name())
 }
 
-fn probe(adapter: &'static dyn Adapter, path: PathBuf) -> Result<SubprocessEngine> {
-    let printed = ask(adapter, &path)?;
+fn probe(
+    adapter: &'static dyn Adapter,
+    path: PathBuf,
+    answers: Option<&dyn Answers>,
+) -> Result<SubprocessEngine> {
+    let mut ask = || ask(adapter, &path);
+    let printed = match answers.filter(|_| speaks_for_itself(adapter, &path)) {
+        Some(answers) => answers.answer(&path, &adapter.version_args().join(" "), &mut ask),
+        None => ask(),
+    }?;
     let Some(version) = adapter.version(&printed) else {
         return Err(Error::new(
             ErrorKind::EngineNotFound,
@@ -155,6 +174,21 @@ fn probe(adapter: &'static dyn Adapter, path: PathBuf) -> Result<SubprocessEngin
     check_age(adapter, &path, &version)?;
     tracing::debug!(engine = adapter.name(), %version, path = %path.display(), "found runtime");
     Ok(SubprocessEngine::new(adapter, version, path))
+}
+
+/// Whether its version is that of the file: it is no script, nor an executable of many names, which
+/// could call something else tomorrow without having changed.
+fn speaks_for_itself(adapter: &dyn Adapter, path: &Path) -> bool {
+    let is_script = || -> io::Result<bool> {
+        let mut start = [0; 2];
+        File::open(path)?.read_exact(&mut start)?;
+        Ok(start == *b"#!")
+    };
+    let own_name = path.canonicalize().is_ok_and(|file| {
+        file.file_stem()
+            .is_some_and(|name| name == adapter.executable())
+    });
+    own_name && is_script().is_ok_and(|script| !script)
 }
 
 fn check_age(adapter: &dyn Adapter, path: &Path, version: &Version) -> Result<()> {
@@ -230,7 +264,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = find("wasm3-cli").expect_err("there is none");
+        let error = find("wasm3-cli", None).expect_err("there is none");
         assert_eq!(error.kind(), ErrorKind::EngineNotFound);
         assert!(error.to_string().contains("wasmtime-cli"), "{error}");
     }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind, Place,
-    Proposals, Result,
+    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
+    Guest, GuestKind, Place, Proposals, Result,
 };
 
 use crate::adapters::Adapter;
+use crate::ahead;
 use crate::component::ComponentCode;
 use crate::relay::RelayedCode;
 use crate::version::Version;
@@ -109,5 +110,16 @@ impl Engine for SubprocessEngine {
             }
             _ => Arc::new(RelayedCode::new(runtime, guest, compile.options)?),
         })
+    }
+
+    fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
+        let compiler = self.0.adapter.compiler();
+        Ok(compiler.map(|_| ahead::identity(&self.0)))
+    }
+
+    fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
+        let runtime = self.0.clone();
+        let code = RelayedCode::load(runtime, compile.guest, compile.options, &artifact)?;
+        Ok(Arc::new(code))
     }
 }

@@ -4,7 +4,7 @@
 //! # use std::sync::Arc;
 //! # use wasmrun_core::{Guest, Program, RunConfig};
 //! # fn main() -> wasmrun_core::Result<()> {
-//! let engine = Arc::new(wasmrun_backend_subprocess::find("wasmtime-cli")?);
+//! let engine = Arc::new(wasmrun_backend_subprocess::find("wasmtime-cli", None)?);
 //! let config = RunConfig::new().arg("hello");
 //! let report = Program::compile(engine, &Guest::open("app.wasm")?, &config)?.run(&config)?;
 //! # Ok(())
@@ -24,6 +24,7 @@
 //! diagnostics share a stream, and are told apart by how the runtime starts its messages.
 
 mod adapters;
+mod ahead;
 mod component;
 mod discover;
 mod engine;

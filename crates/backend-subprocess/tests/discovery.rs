@@ -2,11 +2,12 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmrun_backend_subprocess::{NAMES, at, discover, find, own_command};
-use wasmrun_core::{Engine, EngineInfo, ErrorKind, Place};
+use wasmrun_core::{Answers, Engine, EngineInfo, ErrorKind, Place, Result};
 
 /// An executable that is no runtime; discovery is the only thing such a fake is good for.
 fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
@@ -19,7 +20,7 @@ fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
 
 fn refusal(name: &str, body: &str) -> String {
     let (_directory, path) = script(body);
-    let error = at(name, &path).expect_err("it is no runtime");
+    let error = at(name, &path, None).expect_err("it is no runtime");
     assert_eq!(error.kind(), ErrorKind::EngineNotFound, "{error:?}");
     assert_eq!(error.engine(), Some(name));
     assert_eq!(error.to_string().lines().count(), 1, "{error}");
@@ -41,9 +42,53 @@ fn all_are_found_in_order_and_one_by_one() {
             panic!("{:?}", engine.info());
         };
         assert!(path.is_absolute());
-        let again = at(found.name, path).expect("it is there");
+        let again = at(found.name, path, None).expect("it is there");
         assert_eq!(again.info(), engine.info());
     }
+}
+
+/// Counts how often it is turned to, and remembers nothing.
+#[derive(Debug, Default)]
+struct Turned(AtomicUsize);
+
+impl Answers for Turned {
+    fn answer(
+        &self,
+        executable: &Path,
+        question: &str,
+        ask: &mut dyn FnMut() -> Result<String>,
+    ) -> Result<String> {
+        assert!(executable.is_absolute());
+        assert_eq!(question, "--version");
+        self.0.fetch_add(1, Ordering::Relaxed);
+        ask()
+    }
+}
+
+#[test]
+fn only_the_answer_of_an_executable_that_speaks_for_itself_is_remembered() {
+    let Some(engine) = common::runtime("wasmi-cli") else {
+        return;
+    };
+    let Place::Executable(path) = &engine.info().place else {
+        panic!("{:?}", engine.info());
+    };
+    let turned = Turned::default();
+    let found = at("wasmi-cli", path, Some(&turned)).expect("it is there");
+    assert_eq!(found.info(), engine.info());
+    assert_eq!(turned.0.load(Ordering::Relaxed), 1);
+
+    // What calls something else may call another version tomorrow, and be the same file.
+    let (directory, script) = script(&format!("exec '{}' \"$@\"", path.display()));
+    let named = directory.path().join("wasmi");
+    std::fs::rename(script, &named).expect("renames");
+    at("wasmi-cli", &named, Some(&turned)).expect("it is one");
+    let of_many_names = directory.path().join("shims");
+    std::fs::copy(path, &of_many_names).expect("copies");
+    std::fs::remove_file(&named).expect("removes");
+    symlink(&of_many_names, &named).expect("links");
+    at("wasmi-cli", &named, Some(&turned)).expect("it is one");
+    assert_eq!(turned.0.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -77,7 +122,7 @@ fn a_probe_is_bounded_in_output_and_environment() {
     let told = refusal("wasmtime-cli", "echo yes; head -c 10000000 /dev/zero");
     assert!(told.contains("yes"), "{told}");
     let (_directory, path) = script("echo \"wasmtime 48.0.8$HOME$CARGO\"; cat");
-    let engine = at("wasmtime-cli", path).expect("a version");
+    let engine = at("wasmtime-cli", path, None).expect("a version");
     assert_eq!(engine.info().version, "48.0.8");
 }
 
@@ -85,7 +130,7 @@ fn a_probe_is_bounded_in_output_and_environment() {
 fn a_probe_that_hangs_is_ended() {
     let mark = format!("6{:09}", std::process::id());
     let (_directory, path) = script(&format!("sleep {mark} & sleep {mark}"));
-    let error = at("wasmi-cli", &path).expect_err("it hangs");
+    let error = at("wasmi-cli", &path, None).expect_err("it hangs");
     assert!(error.to_string().contains("no answer"), "{error}");
     // What it started is gone with it.
     assert_eq!(common::processes_with(&mark), [""; 0]);
@@ -95,7 +140,7 @@ fn a_probe_that_hangs_is_ended() {
 fn what_is_no_executable_is_not_found() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     for path in [file.path(), "/no/such/file".as_ref(), "/".as_ref()] {
-        let error = at("wasmtime-cli", path).expect_err("no executable");
+        let error = at("wasmtime-cli", path, None).expect_err("no executable");
         assert!(
             matches!(error.kind(), ErrorKind::EngineNotFound | ErrorKind::Io),
             "{error:?}"
@@ -110,7 +155,7 @@ fn what_is_no_executable_is_not_found() {
 #[test]
 fn a_missing_runtime_says_how_to_get_it() {
     // Names are found on PATH only, and this one has another.
-    let error = find("wasmtime").expect_err("not the engine's name");
+    let error = find("wasmtime", None).expect_err("not the engine's name");
     assert_eq!(error.kind(), ErrorKind::EngineNotFound);
 }
 

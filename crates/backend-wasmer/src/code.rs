@@ -17,7 +17,7 @@ use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_rem
 use wasmrun_core::guest::{Import, TableDecl, shown};
 use wasmrun_core::{
     Artifact, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran,
-    Result, Stats, Task,
+    Result, Stats, Task, fingerprint,
 };
 use wasmrun_wasi_preview1::Wasi;
 
@@ -146,22 +146,6 @@ pub(crate) fn identity() -> Vec<u8> {
 
 /// Where it is decided what is compiled in.
 const OURS: [&[u8]; 2] = [include_bytes!("code.rs"), include_bytes!("checkpoints.rs")];
-
-/// FNV-1a: enough to notice a change of our own.
-const fn fingerprint<const N: usize>(sources: [&[u8]; N]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325;
-    let mut source = 0;
-    while source < N {
-        let mut place = 0;
-        while place < sources[source].len() {
-            hash ^= sources[source][place] as u64;
-            hash = u64::wrapping_mul(hash, 0x100_0000_01b3);
-            place += 1;
-        }
-        source += 1;
-    }
-    hash
-}
 
 pub(crate) fn engine(options: CompileOptions) -> Engine {
     let mut compiler = Cranelift::default();

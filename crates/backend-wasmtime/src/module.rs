@@ -1,20 +1,18 @@
 //! Core modules, over preview1.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wasmrun_core::{Artifact, Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task};
 use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, preview1, unstable};
 use wasmtime::{
-    Caller, Engine, Extern, ExternType, Instance, InstancePre, Memory, Module, ModuleExport, Store,
+    Caller, Extern, ExternType, Instance, InstancePre, Linker, Memory, Module, ModuleExport, Store,
 };
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
 use crate::{refusal, traps};
-
-/// What modules import.
-pub(crate) type Linker = wasmtime::Linker<Host<World>>;
 
 /// The world of a module.
 pub(crate) struct World {
@@ -25,18 +23,20 @@ pub(crate) struct World {
 
 macro_rules! bind {
     ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
-        /// Every function of preview1 and its predecessor.
-        pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
-            let mut linker = Linker::new(engine);
-            $(linker.func_wrap(
-                $module::MODULE,
-                stringify!($name),
-                |mut caller: Caller<'_, Host<World>> $(, $param: $type)*| -> returned!($($result)?) {
-                    let (memory, wasi) = view(&mut caller);
-                    Ok($module::$name(wasi, &mut GuestMemory::Unshared(memory) $(, $param)*)?)
-                },
-            )?;)*
-            Ok(linker)
+        /// Offers what is called `module` and `name`, if it is a function of preview1 or its
+        /// predecessor.
+        fn offer(linker: &mut Linker<Host<World>>, module: &str, name: &str) -> wasmtime::Result<()> {
+            $(if module == $module::MODULE && name == stringify!($name) {
+                linker.func_wrap(
+                    module,
+                    name,
+                    |mut caller: Caller<'_, Host<World>> $(, $param: $type)*| -> returned!($($result)?) {
+                        let (memory, wasi) = view(&mut caller);
+                        Ok($module::$name(wasi, &mut GuestMemory::Unshared(memory) $(, $param)*)?)
+                    },
+                )?;
+            })*
+            Ok(())
         }
     };
 }
@@ -47,6 +47,20 @@ macro_rules! returned {
 }
 
 each_function!(bind);
+
+/// What the module imports of that, and nothing else: to offer all of it takes several times as long
+/// as a small guest runs.
+fn linker(module: &Module) -> wasmtime::Result<Linker<Host<World>>> {
+    let mut linker = Linker::new(module.engine());
+    let imports: BTreeSet<_> = module
+        .imports()
+        .map(|import| (import.module(), import.name()))
+        .collect();
+    for (module, name) in imports {
+        offer(&mut linker, module, name)?;
+    }
+    Ok(linker)
+}
 
 /// What a call works on. A guest that exports no memory has none to point into.
 fn view<'a>(caller: &'a mut Caller<'_, Host<World>>) -> (&'a mut [u8], &'a mut Wasi) {
@@ -88,9 +102,8 @@ impl ModuleCode {
         Ok(ModuleCode {
             initialize: entry(&module, Guest::INITIALIZE),
             start: entry(&module, Guest::DEFAULT_ENTRY),
-            module: variant
-                .modules()?
-                .instantiate_pre(&module)
+            module: linker(&module)
+                .and_then(|linker| linker.instantiate_pre(&module))
                 .map_err(refusal::of_imports)?,
             variant,
         })

@@ -1,4 +1,4 @@
-//! Engines of wasmtime's with the settings that compiled code depends on, each with its linkers.
+//! Engines of wasmtime's with the settings that compiled code depends on, each with what programs on it share.
 
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use wasmrun_core::{CompileOptions, Error, ErrorKind, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
-use crate::{component, module};
+use crate::component;
 
 /// The proposals that [`Variant::new`] switches on. Threads are not among them: wasmtime asks nobody
 /// before a shared memory grows, and nothing could end a guest that waits on one.
@@ -50,7 +50,6 @@ impl Settings {
 pub(crate) struct Variant {
     settings: Settings,
     engine: Engine,
-    modules: OnceLock<module::Linker>,
     components: OnceLock<component::Linker>,
 }
 
@@ -66,6 +65,9 @@ impl Variant {
         config
             .cranelift_opt_level(OptLevel::Speed)
             .parallel_compilation(true)
+            // For unwinders other than wasmtime's, which has no use for it; and each module would have
+            // to be made known to the system's.
+            .native_unwind_info(cfg!(windows))
             // Not as the environment says.
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
@@ -83,7 +85,6 @@ impl Variant {
         Ok(Variant {
             settings,
             engine,
-            modules: OnceLock::new(),
             components: OnceLock::new(),
         })
     }
@@ -109,14 +110,15 @@ impl Variant {
         identity.0
     }
 
-    /// What modules import.
-    pub(crate) fn modules(&self) -> Result<&module::Linker> {
-        made_once(&self.modules, || module::linker(&self.engine))
-    }
-
     /// What components import.
     pub(crate) fn components(&self) -> Result<&component::Linker> {
-        made_once(&self.components, || component::linker(&self.engine))
+        if let Some(made) = self.components.get() {
+            return Ok(made);
+        }
+        let made = component::linker(&self.engine).map_err(|source| {
+            Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
+        })?;
+        Ok(self.components.get_or_init(|| made))
     }
 }
 
@@ -153,16 +155,6 @@ fn set_proposals(config: &mut Config) {
         .wasm_custom_page_sizes(false)
         .wasm_shared_everything_threads(false)
         .wasm_component_model(true);
-}
-
-fn made_once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> wasmtime::Result<T>) -> Result<&T> {
-    if let Some(made) = cell.get() {
-        return Ok(made);
-    }
-    let made = make().map_err(|source| {
-        Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
-    })?;
-    Ok(cell.get_or_init(|| made))
 }
 
 #[cfg(test)]

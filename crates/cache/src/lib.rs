@@ -18,12 +18,13 @@
 //!
 //! ```text
 //! v1/guests/DEVICE-INODE   what is known of the guest in that file, and the file's stamp
+//! v1/answers/DEVICE-INODE  what the executable in that file said of its version, likewise
 //! v1/entries/GUEST-KEY     for a guest and all that its code depends on: which code that is
 //! v1/code/DIGEST           the code, exactly as the engine gave it, by the digest of its content
 //! v1/lock                  held by who removes entries
 //! ```
 //!
-//! A record in `guests` or `entries` starts with its own digest. Code comes before the entry that
+//! A record starts with its own digest. Code comes before the entry that
 //! names it, and everything is written to a file of another name first: whoever is interrupted,
 //! anywhere, leaves files that nothing refers to, and those are swept up later.
 //!
@@ -42,11 +43,13 @@
 //! the start. Where the system does not say when it was started (only Linux does), code is compared
 //! each time.
 
+mod answers;
 mod entries;
 mod guests;
 mod place;
 mod platform;
 mod record;
+mod seen;
 mod sweep;
 
 use std::path::{Path, PathBuf};

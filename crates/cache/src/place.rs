@@ -21,6 +21,7 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 pub(crate) struct Place {
     pub root: PathBuf,
     pub guests: PathBuf,
+    pub answers: PathBuf,
     pub entries: PathBuf,
     pub code: PathBuf,
     pub lock: PathBuf,
@@ -48,11 +49,19 @@ impl Place {
         let inside = root.join("v1");
         Ok(Place {
             guests: inside.join("guests"),
+            answers: inside.join("answers"),
             entries: inside.join("entries"),
             code: inside.join("code"),
             lock: inside.join("lock"),
             root,
         })
+    }
+}
+
+impl Place {
+    /// Everywhere that files of ours are.
+    pub(crate) fn all(&self) -> [&PathBuf; 4] {
+        [&self.entries, &self.guests, &self.answers, &self.code]
     }
 }
 

@@ -7,12 +7,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
+use wasmrun_core::guest::Known;
 use wasmrun_core::{Digest, Error, ErrorKind, Result};
 
 use crate::entries::{Item, files, is_whole};
 use crate::place::unreadable;
 use crate::record::{self, Found};
-use crate::{Cache, Entry, guests};
+use crate::seen::Seen;
+use crate::{Cache, Entry};
 
 /// How long a file may be without anything that refers to it: someone may be about to.
 const UNFINISHED_FOR: Duration = Duration::from_secs(60 * 60);
@@ -78,10 +81,13 @@ impl Cache {
                 }
             }
         }
-        for file in finished(files(&self.0.place.guests)?) {
-            if let Found::Damaged | Found::Unreadable = record::read::<guests::Record>(&file.path) {
-                remove(&file.path)?;
-                verified.unreadable += 1;
+        let place = &self.0.place;
+        for directory in [&place.guests, &place.answers] {
+            for file in finished(files(directory)?) {
+                if let Found::Damaged | Found::Unreadable = record::read::<IgnoredAny>(&file.path) {
+                    remove(&file.path)?;
+                    verified.unreadable += 1;
+                }
             }
         }
         Ok(verified)
@@ -96,7 +102,7 @@ impl Cache {
         let _lock = self.lock()?;
         let place = &self.0.place;
         let mut removed = Removed::default();
-        for directory in [&place.entries, &place.guests, &place.code] {
+        for directory in place.all() {
             for file in files(directory)? {
                 removed.bytes += remove(&file.path)?;
                 removed.entries += u64::from(directory == &place.entries && !file.is_unfinished());
@@ -133,9 +139,8 @@ impl Cache {
 
     /// What the cache takes on disk.
     fn bytes(&self) -> Result<u64> {
-        let place = &self.0.place;
         let mut bytes = 0;
-        for directory in [&place.entries, &place.guests, &place.code] {
+        for directory in self.0.place.all() {
             bytes += files(directory)?.iter().map(|file| file.bytes).sum::<u64>();
         }
         Ok(bytes)
@@ -174,14 +179,14 @@ impl Cache {
         let guests: HashSet<Digest> = kept.iter().map(|kept| kept.record.guest).collect();
         let mut removed = Removed::default();
         let place = &self.0.place;
-        for directory in [&place.entries, &place.guests, &place.code] {
+        for directory in place.all() {
             for file in files(directory)? {
                 let is_needed = if file.is_unfinished() {
                     false
                 } else if directory == &place.code {
                     file.name.parse().is_ok_and(|digest| code.contains(&digest))
                 } else if directory == &place.guests {
-                    match record::read::<guests::Record>(&file.path) {
+                    match record::read::<Seen<Known>>(&file.path) {
                         Found::Whole(record) => guests.contains(&record.known.digest()),
                         _ => false,
                     }

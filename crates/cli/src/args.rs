@@ -95,6 +95,21 @@ pub struct Cli {
     pub run: RunArgs,
 }
 
+/// A command line without a subcommand.
+#[derive(Debug, Parser)]
+struct Plain {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// The arguments of a run, if they are in order and no subcommand is in question. For the parser to learn
+/// of all of [`Cli`] takes about as long as a small guest runs, and that is needed for nothing else.
+pub fn plain_run() -> Option<RunArgs> {
+    let Plain { run } = Plain::try_parse().ok()?;
+    let first = run.guest.guest_and_args.first()?;
+    (!Command::has_subcommand(first.to_str().unwrap_or_default())).then_some(run)
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program; the word may be left out

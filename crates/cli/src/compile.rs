@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wasmrun::guest::shown;
-use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Result, RunConfig};
+use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Place, Result, RunConfig};
 
 use crate::args::CompileArgs;
 use crate::{cache, progress, say};
@@ -18,7 +18,8 @@ pub fn compile(args: &CompileArgs) -> u8 {
 
 fn make(args: &CompileArgs) -> Result<String> {
     // Without a cache there is no use in it.
-    let engines = Engines::new().with_cache(cache::open()?);
+    let cache = cache::open()?;
+    let engines = Engines::new().with_cache(cache.clone());
     let guest = engines.guest(&args.guest, args.max_guest_size)?;
     // How much of each is for the run to say.
     let config = RunConfig::new().limit(|limits| {
@@ -28,7 +29,9 @@ fn make(args: &CompileArgs) -> Result<String> {
     });
     let choice = Choice::from(args.engine.as_str());
     let engine = engines.select(&guest, &config, &choice)?.engine;
-    let program = progress::compile(&engines, engine, &guest, &config)?;
+    // As a run will ask for it.
+    let config = config.killable(engine.info().place != Place::InProcess);
+    let program = progress::compile_ahead(&cache, engine, &guest, &config)?;
     let info = program.engine().info();
     let (name, engine) = (
         shown(guest.name()),

@@ -35,6 +35,9 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     signals::end_quietly_on_a_closed_pipe();
+    if let Some(args) = args::plain_run() {
+        return ExitCode::from(run::run(&args));
+    }
     let parsed = Cli::command()
         .try_get_matches()
         .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));

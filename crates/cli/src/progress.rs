@@ -22,19 +22,23 @@ pub fn compile(
     config: &RunConfig,
 ) -> Result<Program> {
     match engines.cache() {
-        Some(cache) => {
-            let cache = Watched {
-                cache,
-                spinner: Mutex::default(),
-            };
-            Program::compile_cached(engine, guest, config, &cache)
-        }
+        Some(cache) => Program::compile_cached(engine, guest, config, &Watched::new(cache)),
         None => {
             let in_process = engine.info().place == Place::InProcess;
             let _spinner = in_process.then(|| Spinner::of(guest));
             Program::compile(engine, guest, config)
         }
     }
+}
+
+/// Compiles for runs to come, with the same sign of life.
+pub fn compile_ahead(
+    cache: &Cache,
+    engine: Arc<dyn Engine>,
+    guest: &Guest,
+    config: &RunConfig,
+) -> Result<Program> {
+    Program::compile_ahead(engine, guest, config, &Watched::new(cache))
 }
 
 /// A cache that tells when something has to be compiled.
@@ -44,7 +48,14 @@ struct Watched<'a> {
     spinner: Mutex<Option<Spinner>>,
 }
 
-impl Watched<'_> {
+impl<'a> Watched<'a> {
+    fn new(cache: &'a Cache) -> Self {
+        Watched {
+            cache,
+            spinner: Mutex::default(),
+        }
+    }
+
     fn set(&self, spinner: Option<Spinner>) {
         *self.spinner.lock().unwrap_or_else(PoisonError::into_inner) = spinner;
     }

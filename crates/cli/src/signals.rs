@@ -28,18 +28,15 @@ mod unix {
     /// An exit code of our own rather than the signal's default action: that does nothing for the
     /// first process of a container.
     pub fn end_with_the_process() {
-        for signal in [SIGINT, SIGTERM] {
-            if !ignored(signal) {
-                exit_on(signal, &AT_ONCE);
-            }
+        for signal in heeded([SIGINT, SIGTERM]) {
+            exit_on(signal, &AT_ONCE);
         }
     }
 
     /// Calls `on_signal` with each signal that asks us to end, on a thread of its own, and lets no
     /// signal end us otherwise.
     pub fn watch(mut on_signal: impl FnMut(u8) + Send + 'static) -> std::io::Result<()> {
-        let wanted = [SIGHUP, SIGINT, SIGTERM];
-        let mut signals = Signals::new(wanted.into_iter().filter(|&signal| !ignored(signal)))?;
+        let mut signals = Signals::new(heeded([SIGHUP, SIGINT, SIGTERM]))?;
         thread::Builder::new()
             .name("wasmrun-signals".into())
             .spawn(move || {
@@ -61,21 +58,21 @@ mod unix {
         u8::try_from(signal).unwrap_or(u8::MAX)
     }
 
-    /// Whether whoever started us wants the signal ignored, as `nohup` and shells do for jobs in
-    /// the background.
-    fn ignored(signal: i32) -> bool {
-        std::fs::read_to_string("/proc/self/status")
-            .ok()
-            .and_then(|status| ignores(&status, signal))
-            .unwrap_or(false)
+    /// Without those that whoever started us wants ignored, as `nohup` and shells do for jobs in the
+    /// background.
+    fn heeded<const N: usize>(signals: [i32; N]) -> impl Iterator<Item = i32> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = ignored(&status).unwrap_or(0);
+        let heeded = move |signal: &i32| ignored >> (signal - 1) & 1 == 0;
+        signals.into_iter().filter(heeded)
     }
 
-    fn ignores(status: &str, signal: i32) -> Option<bool> {
+    /// The mask of signals that are ignored.
+    fn ignored(status: &str) -> Option<u64> {
         let mask = status
             .lines()
             .find_map(|line| line.strip_prefix("SigIgn:"))?;
-        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-        Some(mask >> (signal - 1) & 1 == 1)
+        u64::from_str_radix(mask.trim(), 16).ok()
     }
 
     #[cfg(test)]
@@ -85,10 +82,8 @@ mod unix {
         #[test]
         fn the_ignored_signals_are_read_from_the_mask() {
             let status = "Name:\tx\nSigIgn:\t0000000000001003\nSigCgt:\t0\n";
-            assert_eq!(ignores(status, SIGHUP), Some(true));
-            assert_eq!(ignores(status, SIGINT), Some(true));
-            assert_eq!(ignores(status, SIGTERM), Some(false));
-            assert_eq!(ignores("", SIGINT), None);
+            assert_eq!(ignored(status), Some(0x1003));
+            assert_eq!(ignored(""), None);
         }
     }
 }

@@ -72,6 +72,22 @@ pub trait CodeCache: Send + Sync + fmt::Debug {
     fn forget(&self, key: &CodeKey<'_>);
 }
 
+/// Remembers what executables answered when they were asked, as long as they stay the files they were.
+pub trait Answers: Send + Sync + fmt::Debug {
+    /// What `executable` answers to `question`: what it answered before, if its file has not changed
+    /// since, and otherwise what `ask` finds out.
+    ///
+    /// # Errors
+    ///
+    /// Those of `ask`. A memory that cannot be used is none.
+    fn answer(
+        &self,
+        executable: &Path,
+        question: &str,
+        ask: &mut dyn FnMut() -> Result<String>,
+    ) -> Result<String>;
+}
+
 /// What a cache had of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
@@ -125,6 +141,23 @@ impl fmt::Display for Miss {
             Miss::Unreadable => "the cache cannot be read",
         })
     }
+}
+
+/// A number for the source of what is compiled into guests, as a part of [`Engine::code_identity`]: code
+/// is not exchanged with a wasmrun that compiles something else. (FNV-1a, for constants.)
+pub const fn fingerprint<const N: usize>(sources: [&[u8]; N]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut source = 0;
+    while source < N {
+        let mut place = 0;
+        while place < sources[source].len() {
+            hash ^= sources[source][place] as u64;
+            hash = u64::wrapping_mul(hash, 0x100_0000_01b3);
+            place += 1;
+        }
+        source += 1;
+    }
+    hash
 }
 
 /// Code for a guest that was checked: from the cache or, with the guest as it is now, compiled.

@@ -141,6 +141,9 @@ pub struct CompileOptions {
     pub interruptible: bool,
     /// Run with this many bytes of stack.
     pub stack: Option<u64>,
+    /// Be the best there is, however long that takes: it is to be kept, and nobody waits to run it.
+    /// Code that was compiled without serves as well, and is served as well.
+    pub ahead: bool,
 }
 
 impl CompileOptions {
@@ -150,6 +153,7 @@ impl CompileOptions {
             fuel: config.limits.fuel.is_some(),
             interruptible: config.limits.timeout.is_some() || config.killable,
             stack: config.limits.stack,
+            ahead: false,
         }
     }
 

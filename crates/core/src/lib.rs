@@ -35,7 +35,7 @@ mod task;
 mod watchdog;
 
 pub use account::Account;
-pub use cache::{Artifact, CacheUse, CodeCache, CodeKey, Miss};
+pub use cache::{Answers, Artifact, CacheUse, CodeCache, CodeKey, Miss, fingerprint};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};

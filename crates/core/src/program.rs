@@ -47,7 +47,7 @@ impl Program {
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
     pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        Program::make(engine, guest, config, None)
+        Program::make(engine, guest, CompileOptions::of(config), config, None)
     }
 
     /// Like [`compile`](Program::compile), but takes code that `cache` has kept, and otherwise lets
@@ -62,12 +62,38 @@ impl Program {
         config: &RunConfig,
         cache: &dyn CodeCache,
     ) -> Result<Self> {
-        Program::make(engine, guest, config, Some(cache))
+        Program::make(
+            engine,
+            guest,
+            CompileOptions::of(config),
+            config,
+            Some(cache),
+        )
+    }
+
+    /// Like [`compile_cached`](Program::compile_cached), for runs to come while nobody waits for this
+    /// one: an engine whose compiler takes minutes, and that interprets meanwhile, compiles only here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile`](Program::compile).
+    pub fn compile_ahead(
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        config: &RunConfig,
+        cache: &dyn CodeCache,
+    ) -> Result<Self> {
+        let options = CompileOptions {
+            ahead: true,
+            ..CompileOptions::of(config)
+        };
+        Program::make(engine, guest, options, config, Some(cache))
     }
 
     fn make(
         engine: Arc<dyn Engine>,
         guest: &Guest,
+        options: CompileOptions,
         config: &RunConfig,
         cache: Option<&dyn CodeCache>,
     ) -> Result<Self> {
@@ -81,7 +107,6 @@ impl Program {
             })
         };
         check(guest)?;
-        let options = CompileOptions::of(config);
         let began = Instant::now();
         let compile = || {
             let now = guest.read()?;

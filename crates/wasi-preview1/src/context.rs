@@ -10,8 +10,8 @@ use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
 
 use crate::{block, stdio};
 
-/// A WASI context in which the guest sees what `task` gives it, and nothing else. Takes the task's
-/// streams.
+/// A WASI context for a component, in which it sees what `task` gives it and nothing else. Takes the
+/// task's streams.
 ///
 /// Waiting in it is done by futures that [`block_on`](crate::block_on) can cut short.
 ///
@@ -20,7 +20,8 @@ use crate::{block, stdio};
 /// [`Preopen`](ErrorKind::Preopen) for a directory that cannot be opened, [`Io`](ErrorKind::Io) for
 /// a stream that cannot be used.
 pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
-    // Here it can still fail; later, a guest may have used up what it needs.
+    // Here it can still fail; later, a component may have used up the descriptors it needs. (Of those
+    // of preview1 some are always left.)
     block::reactor().map_err(|source| {
         Error::new(
             ErrorKind::Io,
@@ -28,6 +29,11 @@ pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
         )
         .with_source(source)
     })?;
+    world(task)
+}
+
+/// What the guest sees.
+pub(crate) fn world(task: &mut Task) -> Result<WasiCtxBuilder> {
     let mut context = WasiCtxBuilder::new();
     context.args(&task.args).envs(&task.env);
     // Files never make a guest wait for long; what does is waited for in futures.

@@ -6,8 +6,9 @@ use wasmrun_core::{Control, Result, Task};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 
+use crate::Stop;
+use crate::context::world;
 use crate::open::Opened;
-use crate::{Stop, context};
 
 /// The bytes one call may take from the guest, beyond which it fails: the bound that wasmtime sets.
 pub const HOSTCALL_FUEL: u32 = 128 << 20;
@@ -33,9 +34,9 @@ impl Wasi {
     ///
     /// # Errors
     ///
-    /// As for [`context`].
+    /// As for [`context`](crate::context).
     pub fn of(task: &mut Task, control: &Control) -> Result<Self> {
-        Ok(Wasi::new(context(task)?.build_p1(), control.clone()))
+        Ok(Wasi::new(world(task)?.build_p1(), control.clone()))
     }
 
     /// What a call works with, unless the guest is to end.

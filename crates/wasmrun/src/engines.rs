@@ -7,10 +7,10 @@ use std::thread;
 
 use wasmrun_cache::Cache;
 use wasmrun_core::{
-    Engine, EngineInfo, Error, ErrorKind, Guest, Place, Program, Result, RunConfig,
+    Answers, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Program, Result, RunConfig,
 };
 
-use crate::registry::{KNOWN, Known, Open};
+use crate::registry::{KNOWN, Known, Open, Opened};
 use crate::select::{Choice, Explanation, Selection};
 
 /// The engines to choose from, best first.
@@ -121,8 +121,8 @@ impl Engines {
     /// in, not installed or not known; what the engine itself says if it cannot start.
     pub fn get(&self, name: &str) -> Result<Arc<dyn Engine>> {
         match name.split_once('=') {
-            Some((name, path)) => self.slot(name)?.at(Path::new(path)),
-            None => self.slot(name)?.open(),
+            Some((name, path)) => self.slot(name)?.at(Path::new(path), self.answers()),
+            None => self.slot(name)?.open(self.answers()),
         }
     }
 
@@ -131,18 +131,19 @@ impl Engines {
         self.slots
             .iter()
             .filter(|slot| slot.is_in_process())
-            .map(|slot| (slot.name(), slot.open()))
+            .map(|slot| (slot.name(), slot.open(self.answers())))
     }
 
     /// Every engine, with the reason where it is not here. This looks for executables, for all at
     /// the same time.
     pub fn all(&self) -> Vec<(&str, Result<Arc<dyn Engine>>)> {
+        let answers = self.answers();
         thread::scope(|scope| {
             let opening: Vec<_> = self
                 .slots
                 .iter()
                 .map(|slot| {
-                    let thread = thread::Builder::new().spawn_scoped(scope, || slot.open());
+                    let thread = thread::Builder::new().spawn_scoped(scope, || slot.open(answers));
                     (slot, thread.ok())
                 })
                 .collect();
@@ -151,7 +152,7 @@ impl Engines {
                 .map(|(slot, thread)| {
                     // Without a thread to be had, or after a panic in one, here.
                     let opened = thread.and_then(|thread| thread.join().ok());
-                    (slot.name(), opened.unwrap_or_else(|| slot.open()))
+                    (slot.name(), opened.unwrap_or_else(|| slot.open(answers)))
                 })
                 .collect()
         })
@@ -209,6 +210,11 @@ impl Engines {
         self.slot(name).map(drop)
     }
 
+    /// What remembers the versions of executables.
+    fn answers(&self) -> Option<&dyn Answers> {
+        self.cache.as_ref().map(|cache| cache as &dyn Answers)
+    }
+
     fn slot(&self, name: &str) -> Result<&Slot> {
         self.slots
             .iter()
@@ -256,7 +262,7 @@ impl Slot {
         }
     }
 
-    fn open(&self) -> Result<Arc<dyn Engine>> {
+    fn open(&self, answers: Option<&dyn Answers>) -> Opened {
         let (known, opened) = match self {
             Slot::Known(known, opened) => (known, opened),
             Slot::Registered(engine) => return Ok(engine.clone()),
@@ -267,18 +273,19 @@ impl Slot {
         // An engine that is not here is looked for again next time: it may have come.
         let engine = match known.open.ok_or_else(|| not_built_in(known))? {
             Open::InProcess(open) => open(),
-            Open::Executable { find, .. } => find(known.name),
+            Open::Executable { find, .. } => find(known.name, answers),
         }
         .map_err(|error| error.with_engine(known.name))?;
         Ok(opened.get_or_init(|| engine).clone())
     }
 
-    fn at(&self, path: &Path) -> Result<Arc<dyn Engine>> {
+    fn at(&self, path: &Path, answers: Option<&dyn Answers>) -> Opened {
         if let Slot::Known(known, _) = self {
             match known.open {
                 None => return Err(not_built_in(known)),
                 Some(Open::Executable { at, .. }) => {
-                    return at(known.name, path).map_err(|error| error.with_engine(known.name));
+                    return at(known.name, path, answers)
+                        .map_err(|error| error.with_engine(known.name));
                 }
                 Some(Open::InProcess(_)) => {}
             }

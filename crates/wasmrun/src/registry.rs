@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmrun_core::{Engine, Result};
+use wasmrun_core::{Answers, Engine, Result};
 
 /// An engine wasmrun knows.
 #[derive(Debug)]
@@ -16,18 +16,21 @@ pub(crate) struct Known {
     pub open: Option<Open>,
 }
 
+/// An engine, or why it is not here.
+pub(crate) type Opened = Result<Arc<dyn Engine>>;
+
 /// How to get at an engine.
 #[derive(Debug, Clone, Copy)]
 #[allow(dead_code, reason = "a build without engines makes neither")]
 pub(crate) enum Open {
     /// It is linked into this process.
-    InProcess(fn() -> Result<Arc<dyn Engine>>),
+    InProcess(fn() -> Opened),
     /// It is an executable.
     Executable {
         /// Looks for it under its usual name.
-        find: fn(&str) -> Result<Arc<dyn Engine>>,
+        find: fn(&str, Option<&dyn Answers>) -> Opened,
         /// Takes the one at a path.
-        at: fn(&str, &Path) -> Result<Arc<dyn Engine>>,
+        at: fn(&str, &Path, Option<&dyn Answers>) -> Opened,
     },
 }
 
@@ -49,8 +52,8 @@ macro_rules! registry {
     };
     (@Executable $backend:ident) => {
         Open::Executable {
-            find: |name| Ok(Arc::new($backend::find(name)?)),
-            at: |name, path| Ok(Arc::new($backend::at(name, path)?)),
+            find: |name, answers| Ok(Arc::new($backend::find(name, answers)?)),
+            at: |name, path, answers| Ok(Arc::new($backend::at(name, path, answers)?)),
         }
     };
 }

@@ -19,6 +19,7 @@ use wasmrun_core::{
     Capability, Error, ErrorKind, Limits, Outcome, Proposals, Result, Support, Task,
 };
 
+use crate::ahead::Compiler;
 use crate::scratch::Scratch;
 use crate::stderr::Marker;
 use crate::version::Version;
@@ -89,6 +90,11 @@ pub(crate) trait Adapter: Send + Sync {
     /// start. `None` if they say nothing of that.
     fn explain(&self, words: &str) -> Option<Result<Outcome>>;
 
+    /// How it compiles modules ahead of time, if it does.
+    fn compiler(&self) -> Option<&'static dyn Compiler> {
+        None
+    }
+
     /// How it runs components, if it does.
     fn components(&self) -> Option<&'static dyn Components> {
         None
@@ -106,6 +112,8 @@ pub(crate) struct Job<'a> {
     pub(crate) version: &'a Version,
     /// An absolute path of the module.
     pub(crate) program: &'a Path,
+    /// What is there was [compiled](Adapter::compiler) by the runtime.
+    pub(crate) compiled: bool,
     /// It has a memory that threads may share.
     pub(crate) shared_memory: bool,
     pub(crate) limits: &'a Limits,

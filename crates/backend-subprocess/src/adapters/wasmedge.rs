@@ -7,6 +7,7 @@ use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Sup
 
 use super::traps::{self, trapped};
 use super::{Adapter, Job, relayed_capability};
+use crate::ahead::Compiler;
 use crate::version::Version;
 
 pub(super) struct WasmEdge;
@@ -71,6 +72,25 @@ impl Adapter for WasmEdge {
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {
         explain(words)
+    }
+
+    fn compiler(&self) -> Option<&'static dyn Compiler> {
+        Some(&WasmEdge)
+    }
+}
+
+impl Compiler for WasmEdge {
+    fn arguments(&self, module: &Path, file: &Path, _: bool) -> Vec<OsString> {
+        vec![
+            "compile".into(),
+            "--enable-threads".into(),
+            module.into(),
+            file.into(),
+        ]
+    }
+
+    fn is_slow(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Sup
 
 use super::traps::{self, trapped};
 use super::{Adapter, Job, relayed_capability, utf8};
+use crate::ahead::Compiler;
 use crate::version::Version;
 
 pub(super) struct Wasmer;
@@ -70,6 +71,23 @@ impl Adapter for Wasmer {
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {
         explain(words)
+    }
+
+    fn compiler(&self) -> Option<&'static dyn Compiler> {
+        Some(&Wasmer)
+    }
+}
+
+impl Compiler for Wasmer {
+    fn arguments(&self, module: &Path, file: &Path, _: bool) -> Vec<OsString> {
+        vec![
+            "compile".into(),
+            "--quiet".into(),
+            "-o".into(),
+            file.into(),
+            "--".into(),
+            module.into(),
+        ]
     }
 }
 

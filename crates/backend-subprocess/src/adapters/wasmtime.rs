@@ -1,6 +1,7 @@
 //! [wasmtime](https://wasmtime.dev)'s command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use wasmrun_core::{
     Capability, Error, ErrorKind, Limits, Network, Outcome, Proposals, Result, Support, TrapKind,
@@ -11,6 +12,7 @@ use super::{
     Adapter, ComponentJob, Components, Invocation, Job, Verdict, command_line, relayed_capability,
     unsupported,
 };
+use crate::ahead::Compiler;
 use crate::stderr::Marker;
 use crate::version::Version;
 
@@ -71,6 +73,9 @@ impl Adapter for Wasmtime {
             settings.push("shared-memory=y".into());
         }
         let mut args = run(&settings);
+        if job.compiled {
+            args.push("--allow-precompiled".into());
+        }
         args.push("--".into());
         args.push(job.program.into());
         Ok(args)
@@ -80,8 +85,23 @@ impl Adapter for Wasmtime {
         (!words.is_empty()).then(|| explain(words))
     }
 
+    fn compiler(&self) -> Option<&'static dyn Compiler> {
+        Some(&Wasmtime)
+    }
+
     fn components(&self) -> Option<&'static dyn Components> {
         Some(&Wasmtime)
+    }
+}
+
+impl Compiler for Wasmtime {
+    fn arguments(&self, module: &Path, file: &Path, shared_memory: bool) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec!["compile".into(), "-C".into(), "cache=n".into()];
+        if shared_memory {
+            args.extend(["-W", "shared-memory=y"].map(Into::into));
+        }
+        args.extend(["-o".into(), file.into(), "--".into(), module.into()]);
+        args
     }
 }
 

@@ -17,19 +17,20 @@ mod rewrite;
 mod serve;
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use std::{fs, io};
 
 use tempfile::TempDir;
 use wasmrun_core::{
-    Code, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
-    TrapKind,
+    Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats,
+    Task, TrapKind,
 };
 use wasmrun_wasi_preview1::Wasi;
 
 use crate::adapters::{Job, trapped};
+use crate::ahead;
 use crate::engine::Runtime;
 use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
@@ -44,15 +45,20 @@ pub(crate) struct RelayedCode {
     runtime: Arc<Runtime>,
     guest: Guest,
     terms: Terms,
+    /// Compiling is to be waited for.
+    ahead: bool,
     /// By their entries.
     files: Mutex<HashMap<String, Arc<File>>>,
 }
 
-/// A rewritten guest, in a file of ours.
+/// A rewritten guest, in a file.
 struct File {
     relayed: Relayed,
     path: PathBuf,
-    _directory: TempDir,
+    /// By the runtime itself.
+    compiled: bool,
+    /// Where it is, if it is ours.
+    directory: Option<Arc<TempDir>>,
 }
 
 impl RelayedCode {
@@ -61,9 +67,35 @@ impl RelayedCode {
         guest: &Guest,
         options: CompileOptions,
     ) -> Result<Self> {
+        let code = RelayedCode::without_files(runtime, guest, options);
+        if guest.is_command() {
+            code.file(Guest::DEFAULT_ENTRY)?;
+        }
+        Ok(code)
+    }
+
+    /// What the runtime once compiled of the rewritten guest, for its default entry.
+    pub(crate) fn load(
+        runtime: Arc<Runtime>,
+        guest: &Guest,
+        options: CompileOptions,
+        artifact: &Artifact,
+    ) -> Result<Self> {
+        let code = RelayedCode::without_files(runtime, guest, options);
+        let file = File {
+            relayed: Relayed::of(guest)?,
+            path: artifact.path().to_owned(),
+            compiled: true,
+            directory: None,
+        };
+        code.keep(Guest::DEFAULT_ENTRY, file);
+        Ok(code)
+    }
+
+    fn without_files(runtime: Arc<Runtime>, guest: &Guest, options: CompileOptions) -> Self {
         let adapter = runtime.adapter;
         let bounded = adapter.stack_is_ours_to_bound();
-        let code = RelayedCode {
+        RelayedCode {
             terms: Terms {
                 proposals: runtime.proposals(),
                 first_memory_only: adapter.sees_first_memory_only(),
@@ -72,30 +104,52 @@ impl RelayedCode {
             },
             runtime,
             guest: guest.clone(),
+            ahead: options.ahead,
             files: Mutex::default(),
-        };
-        if guest.is_command() {
-            code.file(Guest::DEFAULT_ENTRY)?;
         }
-        Ok(code)
     }
 
     fn file(&self, entry: &str) -> Result<Arc<File>> {
-        // A panic under this lock leaves no file behind, which is a sound state.
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = files.get(entry) {
-            return Ok(file.clone());
+        let known = self.files().get(entry).cloned();
+        // One of a cache may be gone.
+        if let Some(file) = known.filter(|file| file.directory.is_some() || file.path.exists()) {
+            return Ok(file);
         }
-        let (wasm, relayed) = relayed(&self.guest, entry, self.terms)?;
+        let (wasm, relayed) = relayed(&self.read()?, entry, self.terms)?;
         let directory = private_directory()?;
         let path = write_into(directory.path(), &file_name(self.guest.name()), &wasm)?;
-        let file = Arc::new(File {
+        let file = File {
             relayed,
             path,
-            _directory: directory,
-        });
-        files.insert(entry.to_owned(), file.clone());
-        Ok(file)
+            compiled: false,
+            directory: Some(Arc::new(directory)),
+        };
+        Ok(self.keep(entry, file))
+    }
+
+    fn keep(&self, entry: &str, file: File) -> Arc<File> {
+        let file = Arc::new(file);
+        self.files().insert(entry.to_owned(), file.clone());
+        file
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
+        // No panic leaves half a file here.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The guest with its bytes, which a cache did without.
+    fn read(&self) -> Result<Guest> {
+        let guest = self.guest.read()?;
+        if guest.digest() == self.guest.digest() {
+            return Ok(guest);
+        }
+        let message = "the guest's file has changed since it was looked at";
+        Err(Error::new(ErrorKind::Io, message))
+    }
+
+    fn has_shared_memory(&self) -> bool {
+        self.guest.memories().iter().any(|memory| memory.shared)
     }
 }
 
@@ -108,8 +162,9 @@ impl Code for RelayedCode {
             executable: self.runtime.path.clone(),
             args: self.runtime.adapter.arguments(&Job {
                 version: &self.runtime.version,
-                shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
+                shared_memory: self.has_shared_memory(),
                 program: &file.path,
+                compiled: file.compiled,
                 limits: &task.limits,
                 scratch: &scratch,
             })?,
@@ -153,6 +208,39 @@ impl Code for RelayedCode {
             None => self.explain(session.began.is_some(), status, &words)?,
         };
         Ok(Ran { outcome, stats })
+    }
+
+    /// What the runtime compiles of the guest; from then on it runs that.
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        let Some(compiler) = self.runtime.adapter.compiler() else {
+            return Ok(None);
+        };
+        if !self.guest.is_command() {
+            return Ok(None);
+        }
+        if compiler.is_slow() && !self.ahead {
+            let message = "takes its time to compile, so it does that only when it is asked to; `wasmrun compile` asks it";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let module = self.file(Guest::DEFAULT_ENTRY)?;
+        let path = ahead::compile(
+            &self.runtime,
+            compiler,
+            &module.path,
+            self.has_shared_memory(),
+        )?;
+        let code = fs::read(&path).map_err(|source| {
+            let message = format!("cannot read {}", path.display());
+            Error::new(ErrorKind::Io, message).with_source(source)
+        })?;
+        let compiled = File {
+            relayed: Relayed::of(&self.guest)?,
+            path,
+            compiled: true,
+            directory: module.directory.clone(),
+        };
+        self.keep(Guest::DEFAULT_ENTRY, compiled);
+        Ok(Some(code))
     }
 }
 

@@ -22,7 +22,7 @@ use wasmparser::{
     KnownCustom, Name, Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit,
     TypeRef, Validator, WasmFeatures,
 };
-use wasmrun_core::guest::{Import, ImportKind, ValueType};
+use wasmrun_core::guest::{self, Export, Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
@@ -34,6 +34,9 @@ use super::protocol::{
     VECTOR, command, own,
 };
 
+/// The name of the memory that WASI works on.
+const MEMORY: &str = "memory";
+
 /// What is to be known of a rewritten guest.
 #[derive(Debug)]
 pub(super) struct Relayed {
@@ -41,6 +44,20 @@ pub(super) struct Relayed {
     pub(super) functions: Vec<&'static wasi::Function>,
     /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none.
     pub(super) has_memory: bool,
+}
+
+impl Relayed {
+    /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
+    pub(super) fn of(guest: &Guest) -> Result<Relayed> {
+        let functions = guest.imports().iter().map(wasi_function);
+        let is_memory =
+            |export: &Export| export.kind == guest::ExportKind::Memory && export.name == MEMORY;
+        Ok(Relayed {
+            functions: functions.collect::<Result<_>>()?,
+            // If it has calls to send, they go through the memory that WASI works on.
+            has_memory: guest.exports().iter().any(is_memory),
+        })
+    }
 }
 
 /// What a runtime asks of the rewriting.
@@ -100,15 +117,21 @@ fn invalid(source: BinaryReaderError) -> Error {
     Error::new(ErrorKind::Invalid, source.to_string())
 }
 
+/// The function that has an import's name.
+fn wasi_function(import: &Import) -> Result<&'static wasi::Function> {
+    wasi::find(&import.module, &import.name)
+        .filter(|_| import.kind == ImportKind::Function)
+        .ok_or_else(|| not_ours(import, ""))
+}
+
+fn not_ours(import: &Import, why: &str) -> Error {
+    let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
+    Error::new(ErrorKind::Unsupported, message)
+}
+
 /// The function that an import asks for.
 fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'static wasi::Function> {
-    let refuse = |why| {
-        let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
-        Error::new(ErrorKind::Unsupported, message)
-    };
-    let function = wasi::find(&import.module, &import.name)
-        .filter(|_| import.kind == ImportKind::Function)
-        .ok_or_else(|| refuse(""))?;
+    let function = wasi_function(import)?;
     let is = |ours: &ValueType, theirs: &wasmparser::ValType| match ours {
         ValueType::I32 => *theirs == wasmparser::ValType::I32,
         _ => *theirs == wasmparser::ValType::I64,
@@ -131,7 +154,7 @@ fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'stat
     if same {
         Ok(function)
     } else {
-        Err(refuse(" with that type"))
+        Err(not_ours(import, " with that type"))
     }
 }
 
@@ -246,7 +269,7 @@ impl<'a> Parts<'a> {
                     for export in exports {
                         let export = export?;
                         match (export.kind, export.name) {
-                            (ExternalKind::Memory, "memory") => {
+                            (ExternalKind::Memory, MEMORY) => {
                                 parts.exported_memory = Some(export.index);
                             }
                             (ExternalKind::Func | ExternalKind::FuncExact, name) => {
@@ -368,7 +391,7 @@ impl<'a> Rewriter<'a> {
         imports.import(preview1::MODULE, "fd_write", EntityType::Function(fd));
         imports.import(preview1::MODULE, "fd_read", EntityType::Function(fd));
         let mut exports = ExportSection::new();
-        exports.export("memory", ExportKind::Memory, self.wire);
+        exports.export(MEMORY, ExportKind::Memory, self.wire);
         exports.export(Guest::DEFAULT_ENTRY, ExportKind::Func, start);
 
         let mut module = Module::new();

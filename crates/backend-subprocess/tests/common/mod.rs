@@ -15,7 +15,7 @@ use wasmrun_core::{Engine, Guest, Outcome, Program, Report, Result, RunConfig, S
 /// The runtime `name`. One that is missing is a failure, unless `WASMRUN_ALLOW_MISSING=1` says
 /// that this machine is to do without.
 pub fn runtime(name: &str) -> Option<SubprocessEngine> {
-    match find(name) {
+    match find(name, None) {
         Ok(engine) => Some(engine),
         Err(error) if std::env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|v| v == "1") => {
             eprintln!("NOT TESTED: {error}");

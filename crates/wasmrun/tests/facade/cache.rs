@@ -1,14 +1,14 @@
 //! Code that was kept does what code that was just compiled does, on every engine that has any.
 
-use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
+use std::{env, fs};
 
 use tempfile::TempDir;
 use wasmrun::{
-    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
-    Stdout,
+    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Program, Report,
+    RunConfig, Stdout,
 };
 
 /// Those of this build that have compiled code to keep.
@@ -17,7 +17,26 @@ const ENGINES: &[&str] = &[
     "wasmtime",
     #[cfg(feature = "wasmer")]
     "wasmer",
+    #[cfg(feature = "subprocess")]
+    "wasmtime-cli",
+    #[cfg(feature = "subprocess")]
+    "wasmer-cli",
 ];
+
+/// Those that are here. A runtime that is missing is a failure, unless `WASMRUN_ALLOW_MISSING=1` says
+/// that this machine is to do without.
+fn present(engines: &'static [&str]) -> impl Iterator<Item = &'static str> {
+    let allowed = env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|value| value == "1");
+    let is_here = move |engine: &&str| match Engines::shared().get(engine) {
+        Ok(_) => true,
+        Err(error) if allowed => {
+            eprintln!("NOT TESTED: {error}");
+            false
+        }
+        Err(error) => panic!("{error} (scripts/runtimes installs all of them)"),
+    };
+    engines.iter().copied().filter(is_here)
+}
 
 const WASI: &str = r#"
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -124,7 +143,8 @@ fn run(engines: &Engines, engine: &str, guest: &Guest, config: &RunConfig) -> Re
 /// All of a report that is the same each time.
 fn essence(report: &Report) -> impl PartialEq + std::fmt::Debug {
     let message = match &report.outcome {
-        Outcome::Trapped(trap) => trap.message.clone(),
+        // Runtimes name a file of that run.
+        Outcome::Trapped(trap) if !report.engine.ends_with("-cli") => trap.message.clone(),
         _ => String::new(),
     };
     (
@@ -139,7 +159,7 @@ fn essence(report: &Report) -> impl PartialEq + std::fmt::Debug {
 #[test]
 fn a_hit_ends_as_a_cold_run_does_with_fuel_and_limits_too() {
     let here = Here::new();
-    for engine in ENGINES {
+    for engine in present(ENGINES) {
         for guest in guests() {
             for config in configs() {
                 let cold = run(&Engines::new(), engine, &guest, &config);
@@ -166,7 +186,7 @@ fn a_timeout_ends_code_from_the_cache_in_loops_and_long_operations() {
     ] {
         let text = format!(r#"(module (memory 2) (func (export "_start") {body}))"#);
         let guest = Guest::from_bytes("loop.wat", text).expect("a guest");
-        for engine in ENGINES {
+        for engine in present(ENGINES) {
             for _ in 0..2 {
                 let report = run(&here.engines(), engine, &guest, &config);
                 assert_eq!(report.outcome, Outcome::TimedOut, "{engine}");
@@ -182,11 +202,11 @@ fn many_runs_at_once_share_code_from_the_cache() {
     let here = Here::new();
     let guest = &guests()[0];
     let config = RunConfig::new().stdout(Stdout::Capture);
-    for engine in ENGINES {
+    for engine in present(ENGINES) {
         run(&here.engines(), engine, guest, &config);
         let program = here
             .engines()
-            .compile(guest, &config, &Choice::from(*engine))
+            .compile(guest, &config, &Choice::from(engine))
             .expect("loads");
         assert_eq!(program.cache_use(), Some(&CacheUse::Hit));
         thread::scope(|scope| {
@@ -199,6 +219,67 @@ fn many_runs_at_once_share_code_from_the_cache() {
                 });
             }
         });
+    }
+}
+
+#[cfg(feature = "subprocess")]
+#[test]
+fn a_compiler_that_takes_its_time_is_used_only_when_nobody_waits() {
+    for engine in present(&["wasmedge-cli"]) {
+        for guest in guests() {
+            for config in configs() {
+                let here = Here::new();
+                let what = format!("{engine}, {guest:?}, {config:?}");
+                let cold = run(&Engines::new(), engine, &guest, &config);
+                let first = run(&here.engines(), engine, &guest, &config);
+                let Some(CacheUse::Miss {
+                    not_kept: Some(why),
+                    ..
+                }) = &first.stats.cache
+                else {
+                    panic!("{what}: {:?}", first.stats.cache);
+                };
+                assert!(why.contains("wasmrun compile"), "{why}");
+                let runtime = here.engines().get(engine).expect("it is here");
+                Program::compile_ahead(runtime, &guest, &config, &here.cache()).expect("compiles");
+                let second = run(&here.engines(), engine, &guest, &config);
+                assert_eq!(second.stats.cache, Some(CacheUse::Hit), "{what}");
+                assert_eq!(essence(&second), essence(&cold), "{what}");
+            }
+        }
+    }
+}
+
+/// Another process may remove it to make room, after it was found.
+#[cfg(feature = "subprocess")]
+#[test]
+fn code_that_is_gone_is_done_without_unless_the_guest_has_changed() {
+    let here = Here::new();
+    let file = here.file("app.wasm", guests()[1].bytes());
+    thread::sleep(Duration::from_millis(3100));
+    let config = RunConfig::new().stdout(Stdout::Capture);
+    let open = || {
+        here.engines()
+            .guest(&file, Guest::DEFAULT_MAX_BYTES)
+            .expect("a guest")
+    };
+    for engine in present(&["wasmtime-cli"]) {
+        run(&here.engines(), engine, &open(), &config);
+        let known = open();
+        assert!(!known.is_read());
+        let choice = Choice::from(engine);
+        let program = here
+            .engines()
+            .compile(&known, &config, &choice)
+            .expect("loads");
+        assert_eq!(program.cache_use(), Some(&CacheUse::Hit));
+        here.cache().clear().expect("clears");
+        fs::write(&file, guests()[0].bytes()).expect("writes");
+        let error = program.run(&config).expect_err("it is another guest");
+        assert!(error.to_string().contains("has changed"), "{error}");
+        fs::write(&file, guests()[1].bytes()).expect("writes");
+        let report = program.run(&config).expect("runs");
+        assert_eq!(report.outcome, Outcome::Exited(300));
     }
 }
 
@@ -248,11 +329,11 @@ fn truncated_code_is_compiled_anew_and_never_loaded() {
     let here = Here::new();
     let guest = &guests()[0];
     let config = RunConfig::new().stdout(Stdout::Capture);
-    for engine in ENGINES {
+    for engine in present(ENGINES) {
         for keep in [0, 1, 64, 4096] {
             run(&here.engines(), engine, guest, &config);
             let entries = here.cache().list().expect("lists");
-            let entry = entries.iter().find(|entry| entry.engine == *engine);
+            let entry = entries.iter().find(|entry| entry.engine == engine);
             let code = fs::File::options()
                 .write(true)
                 .open(&entry.expect("an entry").path)
@@ -275,10 +356,10 @@ fn a_warm_start_does_not_read_the_guest() {
     let file = here.file("app.wasm", guests()[1].bytes());
     // Until the file is certain to be older than what is known of it.
     thread::sleep(Duration::from_millis(3100));
-    for engine in ENGINES {
+    for engine in present(ENGINES) {
         let output = || {
             let mut command = Command::new(&file);
-            let command = command.engine(*engine).cache(here.cache());
+            let command = command.engine(engine).cache(here.cache());
             command.output().expect("runs")
         };
         let cold = output();

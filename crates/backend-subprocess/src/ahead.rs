@@ -1,0 +1,111 @@
+//! Modules compiled ahead of time, by the runtime's own compiler.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wasmrun_core::stdio::{Capture, Input, Output};
+use wasmrun_core::{Control, Error, ErrorKind, Result, fingerprint};
+
+use crate::engine::Runtime;
+use crate::program_file::Stamp;
+use crate::spawn::{Launch, Status, Streams, execute};
+use crate::stderr::Splitter;
+
+/// A runtime's compiler, whose files the runtime then takes in place of modules.
+pub(crate) trait Compiler: Send + Sync {
+    /// The command line that compiles `module` into `file`. `shared_memory`: it has a memory that
+    /// threads may share.
+    fn arguments(&self, module: &Path, file: &Path, shared_memory: bool) -> Vec<OsString>;
+
+    /// Whether the runtime starts a module sooner than it compiles it, because it interprets.
+    fn is_slow(&self) -> bool {
+        false
+    }
+}
+
+/// How much of what a compiler says is listened to, in bytes.
+const LONGEST_COMPLAINT: u64 = 64 << 10;
+
+/// What compiled modules depend on beside the guest, the options, and the runtime's name and version.
+pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
+    let parts = [
+        // Another build of the same version may take other files.
+        format!("{:?}", Stamp::of(&runtime.path)),
+        format!("{:?}", processor()),
+        format!("{:x}", fingerprint(OURS)),
+        env!("CARGO_PKG_VERSION").to_owned(),
+    ];
+    parts.join("\n").into_bytes()
+}
+
+/// Where it is decided what is compiled.
+const OURS: [&[u8]; 7] = [
+    include_bytes!("relay/bounded.rs"),
+    include_bytes!("relay/metered.rs"),
+    include_bytes!("relay/mod.rs"),
+    include_bytes!("relay/protocol.rs"),
+    include_bytes!("relay/rewrite.rs"),
+    include_bytes!("adapters/wasmtime.rs"),
+    include_bytes!("adapters/wasmer.rs"),
+];
+
+macro_rules! features {
+    ($detected:ident: $($feature:tt)*) => {
+        [$(($feature, std::arch::$detected!($feature))),*]
+    };
+}
+
+/// What of the processor compilers look at: code for one machine may not run on another with which
+/// the cache is shared.
+#[cfg(target_arch = "x86_64")]
+fn processor() -> impl std::fmt::Debug {
+    features!(is_x86_feature_detected:
+        "sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "lzcnt" "bmi1" "bmi2" "fma" "f16c" "avx" "avx2"
+        "avxvnni" "avx512f" "avx512bw" "avx512cd" "avx512dq" "avx512vl" "avx512vbmi" "avx512bitalg"
+        "aes" "pclmulqdq" "sha" "adx" "movbe" "cmpxchg16b")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn processor() -> impl std::fmt::Debug {
+    features!(is_aarch64_feature_detected:
+        "lse" "paca" "pacg" "fp16" "dotprod" "sve" "sve2" "bti" "aes" "sha2" "crc" "rcpc")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn processor() -> impl std::fmt::Debug {
+    std::env::consts::ARCH
+}
+
+/// Compiles `module` into a file beside it.
+pub(crate) fn compile(
+    runtime: &Runtime,
+    compiler: &dyn Compiler,
+    module: &Path,
+    shared_memory: bool,
+) -> Result<PathBuf> {
+    // What WasmEdge makes of it goes by the name's end.
+    let file = module.with_extension("so");
+    let launch = Launch {
+        executable: runtime.path.clone(),
+        args: compiler.arguments(module, &file, shared_memory),
+    };
+    let said = Capture::new(LONGEST_COMPLAINT);
+    let streams = Streams {
+        stdin: Input::Null,
+        stdout: Output::Capture(said.clone()),
+        stderr: Output::Capture(said.clone()),
+        splitter: Splitter::new(Vec::new()),
+    };
+    let ended = execute(launch, streams, &Control::new())?;
+    if ended.status == Status::Code(0) && fs::exists(&file).is_ok_and(|there| there) {
+        return Ok(file);
+    }
+    let words = String::from_utf8_lossy(&said.take().bytes).into_owned();
+    let message = format!(
+        "could not compile the guest ahead of time; it ended with {:?} and said: {}",
+        ended.status,
+        words.lines().last().unwrap_or("nothing")
+    );
+    Err(Error::new(ErrorKind::Engine, message).with_context("said", words))
+}
