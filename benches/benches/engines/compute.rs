@@ -1,35 +1,48 @@
-//! Guests that only compute: in memory, in registers, and by moving memory about.
+//! Guests that only compute: in memory, in registers, in floating point, and by moving memory about.
 
 use criterion::Criterion;
-use wasmrun::{Program, RunConfig};
+use wasmrun::{Guest, Program, RunConfig};
+use wasmrun_testkit::compiler;
 
+use crate::by_hand::{self, ByHand};
 use crate::{engines, guest};
 
-const KERNELS: [(&str, &str); 3] = [
+const TEXT: [(&str, &str); 3] = [
     ("primes", include_str!("../../guests/primes.wat")),
     ("mandelbrot", include_str!("../../guests/mandelbrot.wat")),
     ("memory", include_str!("../../guests/memory.wat")),
 ];
 
+/// Compiled as the tests' guests are.
+const C: [(&str, &str); 3] = [
+    ("sort", include_str!("../../guests/sort.c")),
+    ("sha256", include_str!("../../guests/sha256.c")),
+    ("bodies", include_str!("../../guests/bodies.c")),
+];
+
 pub fn benches(criterion: &mut Criterion) {
-    for (kernel, text) in KERNELS {
-        let guest = guest(kernel, text);
-        let mut group = criterion.benchmark_group(format!("compute {kernel}"));
-        group.sample_size(10);
-        for (name, engine) in engines() {
-            let program = Program::compile(engine, &guest, &RunConfig::new()).expect(name);
-            group.bench_function(name, |bencher| {
-                bencher.iter(|| {
-                    assert!(
-                        program
-                            .run(&RunConfig::new())
-                            .expect(name)
-                            .outcome
-                            .success()
-                    )
-                });
-            });
-        }
-        group.finish();
+    for (kernel, text) in TEXT {
+        measure(criterion, kernel, &guest(kernel, text));
     }
+    for (kernel, source) in C {
+        measure(criterion, kernel, &compiler::c(kernel, source));
+    }
+}
+
+fn measure(criterion: &mut Criterion, kernel: &str, guest: &Guest) {
+    let mut group = criterion.benchmark_group(format!("compute {kernel}"));
+    group.sample_size(10);
+    for ByHand { name, run } in by_hand::all(guest, None) {
+        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
+    }
+    for (name, engine) in engines() {
+        let program = Program::compile(engine, guest, &RunConfig::new()).expect(name);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let report = program.run(&RunConfig::new()).expect(name);
+                assert!(report.outcome.success());
+            });
+        });
+    }
+    group.finish();
 }

@@ -2,10 +2,14 @@
 //! compiled before, by engines that do.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use criterion::Criterion;
-use wasmrun::{Guest, Place, Program, RunConfig, Stdout};
+#[cfg(feature = "wasix")]
+use wasmrun::Engines;
+use wasmrun::{Place, Program, RunConfig, Stdout};
 
+use crate::by_hand::{self, ByHand};
 use crate::{engines, guest};
 
 const HELLO: &str = r#"(module
@@ -24,10 +28,24 @@ pub fn benches(criterion: &mut Criterion) {
     std::fs::write(&file, guest.bytes()).expect("a file");
     let config = RunConfig::new().stdout(Stdout::Null);
     let mut group = criterion.benchmark_group("hello");
-    #[cfg(feature = "wasmtime")]
+    let mut by_hand = by_hand::all(&guest, None);
+    #[cfg(feature = "wasmer")]
+    by_hand.push(by_hand::wasmer::writing(&guest));
+    for ByHand { name, run } in by_hand {
+        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
+    }
+    #[cfg(feature = "wasix")]
     {
-        let by_hand = by_hand::Hello::new(&guest);
-        group.bench_function("wasmtime/by hand", |bencher| bencher.iter(|| by_hand.run()));
+        // What imports one function of WASIX's is run by wasmer's own WASI.
+        let guest = crate::guest(
+            "hello",
+            &HELLO.replace("wasi_snapshot_preview1", "wasix_32v1"),
+        );
+        let engine = Engines::shared().get("wasmer").expect("wasmer");
+        let program = Program::compile(engine, &guest, &config).expect("compiles");
+        group.bench_function("wasmer/by its own WASI", |bencher| {
+            bencher.iter(|| program.run(&config).expect("runs"));
+        });
     }
     for (name, engine) in engines() {
         if let Place::Executable(path) = &engine.info().place
@@ -42,10 +60,18 @@ pub fn benches(criterion: &mut Criterion) {
                 });
             });
         }
-        let program = Program::compile(engine, &guest, &config).expect(name);
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| program.run(&config).expect(name));
-        });
+        let timed = config
+            .clone()
+            .limit(|limits| limits.timeout = Some(Duration::from_secs(60)));
+        for (variant, config) in [
+            (name.to_owned(), &config),
+            (format!("{name}/timed"), &timed),
+        ] {
+            let program = Program::compile(engine.clone(), &guest, config).expect(name);
+            group.bench_function(variant, |bencher| {
+                bencher.iter(|| program.run(config).expect(name));
+            });
+        }
     }
     group.finish();
 }
@@ -59,39 +85,4 @@ fn command_line(engine: &str) -> Option<&'static [&'static str]> {
         "wasmi-cli" | "wazero-cli" => &["run"],
         _ => return None,
     })
-}
-
-#[cfg(feature = "wasmtime")]
-mod by_hand {
-    //! wasmtime and wasmtime-wasi as their documentation shows them, made ready once.
-
-    use wasmtime::{Engine, InstancePre, Linker, Module, Store};
-    use wasmtime_wasi::WasiCtxBuilder;
-    use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
-
-    use super::Guest;
-
-    pub struct Hello {
-        engine: Engine,
-        instance: InstancePre<WasiP1Ctx>,
-    }
-
-    impl Hello {
-        pub fn new(guest: &Guest) -> Self {
-            let engine = Engine::default();
-            let module = Module::new(&engine, guest.bytes()).expect("compiles");
-            let mut linker = Linker::new(&engine);
-            add_to_linker_sync(&mut linker, |context| context).expect("links");
-            let instance = linker.instantiate_pre(&module).expect("links");
-            Hello { engine, instance }
-        }
-
-        pub fn run(&self) {
-            let context = WasiCtxBuilder::new().build_p1();
-            let mut store = Store::new(&self.engine, context);
-            let instance = self.instance.instantiate(&mut store).expect("instantiates");
-            let start = instance.get_typed_func::<(), ()>(&mut store, "_start");
-            start.expect("is there").call(&mut store, ()).expect("runs");
-        }
-    }
 }

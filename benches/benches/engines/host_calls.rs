@@ -1,8 +1,10 @@
-//! A thousand calls into the host: the clock, a byte written, a kibibyte read.
+//! A thousand calls into the host: the clock, a byte written, a file's position set, 16 bytes and a
+//! kibibyte of it read.
 
 use criterion::Criterion;
 use wasmrun::{Access, Program, RunConfig, Stdout};
 
+use crate::by_hand::{self, ByHand};
 use crate::{engines, guest};
 
 pub fn benches(criterion: &mut Criterion) {
@@ -12,11 +14,14 @@ pub fn benches(criterion: &mut Criterion) {
         RunConfig::new()
             .stdout(Stdout::Null)
             .map_dir(directory.path(), "/", Access::ReadOnly);
-    for call in ["clock", "write", "read"] {
+    for call in ["clock", "write", "seek", "read16", "read1024"] {
         let text = include_str!("../../guests/calls.wat").replace("CALL", call);
         let guest = guest(call, &text);
         let mut group = criterion.benchmark_group(format!("1000 calls of {call}"));
         group.sample_size(20);
+        for ByHand { name, run } in by_hand::all(&guest, Some(directory.path())) {
+            group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
+        }
         for (name, engine) in engines() {
             let program = Program::compile(engine, &guest, &config).expect(name);
             group.bench_function(name, |bencher| {

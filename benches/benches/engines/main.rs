@@ -3,6 +3,7 @@
 //! Names are `group/engine`, or `group/engine/variant`. What is measured by hand, without wasmrun, is
 //! called `by hand`. docs/benchmarks.md tells how to read the summary at the end.
 
+mod by_hand;
 mod compile;
 mod compute;
 mod hello;

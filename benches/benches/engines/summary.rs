@@ -39,7 +39,9 @@ pub fn print() {
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    println!("\n| group | what | median | ratio to the first |\n|---|---|---:|---:|");
+    println!(
+        "\n| group | what | median | to the first | to the same by hand |\n|---|---|---:|---:|---:|"
+    );
     for (group, members) in groups {
         let order = |name: &str| {
             let place = known.iter().position(|known| *known == engine(name));
@@ -50,10 +52,15 @@ pub fn print() {
         let Some(first) = members.first().map(|(_, time)| *time) else {
             continue;
         };
-        for (name, time) in members {
+        for (name, time) in &members {
+            let by_hand = format!("{}/by hand", engine(name));
+            let by_hand = members.iter().find(|(other, _)| *other == by_hand);
+            let cost = by_hand.map_or(String::new(), |(_, by_hand)| {
+                format!("{:.3}", time / by_hand)
+            });
             println!(
-                "| {group} | {name} | {} | {:.3} |",
-                shown(time),
+                "| {group} | {name} | {} | {:.3} | {cost} |",
+                shown(*time),
                 time / first
             );
         }

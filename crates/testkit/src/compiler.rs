@@ -38,7 +38,7 @@ fn cache() -> PathBuf {
 /// # Panics
 ///
 /// Without the compiler, or if the program does not compile: a rule whose guest is missing fails.
-pub(crate) fn c(name: &str, source: &str) -> Guest {
+pub fn c(name: &str, source: &str) -> Guest {
     let compiler = programs().join("zig");
     // The link's end names the compiler's version.
     let Ok(version) = fs::canonicalize(&compiler) else {

@@ -29,7 +29,7 @@
 //! trial that lacks something fails.
 
 mod case;
-mod compiler;
+pub mod compiler;
 pub mod differential;
 pub mod guests;
 pub mod known_differences;
