@@ -106,7 +106,7 @@ impl Engine for WasmtimeEngine {
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         let guest = compile.guest;
-        let variant = self.variant(Settings::of(compile.options)?)?;
+        let variant = self.variant(Settings::of(compile.options)?.compiling(guest))?;
         match guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
-use wasmrun_core::{CompileOptions, Error, ErrorKind, Proposals, Result};
+use wasmrun_core::{CompileOptions, Error, ErrorKind, Guest, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::component;
@@ -21,9 +21,22 @@ pub(crate) struct Settings {
     fuel: bool,
     interruptible: bool,
     pub(crate) stack: Option<usize>,
+    /// Compile on several threads. The code is the same.
+    parallel: bool,
 }
 
+/// A guest of so many bytes is compiled before other threads could have been started.
+const SMALL: u64 = 16 << 10;
+
 impl Settings {
+    /// For compiling `guest`.
+    pub(crate) fn compiling(self, guest: &Guest) -> Self {
+        Settings {
+            parallel: guest.size() > SMALL,
+            ..self
+        }
+    }
+
     pub(crate) fn of(options: CompileOptions) -> Result<Self> {
         let impossible = |bytes: u64| {
             Error::new(
@@ -42,6 +55,7 @@ impl Settings {
             fuel: options.fuel,
             interruptible: options.interruptible,
             stack,
+            parallel: false,
         })
     }
 }
@@ -64,7 +78,7 @@ impl Variant {
         let mut config = Config::new();
         config
             .cranelift_opt_level(OptLevel::Speed)
-            .parallel_compilation(true)
+            .parallel_compilation(settings.parallel)
             // For unwinders other than wasmtime's, which has no use for it; and each module would have
             // to be made known to the system's.
             .native_unwind_info(cfg!(windows))
@@ -167,6 +181,7 @@ mod tests {
             fuel: false,
             interruptible: false,
             stack: None,
+            parallel: false,
         })
         .expect("wasmtime");
         for (proposal, text) in [
@@ -195,20 +210,21 @@ mod tests {
 
     #[test]
     fn code_for_fuel_or_interrupts_has_another_identity() {
-        let identity = |fuel, interruptible| {
+        let identity = |fuel, interruptible, parallel| {
             let settings = Settings {
                 fuel,
                 interruptible,
                 stack: None,
+                parallel,
             };
             Variant::new(settings).expect("wasmtime").identity()
         };
-        let plain = identity(false, false);
-        assert_eq!(plain, identity(false, false));
+        let plain = identity(false, false, false);
+        assert_eq!(plain, identity(false, false, true));
         for (fuel, interruptible) in [(true, false), (false, true), (true, true)] {
-            assert_ne!(plain, identity(fuel, interruptible));
+            assert_ne!(plain, identity(fuel, interruptible, false));
         }
-        assert_ne!(identity(true, false), identity(false, true));
+        assert_ne!(identity(true, false, false), identity(false, true, false));
     }
 
     #[test]
