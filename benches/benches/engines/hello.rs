@@ -26,7 +26,7 @@ pub fn benches(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("hello.wasm");
     std::fs::write(&file, guest.bytes()).expect("a file");
-    let config = RunConfig::new().stdout(Stdout::Null);
+    let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = criterion.benchmark_group("hello");
     let mut by_hand = by_hand::all(&guest, None);
     #[cfg(feature = "wasmer")]

@@ -24,13 +24,13 @@ pub(crate) fn arm(deadline: Instant, control: Control) -> io::Result<Alarm> {
     }
     let key = (deadline, schedule.next);
     schedule.next += 1;
-    let earliest = schedule
-        .alarms
-        .first_key_value()
-        .is_none_or(|(first, _)| key < *first);
     schedule.alarms.insert(key, control);
+    let too_late = schedule.wakes.is_none_or(|wakes| deadline < wakes);
+    if too_late {
+        schedule.wakes = Some(deadline);
+    }
     drop(schedule);
-    if earliest {
+    if too_late {
         CHANGED.notify_one();
     }
     Ok(Alarm(key))
@@ -41,7 +41,7 @@ pub(crate) struct Alarm(Key);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // The thread finds out at its next waking; to wake it would cost every run a system call.
+        // The thread finds out when it wakes next; to wake it would take longer than a small guest runs.
         schedule().alarms.remove(&self.0);
     }
 }
@@ -52,12 +52,15 @@ struct Schedule {
     running: bool,
     next: u64,
     alarms: BTreeMap<Key, Control>,
+    /// When the thread wakes by itself, if it does.
+    wakes: Option<Instant>,
 }
 
 static SCHEDULE: Mutex<Schedule> = Mutex::new(Schedule {
     running: false,
     next: 0,
     alarms: BTreeMap::new(),
+    wakes: None,
 });
 static CHANGED: Condvar = Condvar::new();
 
@@ -70,8 +73,10 @@ fn watch() {
     let mut schedule = schedule();
     loop {
         let now = Instant::now();
-        schedule = match schedule.alarms.first_key_value() {
-            Some((&(deadline, _), _)) if deadline <= now => {
+        let first = schedule.alarms.first_key_value();
+        schedule.wakes = first.map(|(&(deadline, _), _)| deadline);
+        schedule = match schedule.wakes {
+            Some(deadline) if deadline <= now => {
                 let due = schedule.alarms.pop_first();
                 drop(schedule);
                 if let Some((_, control)) = due {
@@ -79,7 +84,7 @@ fn watch() {
                 }
                 self::schedule()
             }
-            Some((&(deadline, _), _)) => {
+            Some(deadline) => {
                 CHANGED
                     .wait_timeout(schedule, deadline - now)
                     .unwrap_or_else(PoisonError::into_inner)
