@@ -33,7 +33,8 @@ pub struct Parts<'a> {
     pub exported_memory: Option<u32>,
     /// The function of the start section.
     pub start: Option<u32>,
-    exported_functions: Vec<(&'a str, u32)>,
+    /// The functions it exports, by name.
+    pub exported_functions: Vec<(&'a str, u32)>,
     pub(crate) bodies: Vec<FunctionBody<'a>>,
     /// Names that functions have for people.
     pub names: Vec<(u32, &'a str)>,

@@ -36,6 +36,7 @@ pub mod known_differences;
 pub mod matrix;
 mod null;
 pub mod programs;
+mod restart;
 pub mod suite;
 mod tree;
 
@@ -48,6 +49,7 @@ use wasmrun_core::{Engine, Result};
 
 pub use case::Case;
 pub use null::NullEngine;
+pub use restart::{restart_with_wasmedge, this_program};
 pub use tree::Tree;
 
 /// An engine, or what keeps it from being here.
