@@ -21,6 +21,7 @@ use wasmrun::{
     RunConfig, Stdin, Stdout,
 };
 use wasmrun_testkit::guests::{self, Endless};
+use wasmrun_testkit::{restart_with_wasmedge, this_program};
 
 /// Set for a process that runs the modules: the engine, and the first module's place.
 const ENGINE: &str = "WASMRUN_HOSTILE_ENGINE";
@@ -36,6 +37,7 @@ const MOST_MEMORY: u64 = 1 << 30;
 const MOST_FAILURES: usize = 10;
 
 fn main() -> ExitCode {
+    restart_with_wasmedge();
     if let (Ok(engine), Ok(from)) = (env::var(ENGINE), env::var(FROM)) {
         return endure(&engine, from.parse().expect("a number"));
     }
@@ -234,7 +236,7 @@ fn watch(engine: &str, modules: &[Module]) -> std::result::Result<(), Failed> {
 /// What one process makes of the modules from the one at `from` on: the last it began with, and how
 /// it failed.
 fn watch_one(engine: &str, from: usize) -> io::Result<(Option<usize>, Option<String>)> {
-    let mut child = Command::new(env::current_exe()?)
+    let mut child = Command::new(this_program()?)
         .env(ENGINE, engine)
         .env(FROM, from.to_string())
         .stdout(Stdio::piped())
