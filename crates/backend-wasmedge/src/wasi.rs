@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::null_mut;
 use std::slice;
 
 use wasmrun_core::Result;
@@ -135,7 +134,7 @@ unsafe fn bytes<'a>(library: &Library, memory: *mut MemoryInstance) -> &'a mut [
     unsafe {
         let length = library.MemoryInstanceGetPageSize(memory) * PAGE;
         match library.MemoryInstanceGetPointer(memory, 0, length) {
-            start if start == null_mut() => &mut [],
+            start if start.is_null() => &mut [],
             start => slice::from_raw_parts_mut(start, length as usize),
         }
     }
