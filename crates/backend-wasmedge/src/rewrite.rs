@@ -151,3 +151,61 @@ fn stub(import: u32, params: &[ValueType]) -> Function {
     code.call(import).end();
     function
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Validator, WasmFeatures};
+    use wasmrun_wasi_preview1::imported;
+
+    use super::*;
+
+    fn rewritten_from(guest: &Guest) -> Result<Vec<u8>> {
+        let parts = Parts::of(guest)?;
+        let imports = guest.imports().iter();
+        let imports = imports.map(|import| imported(import, |_| true));
+        let imports = imports.collect::<Result<Vec<_>>>()?;
+        Ok(rewritten(guest, &parts, &imports, 1 << 20)?.wasm)
+    }
+
+    fn validate(name: &str, wasm: &[u8]) {
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(wasm)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    #[test]
+    fn a_valid_module_that_nobody_wrote_stays_valid() {
+        let mut valid = 0;
+        for module in wasmrun_corpus::modules() {
+            let guest = Guest::from_bytes(module.name, module.wasm);
+            if let Ok(wasm) = guest.and_then(|guest| rewritten_from(&guest)) {
+                validate(module.name, &wasm);
+                valid += 1;
+            }
+        }
+        assert!(valid > 1000, "only {valid} were rewritten");
+    }
+
+    /// Numbers of functions change wherever they can stand.
+    #[test]
+    fn a_guest_with_tail_calls_stays_valid() {
+        let guest = r#"(module
+            (type $exits (func (param i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (type $exits)))
+            (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+            (memory 1) (table 2 5 funcref)
+            (global funcref (ref.func $own))
+            (elem (i32.const 0) $exit $own)
+            (elem declare func $yield)
+            (start $own)
+            (export "exit" (func $exit))
+            (func $own
+                (drop (ref.func $yield)) (drop (call $yield))
+                (drop (memory.grow (i32.const 1)))
+                (drop (table.grow (ref.func $own) (i32.const 1)))
+                (return_call_indirect (type $exits) (i32.const 1) (i32.const 0)))
+            (func (export "_start") (return_call $exit (i32.const 1))))"#;
+        let guest = Guest::from_bytes("guest.wat", guest).expect("a guest");
+        validate("guest", &rewritten_from(&guest).expect("rewritten"));
+    }
+}
