@@ -57,6 +57,7 @@ tests![WITH_LIBRARY:
     the_names_of_exports_are_the_guests_own,
     exactly_the_fuel_that_was_used_suffices,
     a_stack_that_was_left_by_a_trap_is_the_next_runs_own,
+    operands_that_wait_for_a_call_take_stack,
     segments_that_do_not_fit_are_traps,
     a_function_imported_twice_works_twice,
     an_import_of_another_type_is_refused_by_name,
@@ -266,7 +267,7 @@ fn a_stack_that_was_left_by_a_trap_is_the_next_runs_own() {
         "(func $deep (param i32)
             (if (i32.eqz (local.get 0)) (then unreachable))
             (call $deep (i32.sub (local.get 0) (i32.const 1))))",
-        "(call $deep (i32.const 20000))",
+        "(call $deep (i32.const 10000))",
     );
     let config = RunConfig::new();
     let program = compile(&guest, &config).expect("compiles");
@@ -277,6 +278,28 @@ fn a_stack_that_was_left_by_a_trap_is_the_next_runs_own() {
             Outcome::Trapped(Trap::new(TrapKind::Unreachable, ""))
         );
     }
+}
+
+/// WasmEdge keeps them in memory of the host's.
+fn operands_that_wait_for_a_call_take_stack() {
+    let operands = |operator: &str| operator.repeat(1000);
+    let guest = command(
+        &format!(
+            "(func $deep (param i32)
+                (if (i32.eqz (local.get 0)) (then return))
+                {} (call $deep (i32.sub (local.get 0) (i32.const 1))) {})",
+            operands("local.get 0 "),
+            operands("drop ")
+        ),
+        "(call $deep (i32.const 1000))",
+    );
+    let outcome = |stack| {
+        let config = RunConfig::new().limit(|limits| limits.stack = stack);
+        run(&guest, &config).outcome
+    };
+    let overflow = Trap::new(TrapKind::StackOverflow, "");
+    assert_eq!(outcome(None), Outcome::Trapped(overflow));
+    assert_eq!(outcome(Some(32 << 20)), Outcome::Exited(0));
 }
 
 // ---- imports, segments, start functions ------------------------------------------------------------

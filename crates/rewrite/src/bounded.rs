@@ -45,13 +45,17 @@ pub(crate) struct Frame {
 /// What engines need for any call, and for each value in it.
 const CALL: u32 = 32;
 const VALUE: u32 = 8;
+/// What a function takes at the most, whatever it has: a few such calls exceed any limit.
+const MOST: u32 = 1 << 28;
 
 impl Frame {
-    /// Of a function with that many parameters; `None` if it calls nothing, and so cannot recurse.
+    /// Of a function with that many parameters and, at its most, that many operands; `None` if it calls
+    /// nothing, and so cannot recurse.
     pub(crate) fn of(
         bound: Bound,
         body: &FunctionBody<'_>,
         params: u32,
+        operands: u32,
     ) -> Result<Option<Self>, BinaryReaderError> {
         let mut locals = params;
         for group in body.get_locals_reader()? {
@@ -71,7 +75,7 @@ impl Frame {
         }
         Ok(calls.then_some(Frame {
             bound,
-            cost: CALL.saturating_add(locals.saturating_mul(VALUE)),
+            cost: CALL + (locals + operands).saturating_mul(VALUE).min(MOST),
             local: locals,
             depth: 0,
             catches,

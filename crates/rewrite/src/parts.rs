@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, FunctionBody, KnownCustom,
-    MemoryType, Name, NameSectionReader, Parser, Payload, TableType, TypeRef, ValType, Validator,
+    BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name, NameSectionReader,
+    Parser, Payload, TableType, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
     WasmFeatures,
 };
 use wasmrun_core::guest::ValueType;
@@ -36,6 +37,8 @@ pub struct Parts<'a> {
     /// The functions it exports, by name.
     pub exported_functions: Vec<(&'a str, u32)>,
     pub(crate) bodies: Vec<FunctionBody<'a>>,
+    /// The most operands that each of them has at a time.
+    pub(crate) heights: Vec<u32>,
     /// Names that functions have for people.
     pub names: Vec<(u32, &'a str)>,
 }
@@ -48,9 +51,6 @@ impl<'a> Parts<'a> {
     /// [`Invalid`](ErrorKind::Invalid) for one that does not validate: it could reach, by numbers beyond
     /// its own, what a rewritten module has in addition.
     pub fn of(guest: &'a Guest) -> Result<Self> {
-        Validator::new_with_features(WasmFeatures::all())
-            .validate_all(guest.bytes())
-            .map_err(invalid)?;
         Parts::read(guest.bytes()).map_err(invalid)
     }
 
@@ -59,8 +59,15 @@ impl<'a> Parts<'a> {
             wasm,
             ..Parts::default()
         };
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let mut allocations = FuncValidatorAllocations::default();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload?;
+            if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+                let mut function = function.into_validator(allocations);
+                parts.heights.push(validated(&mut function, &body)?);
+                allocations = function.into_allocations();
+            }
             if let Some(section) = payload.as_section()
                 && section.0 != SectionId::Custom as u8
             {
@@ -170,6 +177,23 @@ fn same(ours: &[ValueType], theirs: &[ValType]) -> bool {
 /// What is wrong with a guest.
 pub(crate) fn invalid(source: BinaryReaderError) -> Error {
     Error::new(ErrorKind::Invalid, source.to_string())
+}
+
+/// Validates a function: the most operands that it has at a time.
+fn validated(
+    function: &mut FuncValidator<ValidatorResources>,
+    body: &FunctionBody<'_>,
+) -> Result<u32, BinaryReaderError> {
+    let mut reader = body.get_binary_reader();
+    function.read_locals(&mut reader)?;
+    let mut most = 0;
+    while !reader.eof() {
+        let at = reader.original_position();
+        reader.visit_operator(&mut function.visitor(at))??;
+        most = most.max(function.operand_stack_height());
+    }
+    reader.finish_expression(&function.visitor(reader.original_position()))?;
+    Ok(most)
 }
 
 fn function_names(names: NameSectionReader<'_>) -> Result<Vec<(u32, &str)>, BinaryReaderError> {

@@ -206,9 +206,12 @@ impl<'a> Rewriter<'a> {
     /// None, of a guest that was read.
     pub fn bodies(&mut self) -> Result<Vec<Vec<u8>>> {
         let parts = self.parts;
-        let functions = parts.bodies.iter().zip(&parts.functions);
+        let functions = parts.bodies.iter().zip(&parts.heights);
+        let functions = functions.zip(&parts.functions);
         functions
-            .map(|(body, ty)| self.body(body, parts.types[*ty as usize].as_ref()))
+            .map(|((body, height), ty)| {
+                self.body(body, *height, parts.types[*ty as usize].as_ref())
+            })
             .collect::<Result<_, _>>()
             .map_err(invalid)
     }
@@ -217,10 +220,14 @@ impl<'a> Rewriter<'a> {
     fn body(
         &mut self,
         body: &FunctionBody<'_>,
+        height: u32,
         ty: Option<&wasmparser::FuncType>,
     ) -> Result<Vec<u8>, BinaryReaderError> {
         let mut frame = match (self.bound, ty) {
-            (Some(bound), Some(ty)) => Frame::of(bound, body, ty.params().len() as u32)?,
+            (Some(bound), Some(ty)) => {
+                let params = ty.params().len() as u32;
+                Frame::of(bound, body, params, height)?
+            }
             _ => None,
         };
         let mut stretches = match self.meter {
