@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::panic::resume_unwind;
 use std::ptr::{null, null_mut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wasmrun_core::guest::shown;
@@ -15,7 +16,7 @@ use wasmrun_wasi_preview1::{Function, Wasi, imported, preview1, unstable};
 
 use crate::engine;
 use crate::library::{
-    AstModule, Bytes, CallResult, Executor, FunctionInstance, GlobalInstance, Library,
+    AstModule, Async, Bytes, CallResult, Executor, FunctionInstance, GlobalInstance, Library,
     MemoryInstance, ModuleInstance, Store,
 };
 use crate::native::{Owned, text};
@@ -27,8 +28,8 @@ use crate::wasi::{self, End, Host, PAGE};
 /// when it has no memory for more. It is the bound that browsers set.
 const MOST_TABLE_ELEMENTS: u64 = 10_000_000;
 
-/// How often a guest that runs is looked after.
-const LOOK_MS: u64 = 2;
+/// How often a guest that was told to end is told again, should WasmEdge ever miss it.
+const AGAIN_MS: u64 = 100;
 
 /// A validated module with everything planned that does not differ between runs.
 pub(crate) struct ModuleCode {
@@ -163,7 +164,7 @@ impl ModuleCode {
             space.try_reserve_exact(size).map_err(|source| {
                 let message =
                     format!("there are no {bytes} bytes to be had for the guest's memory");
-                Error::new(ErrorKind::Engine, message).with_source(source)
+                Error::new(ErrorKind::Io, message).with_source(source)
             })?;
             black_box(&mut space);
         }
@@ -336,11 +337,19 @@ impl ModuleCode {
             }
             let call = library.ExecutorAsyncInvoke(executor.raw(), function, null(), 0);
             let call = Owned::new(call, library.AsyncDelete)?;
-            while !library.AsyncWaitFor(call.raw(), LOOK_MS) {
+            let running = Arc::new(Running(Mutex::new(Some(call.raw()))));
+            let hook = control.on_interrupt({
+                let running = running.clone();
+                move || running.cancel(library)
+            });
+            while !library.AsyncWaitFor(call.raw(), AGAIN_MS) {
                 if control.interrupted().is_some() {
-                    library.AsyncCancel(call.raw());
+                    running.cancel(library);
                 }
             }
+            drop(hook);
+            // The hook may still be at work, and must not find what is freed.
+            running.ended();
             Ok(library.AsyncGet(call.raw(), null_mut(), 0))
         }
     }
@@ -359,6 +368,32 @@ impl ModuleCode {
                 format!("cannot instantiate the guest: {}", self.library.message(result)),
             )),
         }
+    }
+}
+
+/// A call under way, as whoever ends the guest sees it: there until it has ended.
+struct Running(Mutex<Option<*mut Async>>);
+
+// SAFETY: cancelling is what WasmEdge has for other threads.
+unsafe impl Send for Running {}
+// SAFETY: as above.
+unsafe impl Sync for Running {}
+
+impl Running {
+    fn cancel(&self, library: &Library) {
+        if let Some(call) = *self.call() {
+            // SAFETY: it is there, and stays as long as this is locked.
+            unsafe { library.AsyncCancel(call) }
+        }
+    }
+
+    fn ended(&self) {
+        *self.call() = None;
+    }
+
+    fn call(&self) -> MutexGuard<'_, Option<*mut Async>> {
+        // Nothing that can panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,7 @@
 //! # Ok::<(), wasmrun_core::Error>(())
 //! ```
 //!
-//! Guests are [rewritten](rewrite) before WasmEdge sees them, for what it does not do itself:
+//! Guests are [rewritten](wasmrun_rewrite) before WasmEdge sees them, for what it does not do itself:
 //!
 //! | asked for | how it is kept |
 //! |---|---|
