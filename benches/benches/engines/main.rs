@@ -20,6 +20,9 @@ use criterion::Criterion;
 use wasmrun::{Engine, Engines, Guest};
 
 fn main() {
+    if cfg!(feature = "wasmedge") {
+        wasmrun_testkit::restart_with_wasmedge();
+    }
     began();
     let mut criterion = Criterion::default().configure_from_args();
     compile::benches(&mut criterion);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result, fingerprint};
+use wasmrun_rewrite::FINGERPRINT;
 
 use crate::engine::Runtime;
 use crate::program_file::Stamp;
@@ -33,16 +34,14 @@ pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
         // Another build of the same version may take other files.
         format!("{:?}", Stamp::of(&runtime.path)),
         format!("{:?}", processor()),
-        format!("{:x}", fingerprint(OURS)),
+        format!("{:x} {FINGERPRINT:x}", fingerprint(OURS)),
         env!("CARGO_PKG_VERSION").to_owned(),
     ];
     parts.join("\n").into_bytes()
 }
 
 /// Where it is decided what is compiled.
-const OURS: [&[u8]; 7] = [
-    include_bytes!("relay/bounded.rs"),
-    include_bytes!("relay/metered.rs"),
+const OURS: [&[u8]; 5] = [
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),

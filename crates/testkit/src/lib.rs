@@ -36,6 +36,7 @@ pub mod known_differences;
 pub mod matrix;
 mod null;
 pub mod programs;
+mod restart;
 pub mod suite;
 mod tree;
 
@@ -48,6 +49,7 @@ use wasmrun_core::{Engine, Result};
 
 pub use case::Case;
 pub use null::NullEngine;
+pub use restart::{restart_with_wasmedge, this_program};
 pub use tree::Tree;
 
 /// An engine, or what keeps it from being here.
@@ -92,6 +94,11 @@ pub fn trials(engines: impl IntoIterator<Item = Named>) -> (Vec<Trial>, Vec<Arc<
     (trials, here)
 }
 
+/// Whether an engine that is not here is no failure.
+pub fn may_be_missing() -> bool {
+    env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|on| on == "1")
+}
+
 fn present(name: &str, engine: &Result<Arc<dyn Engine>>) -> Trial {
     let missing = engine.as_ref().err().map(ToString::to_string);
     let called = engine
@@ -102,7 +109,7 @@ fn present(name: &str, engine: &Result<Arc<dyn Engine>>) -> Trial {
     Trial::ignorable_test(format!("{name}::present"), move || match missing {
         None if called.as_ref() == Some(&name) => Ok(Completion::Completed),
         None => Err(format!("an engine calls itself {called:?} and not {name:?}").into()),
-        Some(reason) if env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|on| on == "1") => {
+        Some(reason) if may_be_missing() => {
             eprintln!("WARNING: {name} was not tried at all: {reason}");
             Ok(Completion::ignored_with("not here"))
         }

@@ -10,9 +10,10 @@ use std::{env, fs};
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmrun::Engines;
 use wasmrun_core::Engine;
-use wasmrun_testkit::{Named, known_differences, matrix, trials};
+use wasmrun_testkit::{Named, known_differences, matrix, restart_with_wasmedge, trials};
 
 fn main() -> ExitCode {
+    restart_with_wasmedge();
     let arguments = Arguments::from_args();
     let known: Vec<_> = Engines::shared()
         .all()

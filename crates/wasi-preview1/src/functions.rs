@@ -1,6 +1,7 @@
 //! The functions, each listed once, and the ways to reach them: typed, raw, by name.
 
-use wasmrun_core::guest::ValueType;
+use wasmrun_core::guest::{Import, ImportKind, ValueType};
+use wasmrun_core::{Error, ErrorKind};
 use wasmtime_wasi::p0::wasi_unstable;
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 use wiggle::GuestMemory;
@@ -302,6 +303,30 @@ pub fn find(module: &str, name: &str) -> Option<&'static Function> {
     FUNCTIONS
         .iter()
         .find(|function| function.module == module && function.name == name)
+}
+
+/// The function that a guest imports, if it `is` what the guest takes it for: the types are the engine's to
+/// compare.
+///
+/// # Errors
+///
+/// [`Unsupported`](ErrorKind::Unsupported), by the name of the import.
+pub fn imported(
+    import: &Import,
+    is: impl FnOnce(&Function) -> bool,
+) -> wasmrun_core::Result<&'static Function> {
+    let refuse = |why| {
+        let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
+        Error::new(ErrorKind::Unsupported, message)
+    };
+    let function = find(&import.module, &import.name)
+        .filter(|_| import.kind == ImportKind::Function)
+        .ok_or_else(|| refuse(""))?;
+    if is(function) {
+        Ok(function)
+    } else {
+        Err(refuse(" with that type"))
+    }
 }
 
 macro_rules! table {

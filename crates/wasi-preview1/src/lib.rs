@@ -47,7 +47,7 @@ mod wasi;
 
 pub use block::{block_on, block_on_ready};
 pub use context::context;
-pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
+pub use functions::{FUNCTIONS, Function, find, imported, preview1, unstable};
 pub use open::most_open_files;
 pub use stdio::STDIO_IS_INTERRUPTIBLE;
 pub use stop::Stop;

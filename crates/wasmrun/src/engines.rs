@@ -16,7 +16,7 @@ use crate::select::{Choice, Explanation, Selection};
 /// The engines to choose from, best first.
 ///
 /// Making one costs nothing: an engine is opened when it is first asked for, and is then shared by
-/// all clones. Asking for one that is linked in looks for no executable.
+/// all clones. Asking for one that is linked in looks for no executable, and loads no library.
 #[derive(Debug, Clone)]
 pub struct Engines {
     slots: Vec<Arc<Slot>>,
@@ -126,7 +126,8 @@ impl Engines {
         }
     }
 
-    /// Those that are part of this process. This looks for no executable.
+    /// Those that are part of this process, each opened when the iterator comes to it. This looks for no
+    /// executable.
     pub fn in_process(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
         self.slots
             .iter()

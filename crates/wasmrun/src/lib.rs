@@ -23,7 +23,7 @@
 //!
 //! # Engines
 //!
-//! Each comes by a Cargo feature, all of them on by default but the last:
+//! Each comes by a Cargo feature, all of them on by default but the last two:
 //!
 //! | feature      | engines                                                                 |
 //! |--------------|-------------------------------------------------------------------------|
@@ -32,6 +32,7 @@
 //! | `wasmi`      | `wasmi`, in-process: an interpreter, small and quick to start           |
 //! | `subprocess` | `wasmtime-cli`, `wasmer-cli`, `wasmedge-cli`, `wasmi-cli`, `wazero-cli`, `node-cli`: runtimes found on `PATH` |
 //! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
+//! | `wasmedge`   | `wasmedge`, in-process: a library that is looked for and loaded when the engine is asked for |
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
 //! ([`register`](Engines::register)), and [selects](Engines::select) the first that can do what a

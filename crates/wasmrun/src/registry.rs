@@ -23,7 +23,7 @@ pub(crate) type Opened = Result<Arc<dyn Engine>>;
 #[derive(Debug, Clone, Copy)]
 #[allow(dead_code, reason = "a build without engines makes neither")]
 pub(crate) enum Open {
-    /// It is linked into this process.
+    /// It is linked into this process, or is a library that is loaded into it.
     InProcess(fn() -> Opened),
     /// It is an executable.
     Executable {
@@ -62,6 +62,7 @@ macro_rules! registry {
 registry! {
     "wasmtime" if "wasmtime": InProcess(wasmrun_backend_wasmtime::WasmtimeEngine);
     "wasmer" if "wasmer": InProcess(wasmrun_backend_wasmer::WasmerEngine);
+    "wasmedge" if "wasmedge": InProcess(wasmrun_backend_wasmedge::WasmEdgeEngine);
     "wasmi" if "wasmi": InProcess(wasmrun_backend_wasmi::WasmiEngine);
     "wasmtime-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmer-cli" if "subprocess": Executable(wasmrun_backend_subprocess);

@@ -9,9 +9,7 @@
 //!
 //! A call costs a few system calls and switches between two processes, some tens of microseconds.
 
-mod bounded;
 mod memory;
-mod metered;
 mod protocol;
 mod rewrite;
 mod serve;
@@ -27,6 +25,7 @@ use wasmrun_core::{
     Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats,
     Task, TrapKind,
 };
+use wasmrun_rewrite::USUAL_STACK;
 use wasmrun_wasi_preview1::Wasi;
 
 use crate::adapters::{Job, trapped};
@@ -36,9 +35,6 @@ use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
 use rewrite::{Relayed, Terms, relayed};
 use serve::{End, Session};
-
-/// The stack of a guest that asks for no other, where it is ours to bound: twice what wasmtime gives.
-const USUAL_STACK: u64 = 1 << 20;
 
 /// A module for a runtime.
 pub(crate) struct RelayedCode {

@@ -9,26 +9,16 @@
 //! has them, then the entry, and says that it has ended. Memories and tables grow by functions that ask
 //! us first.
 
-use std::ops::Range;
-
-use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, FuncType, Function,
-    GlobalType, ImportSection, InstructionSink, MemArg, MemoryType, Module, RawSection, SectionId,
-    ValType,
+    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
+    InstructionSink, MemArg, MemoryType, Module, SectionId, ValType,
 };
-use wasmparser::{
-    BinaryReader, BinaryReaderError, CompositeInnerType, ElementItems, ExternalKind, FunctionBody,
-    KnownCustom, Name, Operator, OperatorsReader, Parser, Payload, SectionLimited, TableInit,
-    TypeRef, Validator, WasmFeatures,
-};
-use wasmrun_core::guest::{self, Export, Import, ImportKind, ValueType};
+use wasmrun_core::guest::{self, Export, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
+use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
-use super::bounded::{Around, Bound, Frame};
 use super::memory::{HintOf, hint};
-use super::metered::{self, Meter};
 use super::protocol::{
     AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, SMALL_LENGTHS,
     VECTOR, command, own,
@@ -49,7 +39,8 @@ pub(super) struct Relayed {
 impl Relayed {
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
     pub(super) fn of(guest: &Guest) -> Result<Relayed> {
-        let functions = guest.imports().iter().map(wasi_function);
+        let functions = guest.imports().iter();
+        let functions = functions.map(|import| wasi::imported(import, |_| true));
         let is_memory =
             |export: &Export| export.kind == guest::ExportKind::Memory && export.name == MEMORY;
         Ok(Relayed {
@@ -80,82 +71,32 @@ pub(super) struct Terms {
 /// [`Invalid`](ErrorKind::Invalid) for a guest that does not validate,
 /// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
 pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u8>, Relayed)> {
-    // A rewritten module has things that an invalid guest could reach by numbers beyond its own.
-    Validator::new_with_features(WasmFeatures::all())
-        .validate_all(guest.bytes())
-        .map_err(invalid)?;
-    let mut parts = Parts::read(guest.bytes(), entry).map_err(invalid)?;
-    // Only one that can be called without arguments is what the name says.
-    parts.initialize = parts
-        .initialize
-        .filter(|_| guest.has_entry(Guest::INITIALIZE));
-    // All are functions, or refused.
-    let types = parts
-        .imports
-        .iter()
-        .map(|ty| parts.types[*ty as usize].as_ref());
-    let imports = guest
-        .imports()
-        .iter()
-        .zip(types.chain(std::iter::repeat(None)));
+    let parts = Parts::of(guest)?;
+    let imports = guest.imports().iter().enumerate();
     let functions = imports
-        .map(|(import, ty)| imported(import, ty))
+        .map(|(place, import)| {
+            wasi::imported(import, |function| {
+                parts.import_has_type(place, function.params, function.result)
+            })
+        })
         .collect::<Result<Vec<_>>>()?;
+    // Only one that can be called without arguments is what the name says.
+    let initialize = guest.has_entry(Guest::INITIALIZE) && entry != Guest::INITIALIZE;
+    let initialize = initialize.then(|| parts.exported_function(Guest::INITIALIZE));
+    let calls = [
+        parts.start,
+        initialize.flatten(),
+        parts.exported_function(entry),
+    ];
+    let calls: Vec<_> = calls.into_iter().flatten().collect();
     let wire = wire_memory(&parts, terms)?;
     let has_memory = parts.exported_memory == Some(wire);
-    let wasm = Rewriter::new(&parts, &functions, wire)
-        .write(terms)
-        .map_err(invalid)?;
+    let wasm = Wired::new(&parts, &functions, wire).write(&calls, terms)?;
     let relayed = Relayed {
         functions,
         has_memory,
     };
     Ok((wasm, relayed))
-}
-
-fn invalid(source: BinaryReaderError) -> Error {
-    Error::new(ErrorKind::Invalid, source.to_string())
-}
-
-/// The function that has an import's name.
-fn wasi_function(import: &Import) -> Result<&'static wasi::Function> {
-    wasi::find(&import.module, &import.name)
-        .filter(|_| import.kind == ImportKind::Function)
-        .ok_or_else(|| not_ours(import, ""))
-}
-
-fn not_ours(import: &Import, why: &str) -> Error {
-    let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
-    Error::new(ErrorKind::Unsupported, message)
-}
-
-/// The function that an import asks for.
-fn imported(import: &Import, ty: Option<&wasmparser::FuncType>) -> Result<&'static wasi::Function> {
-    let function = wasi_function(import)?;
-    let is = |ours: &ValueType, theirs: &wasmparser::ValType| match ours {
-        ValueType::I32 => *theirs == wasmparser::ValType::I32,
-        _ => *theirs == wasmparser::ValType::I64,
-    };
-    let same = ty.is_some_and(|ty| {
-        let (params, results) = (ty.params(), ty.results());
-        params.len() == function.params.len()
-            && results.len() == usize::from(function.result.is_some())
-            && function
-                .params
-                .iter()
-                .zip(params)
-                .all(|(ours, theirs)| is(ours, theirs))
-            && function
-                .result
-                .iter()
-                .zip(results)
-                .all(|(ours, theirs)| is(ours, theirs))
-    });
-    if same {
-        Ok(function)
-    } else {
-        Err(not_ours(import, " with that type"))
-    }
 }
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
@@ -198,127 +139,6 @@ fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
     }
 }
 
-/// What of a module the rewriting needs to know.
-#[derive(Default)]
-struct Parts<'a> {
-    wasm: &'a [u8],
-    /// Where the contents of each known section are.
-    sections: Vec<(u8, Range<usize>)>,
-    /// The guest's types; those of functions whole.
-    types: Vec<Option<wasmparser::FuncType>>,
-    /// The type of each imported function.
-    imports: Vec<u32>,
-    /// The type of each of the guest's own functions.
-    functions: Vec<u32>,
-    globals: u32,
-    memories: Vec<wasmparser::MemoryType>,
-    tables: Vec<wasmparser::TableType>,
-    exported_memory: Option<u32>,
-    start: Option<u32>,
-    initialize: Option<u32>,
-    entry: Option<u32>,
-    bodies: Vec<FunctionBody<'a>>,
-    names: Vec<(u32, &'a str)>,
-}
-
-impl<'a> Parts<'a> {
-    fn read(wasm: &'a [u8], entry: &str) -> Result<Self, BinaryReaderError> {
-        let mut parts = Parts {
-            wasm,
-            ..Parts::default()
-        };
-        for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload?;
-            if let Some(section) = payload.as_section()
-                && section.0 != SectionId::Custom as u8
-            {
-                parts.sections.push(section);
-            }
-            match payload {
-                Payload::TypeSection(types) => {
-                    for group in types {
-                        let types = group?.into_types();
-                        parts
-                            .types
-                            .extend(types.map(|ty| match ty.composite_type.inner {
-                                CompositeInnerType::Func(ty) => Some(ty),
-                                _ => None,
-                            }));
-                    }
-                }
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
-                            parts.imports.push(ty);
-                        }
-                    }
-                }
-                Payload::FunctionSection(functions) => {
-                    parts.functions = functions.into_iter().collect::<Result<_, _>>()?;
-                }
-                Payload::GlobalSection(globals) => parts.globals = globals.count(),
-                Payload::MemorySection(memories) => {
-                    parts.memories = memories.into_iter().collect::<Result<_, _>>()?;
-                }
-                Payload::TableSection(tables) => {
-                    for table in tables {
-                        parts.tables.push(table?.ty);
-                    }
-                }
-                Payload::ExportSection(exports) => {
-                    for export in exports {
-                        let export = export?;
-                        match (export.kind, export.name) {
-                            (ExternalKind::Memory, MEMORY) => {
-                                parts.exported_memory = Some(export.index);
-                            }
-                            (ExternalKind::Func | ExternalKind::FuncExact, name) => {
-                                if name == entry {
-                                    parts.entry = Some(export.index);
-                                } else if name == Guest::INITIALIZE {
-                                    parts.initialize = Some(export.index);
-                                }
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                Payload::StartSection { func, .. } => parts.start = Some(func),
-                Payload::CodeSectionEntry(body) => parts.bodies.push(body),
-                Payload::CustomSection(custom) => {
-                    if let KnownCustom::Name(names) = custom.as_known() {
-                        // Malformed names are as good as none.
-                        parts.names = function_names(names).unwrap_or_default();
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(parts)
-    }
-
-    /// Where the contents of a section are.
-    fn range(&self, id: SectionId) -> Option<Range<usize>> {
-        let found = self.sections.iter().find(|(own, _)| *own == id as u8);
-        found.map(|(_, range)| range.clone())
-    }
-}
-
-fn function_names(
-    names: wasmparser::NameSectionReader<'_>,
-) -> Result<Vec<(u32, &str)>, BinaryReaderError> {
-    let mut found = Vec::new();
-    for name in names {
-        if let Name::Function(map) = name? {
-            for naming in map {
-                let naming = naming?;
-                found.push((naming.index, naming.name));
-            }
-        }
-    }
-    Ok(found)
-}
-
 /// The two functions that the rewritten module imports.
 const FD_WRITE: u32 = 0;
 const FD_READ: u32 = 1;
@@ -326,66 +146,59 @@ const FD_READ: u32 = 1;
 /// the numbers those imports had, behind ours.
 const SHIFT: u32 = 2;
 
-struct Rewriter<'a> {
-    parts: &'a Parts<'a>,
+/// The guest on a wire.
+struct Wired<'a> {
+    module: Rewriter<'a>,
     functions: &'a [&'static wasi::Function],
     wire: u32,
-    /// Types behind the guest's own: their encodings.
-    types: Vec<Vec<u8>>,
-    /// Functions behind the guest's own: their types and bodies.
-    helpers: Vec<(u32, Function)>,
-    /// Globals behind the guest's own: their encodings.
-    globals: Vec<Vec<u8>>,
     /// The helper that makes calls.
     call: u32,
-    bound: Option<Bound>,
-    meter: Option<Meter>,
-    memory_grow: Vec<Option<u32>>,
-    table_grow: Vec<Option<u32>>,
 }
 
-impl<'a> Rewriter<'a> {
+impl<'a> Wired<'a> {
     fn new(parts: &'a Parts<'a>, functions: &'a [&'static wasi::Function], wire: u32) -> Self {
-        Rewriter {
-            memory_grow: vec![None; parts.memories.len()],
-            table_grow: vec![None; parts.tables.len()],
-            parts,
+        Wired {
+            module: Rewriter::new(parts, SHIFT),
             functions,
             wire,
-            types: Vec::new(),
-            helpers: Vec::new(),
-            globals: Vec::new(),
             call: 0,
-            bound: None,
-            meter: None,
         }
     }
 
-    fn write(mut self, terms: Terms) -> Result<Vec<u8>, BinaryReaderError> {
+    fn write(mut self, calls: &[u32], terms: Terms) -> Result<Vec<u8>> {
         use ValType::{I32, I64};
-        let fd = self.func_type([I32; 4], [I32]);
-        let send = self.helper([I32; 3], [], transfer(self.wire, 1, FD_WRITE));
-        let receive = self.helper([I32; 3], [], transfer(self.wire, 0, FD_READ));
+        let fd = self.module.func_type([I32; 4], [I32]);
+        let send = transfer(self.wire, 1, FD_WRITE);
+        let send = self.module.helper([I32; 3], [], send);
+        let receive = transfer(self.wire, 0, FD_READ);
+        let receive = self.module.helper([I32; 3], [], receive);
         let mut params = vec![I32];
         params.extend([I64; MAX_ARGUMENTS]);
         params.extend([I32; 4]);
         let call = self.call_body(send, receive);
-        self.call = self.helper(params, [I64], call);
+        self.call = self.module.helper(params, [I64], call);
         let first = self.first_vector_body();
-        let first = self.helper([I32; 2], [I32], first);
-        self.bound = terms.stack.map(|bytes| Bound {
-            counter: self.global(I32, &ConstExpr::i32_const(0)),
-            limit: u32::try_from(bytes).unwrap_or(u32::MAX),
-            exceeded: self.ending(own::OVERFLOW),
+        let first = self.module.helper([I32; 2], [I32], first);
+        self.module.growth = Some(Growth {
+            memories: self.asking(own::GROW_MEMORIES),
+            tables: self.asking(own::GROW_TABLES),
         });
-        self.meter = terms.fuel.then(|| Meter {
-            left: self.global(I64, &ConstExpr::i64_const(0)),
-            exhausted: self.ending(own::OUT_OF_FUEL),
-        });
-        // Operators that grow something find their helper while they are copied.
-        let bodies = self.bodies()?;
-        let start = self.start_body();
-        let start = self.helper([], [], start);
+        if let Some(bytes) = terms.stack {
+            self.module.bound = Some(Bound {
+                counter: self.module.global(I32, &ConstExpr::i32_const(0)),
+                limit: Bound::limit_of(bytes),
+                exceeded: self.ending(own::OVERFLOW),
+            });
+        }
+        if terms.fuel {
+            self.module.meter = Some(Meter {
+                left: self.module.global(I64, &ConstExpr::i64_const(0)),
+                exhausted: self.ending(own::OUT_OF_FUEL),
+            });
+        }
+        let bodies = self.module.bodies()?;
+        let start = self.start_body(calls);
+        let start = self.module.helper([], [], start);
 
         let mut imports = ImportSection::new();
         imports.import(preview1::MODULE, "fd_write", EntityType::Function(fd));
@@ -394,92 +207,43 @@ impl<'a> Rewriter<'a> {
         exports.export(MEMORY, ExportKind::Memory, self.wire);
         exports.export(Guest::DEFAULT_ENTRY, ExportKind::Func, start);
 
+        let (own, parts) = (&self.module, self.module.parts);
+        let stubs = self.functions.iter().enumerate();
+        let stubs = stubs.map(|(number, function)| self.stub(number as u32, function, first));
         let mut module = Module::new();
-        let types = self.types.iter().map(Vec::as_slice);
+        raw(&mut module, SectionId::Type, &own.type_section());
+        module.section(&imports);
         raw(
             &mut module,
-            SectionId::Type,
-            &append(self.contents(SectionId::Type), types),
+            SectionId::Function,
+            &own.function_section(&parts.imports),
         );
-        module.section(&imports);
-        raw(&mut module, SectionId::Function, &self.function_section());
-        self.copied(&mut module, SectionId::Table)?;
+        own.copied(&mut module, SectionId::Table)?;
         self.memory_section(&mut module);
-        self.copied(&mut module, SectionId::Tag)?;
-        raw(&mut module, SectionId::Global, &self.global_section()?);
+        own.copied(&mut module, SectionId::Tag)?;
+        raw(&mut module, SectionId::Global, &own.global_section()?);
         module.section(&exports);
-        self.copied(&mut module, SectionId::Element)?;
-        self.copied(&mut module, SectionId::DataCount)?;
+        own.copied(&mut module, SectionId::Element)?;
+        own.copied(&mut module, SectionId::DataCount)?;
         raw(
             &mut module,
             SectionId::Code,
-            &self.code_section(first, bodies),
+            &own.code_section(stubs, &bodies),
         );
-        self.copied(&mut module, SectionId::Data)?;
-        if !self.parts.names.is_empty() {
+        own.copied(&mut module, SectionId::Data)?;
+        if !parts.names.is_empty() {
             module.section(&self.name_section());
         }
         Ok(module.finish())
     }
 
-    /// A section's contents; no entries where the guest has no such section.
-    fn contents(&self, id: SectionId) -> &'a [u8] {
-        let range = self.parts.range(id);
-        range.map_or(&[0], |range| &self.parts.wasm[range])
-    }
-
-    /// Writes the guest's own section, adjusted, if it has one.
-    fn copied(&self, module: &mut Module, id: SectionId) -> Result<(), BinaryReaderError> {
-        if let Some(range) = self.parts.range(id) {
-            raw(module, id, &self.patched(id, range)?);
-        }
-        Ok(())
-    }
-
-    // ---- numbers --------------------------------------------------------------------------------
-
-    fn func_type(
-        &mut self,
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
-    ) -> u32 {
-        let mut encoded = vec![0x60];
-        let params: Vec<_> = params.into_iter().collect();
-        let results: Vec<_> = results.into_iter().collect();
-        let ty = FuncType::new(params, results);
-        ty.params().encode(&mut encoded);
-        ty.results().encode(&mut encoded);
-        let place = self.types.iter().position(|other| *other == encoded);
-        let place = place.unwrap_or_else(|| {
-            self.types.push(encoded);
-            self.types.len() - 1
-        });
-        (self.parts.types.len() + place) as u32
-    }
-
-    fn helper(
-        &mut self,
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
-        body: Function,
-    ) -> u32 {
-        let ty = self.func_type(params, results);
-        self.helpers.push((ty, body));
-        let guests = self.parts.imports.len() + self.parts.functions.len();
-        SHIFT + guests as u32 + self.helpers.len() as u32 - 1
-    }
-
-    fn global(&mut self, ty: ValType, initial: &ConstExpr) -> u32 {
-        let mut encoded = Vec::new();
-        GlobalType {
-            val_type: ty,
-            mutable: true,
-            shared: false,
-        }
-        .encode(&mut encoded);
-        initial.encode(&mut encoded);
-        self.globals.push(encoded);
-        self.parts.globals + self.globals.len() as u32 - 1
+    /// A function that asks us whether something may grow.
+    fn asking(&mut self, what: u32) -> u32 {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        self.ask(&mut code, what, |code| code.local_get(0));
+        code.i64_eqz().i32_eqz().end();
+        self.module.helper([ValType::I64], [ValType::I32], function)
     }
 
     /// A function that says why the guest must end, which it then does.
@@ -488,30 +252,15 @@ impl<'a> Rewriter<'a> {
         let mut code = function.instructions();
         self.ask(&mut code, why, |code| code.i64_const(0));
         code.unreachable().end();
-        self.helper([], [], function)
+        self.module.helper([], [], function)
     }
 
     // ---- sections -------------------------------------------------------------------------------
 
-    fn function_section(&self) -> Vec<u8> {
-        let mut entries = Vec::new();
-        let helpers = self.helpers.iter().map(|(ty, _)| ty);
-        let count = self.parts.imports.len() + self.parts.functions.len() + self.helpers.len();
-        count.encode(&mut entries);
-        for import in &self.parts.imports {
-            import.encode(&mut entries);
-        }
-        entries.extend(split_count(self.contents(SectionId::Function)).1);
-        for helper in helpers {
-            helper.encode(&mut entries);
-        }
-        entries
-    }
-
     /// The guest's memories and, if the wire has one of its own, that.
     fn memory_section(&self, module: &mut Module) {
-        let own = self.contents(SectionId::Memory);
-        if (self.wire as usize) < self.parts.memories.len() {
+        let own = self.module.parts.contents(SectionId::Memory);
+        if (self.wire as usize) < self.module.parts.memories.len() {
             return raw(module, SectionId::Memory, own);
         }
         let mut memory = Vec::new();
@@ -527,179 +276,10 @@ impl<'a> Rewriter<'a> {
         raw(module, SectionId::Memory, &memories);
     }
 
-    /// The contents of a section with the numbers of functions in it adjusted.
-    fn patched(&self, id: SectionId, range: Range<usize>) -> Result<Vec<u8>, BinaryReaderError> {
-        let reader = BinaryReader::new(&self.parts.wasm[range.clone()], range.start);
-        let mut copy = Copy::new(self.parts.wasm, range);
-        let constant = |copy: &mut Copy<'_>, expression: wasmparser::ConstExpr<'_>| {
-            copy_operators(expression.get_operators_reader(), copy, |_| None)
-        };
-        match id {
-            SectionId::Table => {
-                for table in SectionLimited::<wasmparser::Table<'_>>::new(reader)? {
-                    if let TableInit::Expr(expression) = table?.init {
-                        constant(&mut copy, expression)?;
-                    }
-                }
-            }
-            SectionId::Global => {
-                for global in SectionLimited::<wasmparser::Global<'_>>::new(reader)? {
-                    constant(&mut copy, global?.init_expr)?;
-                }
-            }
-            SectionId::Element => {
-                for element in SectionLimited::<wasmparser::Element<'_>>::new(reader)? {
-                    match element?.items {
-                        ElementItems::Functions(functions) => {
-                            for function in functions.into_iter_with_offsets() {
-                                let (offset, function) = function?;
-                                copy.number(offset, function + SHIFT);
-                            }
-                        }
-                        ElementItems::Expressions(_, expressions) => {
-                            for expression in expressions {
-                                constant(&mut copy, expression?)?;
-                            }
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(copy.finish())
-    }
-
-    /// The guest's globals, and ours.
-    fn global_section(&self) -> Result<Vec<u8>, BinaryReaderError> {
-        let own = match self.parts.range(SectionId::Global) {
-            Some(range) => self.patched(SectionId::Global, range)?,
-            None => vec![0],
-        };
-        Ok(append(&own, self.globals.iter().map(Vec::as_slice)))
-    }
-
-    /// The guest's own functions, adjusted.
-    fn bodies(&mut self) -> Result<Vec<Vec<u8>>, BinaryReaderError> {
-        let parts = self.parts;
-        let functions = parts.bodies.iter().zip(&parts.functions);
-        functions
-            .map(|(body, ty)| self.body(body, parts.types[*ty as usize].as_ref()))
-            .collect()
-    }
-
-    /// What an operator that grows something is replaced by a call of.
-    fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
-        match *operator {
-            Operator::MemoryGrow { mem } => Some(self.grow_memory(mem)),
-            Operator::TableGrow { table } => Some(self.grow_table(table)),
-            _ => None,
-        }
-    }
-
-    /// A function, adjusted. Within the bound on the stack its body becomes a block.
-    fn body(
-        &mut self,
-        body: &FunctionBody<'_>,
-        ty: Option<&wasmparser::FuncType>,
-    ) -> Result<Vec<u8>, BinaryReaderError> {
-        let mut frame = match (self.bound, ty) {
-            (Some(bound), Some(ty)) => Frame::of(bound, body, ty.params().len() as u32)?,
-            _ => None,
-        };
-        let mut stretches = match self.meter {
-            Some(_) => metered::stretches(body)?,
-            None => Vec::new(),
-        }
-        .into_iter()
-        .peekable();
-        let mut copy = Copy::new(self.parts.wasm, body.range());
-        let mut operators = body.get_operators_reader()?;
-        if let Some(frame) = &frame {
-            let groups = body.get_locals_reader()?.get_count();
-            copy.number(body.range().start, groups + 1);
-            let block = self.block(ty.map_or(&[], wasmparser::FuncType::results));
-            copy.insert(operators.original_position(), |out| {
-                Frame::LOCAL.0.encode(out);
-                Frame::LOCAL.1.encode(out);
-                frame.enter(&mut InstructionSink::new(out), block);
-            });
-        }
-        while !operators.eof() {
-            let begin = operators.original_position();
-            let operator = operators.read()?;
-            let range = begin..operators.original_position();
-            if let Some((_, fuel)) = stretches.next_if(|(start, _)| *start == begin)
-                && let Some(meter) = self.meter
-            {
-                copy.insert(begin, |out| {
-                    meter.take(&mut InstructionSink::new(out), fuel)
-                });
-            }
-            let around = frame
-                .as_mut()
-                .map_or(Around::Nothing, |frame| frame.around(&operator));
-            match (around, &frame) {
-                (Around::Branch(depth), _) => {
-                    copy.replace(range, |out| {
-                        InstructionSink::new(out).br(depth);
-                    });
-                    continue;
-                }
-                (Around::Leave, Some(frame)) => {
-                    copy.insert(begin, |out| frame.leave(&mut InstructionSink::new(out)));
-                }
-                _ => {}
-            }
-            copy_operator(&operator, range.clone(), &mut copy, |operator| {
-                self.grower(operator)
-            });
-            if let (Around::Restore, Some(frame)) = (around, &frame) {
-                copy.insert(range.end, |out| {
-                    frame.restore(&mut InstructionSink::new(out));
-                });
-            }
-        }
-        if let Some(frame) = &frame {
-            copy.insert(body.range().end, |out| {
-                let mut code = InstructionSink::new(out);
-                frame.leave(&mut code);
-                code.end();
-            });
-        }
-        Ok(copy.finish())
-    }
-
-    /// A block that leaves these results.
-    fn block(&mut self, results: &[wasmparser::ValType]) -> BlockType {
-        if results.is_empty() {
-            return BlockType::Empty;
-        }
-        // Types were validated, so each has an encoding.
-        let results = results.iter();
-        let results: Result<Vec<_>, _> =
-            results.map(|ty| RoundtripReencoder.val_type(*ty)).collect();
-        BlockType::FunctionType(self.func_type([], results.unwrap_or_default()))
-    }
-
-    fn code_section(&self, first: u32, bodies: Vec<Vec<u8>>) -> Vec<u8> {
-        let mut code = Vec::with_capacity(self.parts.wasm.len());
-        (self.functions.len() + bodies.len() + self.helpers.len()).encode(&mut code);
-        for (number, function) in self.functions.iter().enumerate() {
-            self.stub(number as u32, function, first).encode(&mut code);
-        }
-        for body in bodies {
-            body.as_slice().encode(&mut code);
-        }
-        for (_, body) in &self.helpers {
-            body.encode(&mut code);
-        }
-        code
-    }
-
     /// Call stacks that a runtime prints are for people.
     fn name_section(&self) -> wasm_encoder::NameSection {
         let mut functions = wasm_encoder::NameMap::new();
-        for (function, name) in &self.parts.names {
+        for (function, name) in &self.module.parts.names {
             functions.append(function + SHIFT, name);
         }
         let mut names = wasm_encoder::NameSection::new();
@@ -750,7 +330,7 @@ impl<'a> Rewriter<'a> {
         code.local_get(ADDRESS).i32_const(ROOM as i32).i32_lt_u();
         code.local_get(ADDRESS).i64_extend_i32_u();
         code.local_get(LENGTH).i64_extend_i32_u().i64_add();
-        self.memory_bytes(&mut code, self.wire);
+        self.module.memory_bytes(&mut code, self.wire);
         code.i64_gt_u().i32_or();
         code.local_get(LENGTH).i32_const(HOSTCALL_FUEL as i32);
         code.i32_gt_u().i32_or().if_(BlockType::Empty);
@@ -761,9 +341,9 @@ impl<'a> Rewriter<'a> {
         code.i32_store(word(MESSAGE));
         code.i32_const(0).local_get(0).i32_store(word(MESSAGE + 4));
         code.i32_const(0);
-        self.memory_bytes(&mut code, self.wire);
+        self.module.memory_bytes(&mut code, self.wire);
         code.i64_store(long(MESSAGE + 8)).i32_const(0);
-        self.total_bytes(&mut code);
+        self.module.total_bytes(&mut code);
         code.i64_store(long(MESSAGE + 16));
         for (place, local) in [ADDRESS, LENGTH, VECTOR_NUMBER].into_iter().enumerate() {
             code.i32_const(0).local_get(local);
@@ -861,7 +441,7 @@ impl<'a> Rewriter<'a> {
             .i64_const(3)
             .i64_shl()
             .i64_add();
-        self.memory_bytes(&mut code, self.wire);
+        self.module.memory_bytes(&mut code, self.wire);
         code.i64_gt_u().if_(BlockType::Empty);
         code.i32_const(-1).return_().end();
         code.loop_(BlockType::Empty);
@@ -949,21 +529,15 @@ impl<'a> Rewriter<'a> {
         stub
     }
 
-    fn start_body(&self) -> Function {
+    fn start_body(&self, calls: &[u32]) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
         self.ask(&mut code, own::BEGIN, |code| code.i64_const(0));
-        match self.meter {
+        match self.module.meter {
             Some(meter) => code.global_set(meter.left),
             None => code.drop(),
         };
-        let Parts {
-            start,
-            initialize,
-            entry,
-            ..
-        } = self.parts;
-        for function in [start, initialize, entry].into_iter().flatten() {
+        for function in calls {
             code.call(function + SHIFT);
         }
         self.ask(&mut code, own::END, |code| self.fuel_left(code));
@@ -973,7 +547,7 @@ impl<'a> Rewriter<'a> {
 
     /// The fuel that is left; 0 where none is counted.
     fn fuel_left<'b, 'c>(&self, code: &'c mut InstructionSink<'b>) -> &'c mut InstructionSink<'b> {
-        match self.meter {
+        match self.module.meter {
             Some(meter) => code.global_get(meter.left),
             None => code.i64_const(0),
         }
@@ -996,103 +570,6 @@ impl<'a> Rewriter<'a> {
         }
         code.call(self.call);
     }
-
-    /// The function that grows a memory, unless it must not.
-    fn grow_memory(&mut self, memory: u32) -> u32 {
-        if let Some(helper) = self.memory_grow.get(memory as usize).copied().flatten() {
-            return helper;
-        }
-        const TOTAL: u32 = 1;
-        let ty = self.parts.memories[memory as usize];
-        let (index, is_64) = (index_type(ty.memory64), ty.memory64);
-        let mut function = Function::new([(1, ValType::I64)]);
-        let mut code = function.instructions();
-        // What the runtime would refuse does not count.
-        if let Some(maximum) = ty.maximum {
-            widened(code.local_get(0), is_64);
-            widened(code.memory_size(memory), is_64);
-            code.i64_add().i64_const(maximum as i64).i64_gt_u();
-            refuse_if(&mut code, is_64, 0);
-        }
-        self.total_bytes(&mut code);
-        widened(code.local_get(0), is_64);
-        code.i64_const(ty.page_size_log2.unwrap_or(16).into());
-        code.i64_shl().i64_add().local_set(TOTAL);
-        self.ask(&mut code, own::GROW_MEMORIES, |code| code.local_get(TOTAL));
-        code.i64_eqz();
-        refuse_if(&mut code, is_64, 0);
-        code.local_get(0).memory_grow(memory).end();
-        let helper = self.helper([index], [index], function);
-        self.memory_grow[memory as usize] = Some(helper);
-        helper
-    }
-
-    /// The function that grows a table, likewise.
-    fn grow_table(&mut self, table: u32) -> u32 {
-        if let Some(helper) = self.table_grow.get(table as usize).copied().flatten() {
-            return helper;
-        }
-        const TOTAL: u32 = 2;
-        let ty = self.parts.tables[table as usize];
-        let (index, is_64) = (index_type(ty.table64), ty.table64);
-        let element = RoundtripReencoder
-            .ref_type(ty.element_type)
-            .unwrap_or(wasm_encoder::RefType::FUNCREF);
-        let mut function = Function::new([(1, ValType::I64)]);
-        let mut code = function.instructions();
-        widened(code.local_get(1), is_64);
-        for (table, ty) in self.parts.tables.iter().enumerate() {
-            widened(code.table_size(table as u32), ty.table64).i64_add();
-        }
-        code.local_set(TOTAL);
-        self.ask(&mut code, own::GROW_TABLES, |code| code.local_get(TOTAL));
-        code.i64_eqz();
-        refuse_if(&mut code, is_64, 1);
-        code.local_get(0).local_get(1).table_grow(table).end();
-        let helper = self.helper([ValType::Ref(element), index], [index], function);
-        self.table_grow[table as usize] = Some(helper);
-        helper
-    }
-
-    /// Bytes of all of the guest's memories.
-    fn total_bytes(&self, code: &mut InstructionSink<'_>) {
-        code.i64_const(0);
-        for memory in 0..self.parts.memories.len() as u32 {
-            self.memory_bytes(code, memory);
-            code.i64_add();
-        }
-    }
-
-    fn memory_bytes(&self, code: &mut InstructionSink<'_>, memory: u32) {
-        let ty = self.parts.memories.get(memory as usize);
-        let page = ty.and_then(|ty| ty.page_size_log2).unwrap_or(16);
-        widened(code.memory_size(memory), ty.is_some_and(|ty| ty.memory64));
-        code.i64_const(page.into()).i64_shl();
-    }
-}
-
-fn index_type(is_64: bool) -> ValType {
-    if is_64 { ValType::I64 } else { ValType::I32 }
-}
-
-/// Makes the index or size on the stack an `i64`.
-fn widened<'a, 'b>(code: &'a mut InstructionSink<'b>, is_64: bool) -> &'a mut InstructionSink<'b> {
-    if is_64 { code } else { code.i64_extend_i32_u() }
-}
-
-/// Returns -1, by which growing fails, if the condition on the stack holds, or if it is by so much
-/// that what led to the condition may have overflowed.
-fn refuse_if(code: &mut InstructionSink<'_>, is_64: bool, by: u32) {
-    if is_64 {
-        code.local_get(by).i64_const(1 << 32).i64_ge_u().i32_or();
-    }
-    code.if_(BlockType::Empty);
-    if is_64 {
-        code.i64_const(-1);
-    } else {
-        code.i32_const(-1);
-    }
-    code.return_().end();
 }
 
 fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
@@ -1149,113 +626,10 @@ fn transfer(memory: u32, descriptor: i32, by: u32) -> Function {
     function
 }
 
-fn raw(module: &mut Module, id: SectionId, data: &[u8]) {
-    module.section(&RawSection { id: id as u8, data });
-}
-
-/// A section's contents with more entries behind its own.
-fn append<'a>(contents: &[u8], more: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let (count, entries) = split_count(contents);
-    let mut all = Vec::with_capacity(contents.len() + 64);
-    (count as usize + more.len()).encode(&mut all);
-    all.extend(entries);
-    for entry in more {
-        all.extend(entry);
-    }
-    all
-}
-
-/// The count that a section's contents start with, and the entries.
-fn split_count(contents: &[u8]) -> (u32, &[u8]) {
-    let mut reader = BinaryReader::new(contents, 0);
-    // It has been read before.
-    let count = reader.read_var_u32().unwrap_or(0);
-    (count, &contents[reader.original_position()..])
-}
-
-/// Copies operators, with the numbers of functions adjusted and those that `replaced` names a
-/// function for replaced by a call of it.
-fn copy_operators(
-    mut operators: OperatorsReader<'_>,
-    copy: &mut Copy<'_>,
-    mut replaced: impl FnMut(&Operator<'_>) -> Option<u32>,
-) -> Result<(), BinaryReaderError> {
-    while !operators.eof() {
-        let begin = operators.original_position();
-        let operator = operators.read()?;
-        let range = begin..operators.original_position();
-        copy_operator(&operator, range, copy, &mut replaced);
-    }
-    Ok(())
-}
-
-fn copy_operator(
-    operator: &Operator<'_>,
-    range: Range<usize>,
-    copy: &mut Copy<'_>,
-    replaced: impl FnOnce(&Operator<'_>) -> Option<u32>,
-) {
-    const CALL: u8 = 0x10;
-    const RETURN_CALL: u8 = 0x12;
-    const REF_FUNC: u8 = 0xd2;
-    let (code, function) = match *operator {
-        Operator::Call { function_index } => (CALL, function_index + SHIFT),
-        Operator::ReturnCall { function_index } => (RETURN_CALL, function_index + SHIFT),
-        Operator::RefFunc { function_index } => (REF_FUNC, function_index + SHIFT),
-        _ => match replaced(operator) {
-            Some(helper) => (CALL, helper),
-            None => return,
-        },
-    };
-    copy.replace(range, |out| {
-        out.push(code);
-        function.encode(out);
-    });
-}
-
-/// A part of the module being copied, with replacements.
-struct Copy<'a> {
-    wasm: &'a [u8],
-    range: Range<usize>,
-    out: Vec<u8>,
-}
-
-impl<'a> Copy<'a> {
-    fn new(wasm: &'a [u8], range: Range<usize>) -> Self {
-        Copy {
-            wasm,
-            out: Vec::with_capacity(range.len() + 16),
-            range,
-        }
-    }
-
-    /// Copies up to `range`, and writes something else in its place.
-    fn replace(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
-        self.out.extend(&self.wasm[self.range.start..range.start]);
-        write(&mut self.out);
-        self.range.start = range.end;
-    }
-
-    /// Copies up to a place, and writes something there.
-    fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        self.replace(at..at, write);
-    }
-
-    /// Replaces the number at `offset`.
-    fn number(&mut self, offset: usize, number: u32) {
-        let continues = self.wasm[offset..].iter().position(|byte| byte & 0x80 == 0);
-        let end = offset + continues.unwrap_or(0) + 1;
-        self.replace(offset..end, |out| number.encode(out));
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.out.extend(&self.wasm[self.range.clone()]);
-        self.out
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use wasmparser::{Validator, WasmFeatures};
+
     use super::*;
 
     /// All there is, and neither a bound on the stack nor fuel.

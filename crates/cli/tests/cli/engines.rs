@@ -4,12 +4,13 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{COMPONENT, Guests, NOTHING, Seen, run, wasmrun};
+use crate::common::{COMPONENT, Guests, NOTHING, Seen, wasmrun};
 
-/// `wasmrun` where no runtime is on PATH.
+/// `wasmrun` where no runtime is on PATH, and no library that is not linked.
 fn alone(args: &[&str]) -> Seen {
     wasmrun()
         .env("PATH", "/nowhere")
+        .env("WASMEDGE_LIB_DIR", "/nowhere")
         .args(args)
         .output()
         .expect("wasmrun starts")
@@ -42,7 +43,7 @@ fn every_engine_is_listed_with_what_it_can_do_or_why_it_is_not_here() {
         .iter()
         .filter_map(|engine| engine["name"].as_str())
         .collect();
-    assert_eq!(names[..3], ["wasmtime", "wasmer", "wasmi"]);
+    assert_eq!(names[..4], ["wasmtime", "wasmer", "wasmedge", "wasmi"]);
     assert_eq!(names.len(), engines.len());
     for engine in &engines {
         if engine["absent"].is_string() {
@@ -70,6 +71,8 @@ fn auto_takes_the_first_engine_that_can_and_explains_it() {
     // How to get a runtime is for its adapter to say.
     let table: Vec<_> = without_versions(&seen.stderr)
         .lines()
+        // Why it is absent depends on whether it is built in.
+        .filter(|line| !line.starts_with("wasmedge "))
         .map(|line| {
             line.split_once(';')
                 .map_or(line, |(start, _)| start)
@@ -141,9 +144,11 @@ fn a_reader_who_has_seen_enough_is_no_failure_to_report() {
 
 #[test]
 fn the_version_names_the_engines_built_in() {
-    let seen = run(["--version"]);
+    let seen = alone(&["--version"]);
     assert_eq!(seen.code, Some(0));
-    insta::assert_snapshot!("version", without_versions(&seen.stdout));
+    let text = seen.stdout.replace(" wasmedge (not here),", "");
+    assert_eq!(text != seen.stdout, cfg!(feature = "wasmedge"));
+    insta::assert_snapshot!("version", without_versions(&text));
 }
 
 /// Only wasmer has both of what it uses.

@@ -6,10 +6,11 @@ use wasmrun::{Choice, Engines, ErrorKind, Place, RunConfig};
 
 use crate::fake;
 
-const FEATURES: [(&str, bool); 4] = [
+const FEATURES: [(&str, bool); 5] = [
     ("wasmtime", cfg!(feature = "wasmtime")),
     ("wasmer", cfg!(feature = "wasmer")),
     ("wasmi", cfg!(feature = "wasmi")),
+    ("wasmedge", cfg!(feature = "wasmedge")),
     ("wasmi-cli", cfg!(feature = "subprocess")),
 ];
 

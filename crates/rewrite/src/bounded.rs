@@ -1,4 +1,4 @@
-//! Functions that share a bounded stack: for runtimes whose guests may recurse until the host's memory
+//! Functions that share a bounded stack: for engines whose guests may recurse until the host's memory
 //! is used up.
 //!
 //! A global counts the bytes that the guest's calls take. A function adds its own when it is entered
@@ -8,19 +8,30 @@
 use wasm_encoder::{BlockType, InstructionSink, ValType};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
-/// What a function needs to know to keep within the bound.
+/// What bounds a guest's stack.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
-    /// The global that counts.
-    pub(super) counter: u32,
+pub struct Bound {
+    /// The global that counts, an `i32` that starts out as 0.
+    pub counter: u32,
     /// Bytes of stack.
-    pub(super) limit: u32,
-    /// The function that ends a guest that exceeds them.
-    pub(super) exceeded: u32,
+    pub limit: u32,
+    /// The function that ends a guest that exceeds them: it takes and returns nothing, and does not return.
+    pub exceeded: u32,
+}
+
+/// The stack of a guest that asks for no other, in bytes: twice what wasmtime gives.
+pub const USUAL_STACK: u64 = 1 << 20;
+
+impl Bound {
+    /// The limit nearest to so many bytes: counting must not overflow before it is noticed.
+    pub fn limit_of(bytes: u64) -> u32 {
+        const MOST: u32 = 1 << 31;
+        u32::try_from(bytes).map_or(MOST, |bytes| bytes.min(MOST))
+    }
 }
 
 /// One function's part of it.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     bound: Bound,
     /// Bytes it takes: an estimate, as engines differ.
     cost: u32,
@@ -34,13 +45,17 @@ pub(super) struct Frame {
 /// What engines need for any call, and for each value in it.
 const CALL: u32 = 32;
 const VALUE: u32 = 8;
+/// What a function takes at the most, whatever it has: a few such calls exceed any limit.
+const MOST: u32 = 1 << 28;
 
 impl Frame {
-    /// Of a function with that many parameters; `None` if it calls nothing, and so cannot recurse.
-    pub(super) fn of(
+    /// Of a function with that many parameters and, at its most, that many operands; `None` if it calls
+    /// nothing, and so cannot recurse.
+    pub(crate) fn of(
         bound: Bound,
         body: &FunctionBody<'_>,
         params: u32,
+        operands: u32,
     ) -> Result<Option<Self>, BinaryReaderError> {
         let mut locals = params;
         for group in body.get_locals_reader()? {
@@ -60,7 +75,7 @@ impl Frame {
         }
         Ok(calls.then_some(Frame {
             bound,
-            cost: CALL.saturating_add(locals.saturating_mul(VALUE)),
+            cost: CALL + (locals + operands).saturating_mul(VALUE).min(MOST),
             local: locals,
             depth: 0,
             catches,
@@ -68,10 +83,10 @@ impl Frame {
     }
 
     /// The local that goes with it.
-    pub(super) const LOCAL: (u32, ValType) = (1, ValType::I32);
+    pub(crate) const LOCAL: (u32, ValType) = (1, ValType::I32);
 
     /// What comes before the body, which becomes a block of that type.
-    pub(super) fn enter(&self, code: &mut InstructionSink<'_>, block: BlockType) {
+    pub(crate) fn enter(&self, code: &mut InstructionSink<'_>, block: BlockType) {
         code.global_get(self.bound.counter)
             .i32_const(self.cost as i32)
             .i32_add()
@@ -87,7 +102,7 @@ impl Frame {
     }
 
     /// What comes behind the body.
-    pub(super) fn leave(&self, code: &mut InstructionSink<'_>) {
+    pub(crate) fn leave(&self, code: &mut InstructionSink<'_>) {
         code.local_get(self.local)
             .i32_const(self.cost as i32)
             .i32_sub()
@@ -95,7 +110,7 @@ impl Frame {
     }
 
     /// Follows the nesting of blocks; says what an operator has to have around it.
-    pub(super) fn around(&mut self, operator: &Operator<'_>) -> Around {
+    pub(crate) fn around(&mut self, operator: &Operator<'_>) -> Around {
         match operator {
             Operator::Block { .. } | Operator::If { .. } => self.depth += 1,
             Operator::Loop { .. } => {
@@ -127,14 +142,14 @@ impl Frame {
     }
 
     /// Puts the count right.
-    pub(super) fn restore(&self, code: &mut InstructionSink<'_>) {
+    pub(crate) fn restore(&self, code: &mut InstructionSink<'_>) {
         code.local_get(self.local).global_set(self.bound.counter);
     }
 }
 
 /// What an operator has to have around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Around {
+pub(crate) enum Around {
     Nothing,
     /// It is to be a branch out of that many blocks, and of the body.
     Branch(u32),

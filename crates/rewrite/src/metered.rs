@@ -1,4 +1,4 @@
-//! Counting fuel, for runtimes that do not: a global holds what is left, and every stretch of code takes
+//! Counting fuel, for engines that do not: a global holds what is left, and every stretch of code takes
 //! its share before it runs.
 
 use wasm_encoder::{BlockType, InstructionSink};
@@ -6,7 +6,7 @@ use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 /// Stretches of a function that run from their start to their end, if nothing ends the guest: where
 /// they start, and the fuel they take.
-pub(super) fn stretches(body: &FunctionBody<'_>) -> Result<Vec<(usize, i64)>, BinaryReaderError> {
+pub(crate) fn stretches(body: &FunctionBody<'_>) -> Result<Vec<(usize, i64)>, BinaryReaderError> {
     let mut found = Vec::new();
     let mut operators = body.get_operators_reader()?;
     let (mut start, mut cost) = (operators.original_position(), 0);
@@ -59,14 +59,16 @@ fn is_last(operator: &Operator<'_>) -> bool {
 /// What counts: the global that holds the fuel that is left, and the function that ends a guest that
 /// has none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Meter {
-    pub(super) left: u32,
-    pub(super) exhausted: u32,
+pub struct Meter {
+    /// The global, an `i64`.
+    pub left: u32,
+    /// The function: it takes and returns nothing, and does not return.
+    pub exhausted: u32,
 }
 
 impl Meter {
     /// Takes fuel.
-    pub(super) fn take(&self, code: &mut InstructionSink<'_>, fuel: i64) {
+    pub(crate) fn take(&self, code: &mut InstructionSink<'_>, fuel: i64) {
         code.global_get(self.left)
             .i64_const(fuel)
             .i64_sub()

@@ -1,0 +1,210 @@
+//! A guest's module, read.
+
+use std::ops::Range;
+
+use wasm_encoder::SectionId;
+use wasmparser::{
+    BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name, NameSectionReader,
+    Parser, Payload, TableType, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
+    WasmFeatures,
+};
+use wasmrun_core::guest::ValueType;
+use wasmrun_core::{Error, ErrorKind, Guest, Result};
+
+/// What of a valid module the rewriting needs to know.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Parts<'a> {
+    pub(crate) wasm: &'a [u8],
+    /// Where the contents of each known section are.
+    sections: Vec<(u8, Range<usize>)>,
+    /// The types; those of functions whole.
+    pub(crate) types: Vec<Option<FuncType>>,
+    /// The type of each imported function.
+    pub imports: Vec<u32>,
+    /// The type of each of the guest's own functions.
+    pub(crate) functions: Vec<u32>,
+    pub(crate) globals: u32,
+    /// The memories; a guest that imports one is not for us.
+    pub memories: Vec<MemoryType>,
+    /// The tables, likewise.
+    pub tables: Vec<TableType>,
+    /// The memory that WASI works on.
+    pub exported_memory: Option<u32>,
+    /// The function of the start section.
+    pub start: Option<u32>,
+    /// The functions it exports, by name.
+    pub exported_functions: Vec<(&'a str, u32)>,
+    pub(crate) bodies: Vec<FunctionBody<'a>>,
+    /// The most operands that each of them has at a time.
+    pub(crate) heights: Vec<u32>,
+    /// Names that functions have for people.
+    pub names: Vec<(u32, &'a str)>,
+}
+
+impl<'a> Parts<'a> {
+    /// Reads a guest.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) for one that does not validate: it could reach, by numbers beyond
+    /// its own, what a rewritten module has in addition.
+    pub fn of(guest: &'a Guest) -> Result<Self> {
+        Parts::read(guest.bytes()).map_err(invalid)
+    }
+
+    fn read(wasm: &'a [u8]) -> Result<Self, BinaryReaderError> {
+        let mut parts = Parts {
+            wasm,
+            ..Parts::default()
+        };
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let mut allocations = FuncValidatorAllocations::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            let payload = payload?;
+            if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+                let mut function = function.into_validator(allocations);
+                parts.heights.push(validated(&mut function, &body)?);
+                allocations = function.into_allocations();
+            }
+            if let Some(section) = payload.as_section()
+                && section.0 != SectionId::Custom as u8
+            {
+                parts.sections.push(section);
+            }
+            match payload {
+                Payload::TypeSection(types) => {
+                    for group in types {
+                        let types = group?.into_types();
+                        parts
+                            .types
+                            .extend(types.map(|ty| match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => Some(ty),
+                                _ => None,
+                            }));
+                    }
+                }
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
+                            parts.imports.push(ty);
+                        }
+                    }
+                }
+                Payload::FunctionSection(functions) => {
+                    parts.functions = functions.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::GlobalSection(globals) => parts.globals = globals.count(),
+                Payload::MemorySection(memories) => {
+                    parts.memories = memories.into_iter().collect::<Result<_, _>>()?;
+                }
+                Payload::TableSection(tables) => {
+                    for table in tables {
+                        parts.tables.push(table?.ty);
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        let export = export?;
+                        match (export.kind, export.name) {
+                            (ExternalKind::Memory, "memory") => {
+                                parts.exported_memory = Some(export.index);
+                            }
+                            (ExternalKind::Func | ExternalKind::FuncExact, name) => {
+                                parts.exported_functions.push((name, export.index));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::StartSection { func, .. } => parts.start = Some(func),
+                Payload::CodeSectionEntry(body) => parts.bodies.push(body),
+                Payload::CustomSection(custom) => {
+                    if let KnownCustom::Name(names) = custom.as_known() {
+                        // Malformed names are as good as none.
+                        parts.names = function_names(names).unwrap_or_default();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The function of that name.
+    pub fn exported_function(&self, name: &str) -> Option<u32> {
+        let mut exports = self.exported_functions.iter();
+        let (_, function) = exports.find(|(own, _)| *own == name)?;
+        Some(*function)
+    }
+
+    /// Whether the import of that number is a function of this type.
+    pub fn import_has_type(
+        &self,
+        import: usize,
+        params: &[ValueType],
+        result: Option<ValueType>,
+    ) -> bool {
+        let ty = self.imports.get(import).map(|ty| &self.types[*ty as usize]);
+        let Some(Some(ty)) = ty else {
+            return false;
+        };
+        same(params, ty.params()) && same(result.as_slice(), ty.results())
+    }
+
+    /// A section's contents; no entries where the guest has no such section.
+    pub fn contents(&self, id: SectionId) -> &'a [u8] {
+        self.range(id).map_or(&[0], |range| &self.wasm[range])
+    }
+
+    /// Where the contents of a section are.
+    pub(crate) fn range(&self, id: SectionId) -> Option<Range<usize>> {
+        let found = self.sections.iter().find(|(own, _)| *own == id as u8);
+        found.map(|(_, range)| range.clone())
+    }
+}
+
+fn same(ours: &[ValueType], theirs: &[ValType]) -> bool {
+    let is = |(ours, theirs): (&ValueType, &ValType)| match ours {
+        ValueType::I32 => *theirs == ValType::I32,
+        ValueType::I64 => *theirs == ValType::I64,
+        _ => false,
+    };
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(is)
+}
+
+/// What is wrong with a guest.
+pub(crate) fn invalid(source: BinaryReaderError) -> Error {
+    Error::new(ErrorKind::Invalid, source.to_string())
+}
+
+/// Validates a function: the most operands that it has at a time.
+fn validated(
+    function: &mut FuncValidator<ValidatorResources>,
+    body: &FunctionBody<'_>,
+) -> Result<u32, BinaryReaderError> {
+    let mut reader = body.get_binary_reader();
+    function.read_locals(&mut reader)?;
+    let mut most = 0;
+    while !reader.eof() {
+        let at = reader.original_position();
+        reader.visit_operator(&mut function.visitor(at))??;
+        most = most.max(function.operand_stack_height());
+    }
+    reader.finish_expression(&function.visitor(reader.original_position()))?;
+    Ok(most)
+}
+
+fn function_names(names: NameSectionReader<'_>) -> Result<Vec<(u32, &str)>, BinaryReaderError> {
+    let mut found = Vec::new();
+    for name in names {
+        if let Name::Function(map) = name? {
+            for naming in map {
+                let naming = naming?;
+                found.push((naming.index, naming.name));
+            }
+        }
+    }
+    Ok(found)
+}
