@@ -35,9 +35,14 @@ impl Adapter for WasmEdge {
         Version::new(0, 17, 0)
     }
 
-    fn proposals(&self, _version: &Version) -> Proposals {
+    fn proposals(&self, version: &Version) -> Proposals {
         // A memory of 64 bits would be the first one, and WASI's own has 32.
-        Proposals::WASM3.difference(Proposals::MEMORY64) | Proposals::THREADS
+        let proposals = Proposals::WASM3.difference(Proposals::MEMORY64) | Proposals::THREADS;
+        if version.is_older_than(&Version::new(0, 18, 0)) {
+            // A guest that leaves a `try_table` by a branch can make it write outside its stack.
+            return proposals.difference(Proposals::EXCEPTIONS);
+        }
+        proposals
     }
 
     fn capability(&self, version: &Version) -> Capability {
