@@ -7,8 +7,8 @@ use std::{env, fs};
 
 use tempfile::TempDir;
 use wasmrun::{
-    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Program, Report,
-    RunConfig, Stdout,
+    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
+    Stdout,
 };
 
 /// Those of this build that have compiled code to keep.
@@ -241,7 +241,8 @@ fn a_compiler_that_takes_its_time_is_used_only_when_nobody_waits() {
                 };
                 assert!(why.contains("wasmrun compile"), "{why}");
                 let runtime = here.engines().get(engine).expect("it is here");
-                Program::compile_ahead(runtime, &guest, &config, &here.cache()).expect("compiles");
+                wasmrun::Program::compile_ahead(runtime, &guest, &config, &here.cache())
+                    .expect("compiles");
                 let second = run(&here.engines(), engine, &guest, &config);
                 assert_eq!(second.stats.cache, Some(CacheUse::Hit), "{what}");
                 assert_eq!(essence(&second), essence(&cold), "{what}");
