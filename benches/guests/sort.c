@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static uint32_t numbers[300000];
+static uint32_t numbers[30000];
 
 static int by_value(const void *a, const void *b) {
     uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;

@@ -18,6 +18,8 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let directory = directory.map(Path::to_owned);
     let run = move || {
         let mut context = WasiCtxBuilder::new();
+        // Otherwise each read of a file is another thread's work.
+        context.allow_blocking_current_thread(true);
         if let Some(directory) = &directory {
             let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
             shown.expect("is there");
