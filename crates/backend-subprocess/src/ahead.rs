@@ -8,6 +8,7 @@ use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result, fingerprint};
 use wasmrun_rewrite::FINGERPRINT;
 
+use crate::adapters::Job;
 use crate::engine::Runtime;
 use crate::program_file::Stamp;
 use crate::spawn::{Launch, Status, Streams, execute};
@@ -15,9 +16,8 @@ use crate::stderr::Splitter;
 
 /// A runtime's compiler, whose files the runtime then takes in place of modules.
 pub(crate) trait Compiler: Send + Sync {
-    /// The command line that compiles `module` into `file`. `shared_memory`: it has a memory that
-    /// threads may share.
-    fn arguments(&self, module: &Path, file: &Path, shared_memory: bool) -> Vec<OsString>;
+    /// The command line that compiles `job`'s program into `file`.
+    fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString>;
 
     /// Whether the runtime starts a module sooner than it compiles it, because it interprets.
     fn is_slow(&self) -> bool {
@@ -76,18 +76,17 @@ fn processor() -> impl std::fmt::Debug {
     std::env::consts::ARCH
 }
 
-/// Compiles `module` into a file beside it.
+/// Compiles the program of `job` into a file beside it.
 pub(crate) fn compile(
     runtime: &Runtime,
     compiler: &dyn Compiler,
-    module: &Path,
-    shared_memory: bool,
+    job: &Job<'_>,
 ) -> Result<PathBuf> {
     // What WasmEdge makes of it goes by the name's end.
-    let file = module.with_extension("so");
+    let file = job.program.with_extension("so");
     let launch = Launch {
         executable: runtime.path.clone(),
-        args: compiler.arguments(module, &file, shared_memory),
+        args: compiler.arguments(job, &file),
     };
     let said = Capture::new(LONGEST_COMPLAINT);
     let streams = Streams {

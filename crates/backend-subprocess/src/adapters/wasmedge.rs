@@ -85,11 +85,11 @@ impl Adapter for WasmEdge {
 }
 
 impl Compiler for WasmEdge {
-    fn arguments(&self, module: &Path, file: &Path, _: bool) -> Vec<OsString> {
+    fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString> {
         vec![
             "compile".into(),
             "--enable-threads".into(),
-            module.into(),
+            job.program.into(),
             file.into(),
         ]
     }

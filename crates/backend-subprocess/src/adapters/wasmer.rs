@@ -79,14 +79,14 @@ impl Adapter for Wasmer {
 }
 
 impl Compiler for Wasmer {
-    fn arguments(&self, module: &Path, file: &Path, _: bool) -> Vec<OsString> {
+    fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString> {
         vec![
             "compile".into(),
             "--quiet".into(),
             "-o".into(),
             file.into(),
             "--".into(),
-            module.into(),
+            job.program.into(),
         ]
     }
 }

@@ -69,10 +69,8 @@ impl Adapter for Wasmtime {
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
         let mut settings = stack(job.limits);
-        if job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH) {
-            settings.push("shared-memory=y".into());
-        }
-        let mut args = run(&settings);
+        settings.extend(shared_memory(job));
+        let mut args = command("run", &settings);
         if job.compiled {
             args.push("--allow-precompiled".into());
         }
@@ -95,12 +93,9 @@ impl Adapter for Wasmtime {
 }
 
 impl Compiler for Wasmtime {
-    fn arguments(&self, module: &Path, file: &Path, shared_memory: bool) -> Vec<OsString> {
-        let mut args: Vec<OsString> = vec!["compile".into(), "-C".into(), "cache=n".into()];
-        if shared_memory {
-            args.extend(["-W", "shared-memory=y"].map(Into::into));
-        }
-        args.extend(["-o".into(), file.into(), "--".into(), module.into()]);
+    fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString> {
+        let mut args = command("compile", shared_memory(job).as_slice());
+        args.extend(["-o".into(), file.into(), "--".into(), job.program.into()]);
         args
     }
 }
@@ -153,7 +148,7 @@ impl Components for Wasmtime {
         if let Some(instances) = limits.instances {
             settings.push(format!("max-instances={instances}"));
         }
-        let mut args = run(&settings);
+        let mut args = command("run", &settings);
         if task.network == Network::Host {
             args.push("-S".into());
             args.push("inherit-network=y,allow-ip-name-lookup=y".into());
@@ -204,9 +199,9 @@ impl Components for Wasmtime {
 }
 
 /// The start of a command line, with settings.
-fn run(settings: &[String]) -> Vec<OsString> {
+fn command(verb: &str, settings: &[String]) -> Vec<OsString> {
     // Its cache would be the user's, and outlive the run.
-    let mut args = vec!["run".into(), "-C".into(), "cache=n".into()];
+    let mut args = vec![verb.into(), "-C".into(), "cache=n".into()];
     for setting in settings {
         args.push("-W".into());
         args.push(setting.into());
@@ -220,6 +215,12 @@ const NOT_STARTED: [&str; 3] = [
     "Error: failed to parse WebAssembly module",
     "Error: failed to open wasm module ",
 ];
+
+/// The setting for memories that threads may share, where they have to be asked for.
+fn shared_memory(job: &Job<'_>) -> Option<String> {
+    let asked = job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH);
+    asked.then(|| "shared-memory=y".into())
+}
 
 /// The setting for a bound on the stack, if there is one.
 fn stack(limits: &Limits) -> Vec<String> {

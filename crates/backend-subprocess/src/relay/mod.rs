@@ -22,8 +22,8 @@ use std::{fs, io};
 
 use tempfile::TempDir;
 use wasmrun_core::{
-    Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats,
-    Task, TrapKind,
+    Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result,
+    Stats, Task, TrapKind,
 };
 use wasmrun_rewrite::USUAL_STACK;
 use wasmrun_wasi_preview1::Wasi;
@@ -144,8 +144,15 @@ impl RelayedCode {
         Err(Error::new(ErrorKind::Io, message))
     }
 
-    fn has_shared_memory(&self) -> bool {
-        self.guest.memories().iter().any(|memory| memory.shared)
+    fn job<'a>(&'a self, file: &'a File, limits: &'a Limits, scratch: &'a Scratch) -> Job<'a> {
+        Job {
+            version: &self.runtime.version,
+            shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
+            program: &file.path,
+            compiled: file.compiled,
+            limits,
+            scratch,
+        }
     }
 }
 
@@ -156,14 +163,10 @@ impl Code for RelayedCode {
         let scratch = Scratch::default();
         let launch = Launch {
             executable: self.runtime.path.clone(),
-            args: self.runtime.adapter.arguments(&Job {
-                version: &self.runtime.version,
-                shared_memory: self.has_shared_memory(),
-                program: &file.path,
-                compiled: file.compiled,
-                limits: &task.limits,
-                scratch: &scratch,
-            })?,
+            args: self
+                .runtime
+                .adapter
+                .arguments(&self.job(&file, &task.limits, &scratch))?,
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
@@ -219,12 +222,9 @@ impl Code for RelayedCode {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let module = self.file(Guest::DEFAULT_ENTRY)?;
-        let path = ahead::compile(
-            &self.runtime,
-            compiler,
-            &module.path,
-            self.has_shared_memory(),
-        )?;
+        let (limits, scratch) = (Limits::default(), Scratch::default());
+        let job = self.job(&module, &limits, &scratch);
+        let path = ahead::compile(&self.runtime, compiler, &job)?;
         let code = fs::read(&path).map_err(|source| {
             let message = format!("cannot read {}", path.display());
             Error::new(ErrorKind::Io, message).with_source(source)
