@@ -5,23 +5,13 @@ use std::{fs, thread, time::Duration};
 use criterion::Criterion;
 use wasmrun::{Place, Program, RunConfig};
 
-use crate::{engines, guest};
+use crate::{SLEEPER, engines, guest};
 
 /// As many as live at the same time.
 const LIVE: usize = 1000;
 
 /// Does nothing, with a page of memory.
 const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
-
-/// Sleeps for ten minutes.
-const SLEEPER: &str = r#"(module
-    (import "wasi_snapshot_preview1" "poll_oneoff"
-        (func $poll (param i32 i32 i32 i32) (result i32)))
-    (memory (export "memory") 1)
-    (func (export "_start")
-        (i32.store (i32.const 16) (i32.const 1))
-        (i64.store (i32.const 24) (i64.const 600000000000))
-        (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))"#;
 
 pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);

@@ -6,23 +6,13 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use wasmrun::{Outcome, Program, RunConfig, Stdin};
 
-use crate::{engines, guest};
+use crate::{SLEEPER, engines, guest};
 
 const TIME: Duration = Duration::from_millis(300);
 
 const GUESTS: [(&str, &str); 2] = [
     ("loop", r#"(module (func (export "_start") (loop br 0)))"#),
-    (
-        "sleep",
-        r#"(module
-          (import "wasi_snapshot_preview1" "poll_oneoff"
-            (func $poll (param i32 i32 i32 i32) (result i32)))
-          (memory (export "memory") 1)
-          (func (export "_start")
-            (i32.store (i32.const 16) (i32.const 1))
-            (i64.store (i32.const 24) (i64.const 600000000000))
-            (drop (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256)))))"#,
-    ),
+    ("sleep", SLEEPER),
 ];
 
 pub fn benches(criterion: &mut Criterion) {

@@ -1,7 +1,6 @@
 //! Modules compiled ahead of time, by the runtime's own compiler.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmrun_core::stdio::{Capture, Input, Output};
@@ -96,7 +95,7 @@ pub(crate) fn compile(
         splitter: Splitter::new(Vec::new()),
     };
     let ended = execute(launch, streams, &Control::new())?;
-    if ended.status == Status::Code(0) && fs::exists(&file).is_ok_and(|there| there) {
+    if ended.status == Status::Code(0) && file.is_file() {
         return Ok(file);
     }
     let words = String::from_utf8_lossy(&said.take().bytes).into_owned();

@@ -101,7 +101,7 @@ pub(crate) mod constants {
 macro_rules! functions {
     ($($name:ident($($param:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
         /// The functions, named as in C but for the `WasmEdge_` in front.
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case, reason = "the names are C's")]
         pub(crate) struct Library {
             $(pub(crate) $name: unsafe extern "C" fn($($type),*) $(-> $result)?,)*
         }

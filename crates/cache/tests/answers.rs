@@ -6,17 +6,10 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
-use common::Here;
+use common::{Here, settle};
 use wasmrun_cache::Cache;
 use wasmrun_core::{Answers, Error, ErrorKind};
-
-/// Until what was written before is certain to have another time than what is written next.
-fn settle() {
-    thread::sleep(Duration::from_millis(3100));
-}
 
 /// The answer of `file`, which is what is in it, and whether it was asked.
 fn answer(cache: &Cache, file: &Path, question: &str) -> (String, bool) {

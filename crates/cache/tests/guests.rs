@@ -7,10 +7,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use common::{Fake, HIT, Here, binary, compile, text};
+use common::{Fake, HIT, Here, binary, compile, settle, text};
 use wasmrun_cache::Cache;
 use wasmrun_core::{Capability, ErrorKind, Guest, Miss, Program, RunConfig, Support, check};
 
@@ -18,11 +16,6 @@ const CAP: u64 = Guest::DEFAULT_MAX_BYTES;
 
 fn open(cache: &Cache, path: &Path) -> Guest {
     cache.guest(path, CAP).expect("a guest")
-}
-
-/// Until what was written before is certain to have another time than what is written next.
-fn settle() {
-    thread::sleep(Duration::from_millis(3100));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wasmrun::guest::shown;
-use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Place, Result, RunConfig};
+use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Result, RunConfig};
 
 use crate::args::CompileArgs;
-use crate::{cache, progress, say};
+use crate::{cache, progress, resolve, say};
 
 /// Compiles a guest for later runs; returns the exit code.
 pub fn compile(args: &CompileArgs) -> u8 {
@@ -30,7 +30,7 @@ fn make(args: &CompileArgs) -> Result<String> {
     let choice = Choice::from(args.engine.as_str());
     let engine = engines.select(&guest, &config, &choice)?.engine;
     // As a run will ask for it.
-    let config = config.killable(engine.info().place != Place::InProcess);
+    let config = config.killable(resolve::is_outside(engine.info()));
     let program = progress::compile_ahead(&cache, engine, &guest, &config)?;
     let info = program.engine().info();
     let (name, engine) = (

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, Engines, Error, ErrorKind, Guest, InheritEnv, Network, Overflow, Preopen,
-    Random, Result, RunConfig, Stdin, guest_path,
+    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Network, Overflow,
+    Place, Preopen, Random, Result, RunConfig, Stdin, guest_path,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -24,6 +24,12 @@ impl Request {
     pub fn open(&self, engines: &Engines) -> Result<Guest> {
         engines.guest(&self.guest, self.max_guest_bytes)
     }
+}
+
+/// Whether a run on `engine` is a process of its own, which has to be ended: what is part of ours ends with
+/// us.
+pub fn is_outside(engine: &EngineInfo) -> bool {
+    engine.place != Place::InProcess
 }
 
 pub fn resolve(args: &GuestArgs) -> Result<Request> {

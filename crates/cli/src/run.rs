@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Place,
-    Refusal, Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Refusal,
+    Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
@@ -71,8 +71,7 @@ fn execute(
     let info = engine.info().clone();
     ending.lock().report.selected(&info, began.elapsed());
 
-    // A process of its own has to be ended; what is part of ours ends with us.
-    let outside = info.place != Place::InProcess;
+    let outside = resolve::is_outside(&info);
     let config = request.config.clone().killable(outside);
     let program = progress::compile(engines, engine, &guest, &config)?;
     if let Some(CacheUse::Miss {

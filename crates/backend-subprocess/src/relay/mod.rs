@@ -230,7 +230,7 @@ impl Code for RelayedCode {
             Error::new(ErrorKind::Io, message).with_source(source)
         })?;
         let compiled = File {
-            relayed: Relayed::of(&self.guest)?,
+            relayed: module.relayed.clone(),
             path,
             compiled: true,
             directory: module.directory.clone(),

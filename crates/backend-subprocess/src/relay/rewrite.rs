@@ -28,7 +28,7 @@ use super::protocol::{
 const MEMORY: &str = "memory";
 
 /// What is to be known of a rewritten guest.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Relayed {
     /// What its calls ask for, by their numbers.
     pub(super) functions: Vec<&'static wasi::Function>,

@@ -193,3 +193,8 @@ pub fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     change(&mut content);
     std::fs::write(path, content).expect("writes");
 }
+
+/// Until what was written before is certain to have another time than what is written next.
+pub fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(3100));
+}

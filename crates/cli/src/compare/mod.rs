@@ -7,8 +7,8 @@ mod show;
 use serde::Serialize;
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Captured, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Place, Program,
-    Report, Result, Stats, Stdout, Support,
+    Capability, Captured, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program, Report,
+    Result, Stats, Stdout, Support,
 };
 
 use crate::args::{CompareArgs, SeveralArgs};
@@ -86,8 +86,7 @@ impl Stage {
 
     /// Compiles the guest and runs it once, with its output going to `output`.
     pub fn run(&self, contestant: &Contestant, world: &World, output: Stdout) -> Result<Report> {
-        // A process of its own has to be ended; what is part of ours ends with us.
-        let outside = contestant.info().place != Place::InProcess;
+        let outside = resolve::is_outside(contestant.info());
         let config = world
             .config
             .clone()

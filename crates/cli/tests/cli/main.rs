@@ -1,9 +1,11 @@
 //! The command, driven as its users drive it.
 
-// A build without engines in this process has little to try.
 #![cfg_attr(
     not(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")),
-    allow(dead_code)
+    allow(
+        dead_code,
+        reason = "a build without engines in this process has little to try"
+    )
 )]
 
 mod bad_input;
