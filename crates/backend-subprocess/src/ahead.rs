@@ -1,6 +1,7 @@
-//! Modules compiled ahead of time, by the runtime's own compiler.
+//! Guests compiled ahead of time, by the runtime's own compiler.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmrun_core::stdio::{Capture, Input, Output};
@@ -13,7 +14,7 @@ use crate::program_file::Stamp;
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
-/// A runtime's compiler, whose files the runtime then takes in place of modules.
+/// A runtime's compiler, whose files the runtime then takes in place of guests.
 pub(crate) trait Compiler: Send + Sync {
     /// The command line that compiles `job`'s program into `file`.
     fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString>;
@@ -40,7 +41,8 @@ pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
 }
 
 /// Where it is decided what is compiled.
-const OURS: [&[u8]; 5] = [
+const OURS: [&[u8]; 6] = [
+    include_bytes!("component.rs"),
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),
@@ -75,14 +77,16 @@ fn processor() -> impl std::fmt::Debug {
     std::env::consts::ARCH
 }
 
-/// Compiles the program of `job` into a file beside it.
+/// Compiles the program of `job` into a file in `directory`, and says what is in there.
 pub(crate) fn compile(
     runtime: &Runtime,
     compiler: &dyn Compiler,
     job: &Job<'_>,
-) -> Result<PathBuf> {
+    directory: &Path,
+) -> Result<(PathBuf, Vec<u8>)> {
+    let name = job.program.file_stem().unwrap_or("guest".as_ref());
     // What WasmEdge makes of it goes by the name's end.
-    let file = job.program.with_extension("so");
+    let file = directory.join(name).with_extension("so");
     let launch = Launch {
         executable: runtime.path.clone(),
         args: compiler.arguments(job, &file),
@@ -96,7 +100,11 @@ pub(crate) fn compile(
     };
     let ended = execute(launch, streams, &Control::new())?;
     if ended.status == Status::Code(0) && file.is_file() {
-        return Ok(file);
+        let code = fs::read(&file).map_err(|source| {
+            let message = format!("cannot read {}", file.display());
+            Error::new(ErrorKind::Io, message).with_source(source)
+        })?;
+        return Ok((file, code));
     }
     let words = String::from_utf8_lossy(&said.take().bytes).into_owned();
     let message = format!(

@@ -1,15 +1,22 @@
 //! Components on a runtime: the runtime is their host, driven by its command line.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use tempfile::TempDir;
 use wasmrun_core::stdio::{Input, Output};
-use wasmrun_core::{Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task};
+use wasmrun_core::{
+    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result, Stats,
+    Task,
+};
 
-use crate::adapters::{ComponentJob, Components, Verdict};
+use crate::adapters::{ComponentJob, Components, Job, Verdict};
+use crate::ahead;
 use crate::engine::Runtime;
-use crate::program_file::ProgramFile;
+use crate::program_file::{self, ProgramFile};
+use crate::scratch::{Scratch, private_directory};
 use crate::spawn::{Ended, Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
@@ -17,20 +24,79 @@ use crate::stderr::Splitter;
 pub(crate) struct ComponentCode {
     runtime: Arc<Runtime>,
     components: &'static dyn Components,
-    program: ProgramFile,
+    guest: Guest,
+    /// Its code is to count fuel.
+    fuel: bool,
+    source: OnceLock<ProgramFile>,
+    compiled: OnceLock<Compiled>,
+}
+
+/// What the runtime compiled of it.
+struct Compiled {
+    path: PathBuf,
+    /// Where it is, if it is ours.
+    _directory: Option<TempDir>,
 }
 
 impl ComponentCode {
     pub(crate) fn new(
         runtime: Arc<Runtime>,
         components: &'static dyn Components,
-        guest: &Guest,
+        compile: Compile<'_>,
+    ) -> Self {
+        ComponentCode {
+            source: ProgramFile::new(compile.guest.clone()).into(),
+            ..ComponentCode::without_files(runtime, components, compile)
+        }
+    }
+
+    /// What the runtime once compiled of it.
+    pub(crate) fn load(
+        runtime: Arc<Runtime>,
+        components: &'static dyn Components,
+        compile: Compile<'_>,
+        artifact: &Artifact,
+    ) -> Self {
+        let compiled = Compiled {
+            path: artifact.path().to_owned(),
+            _directory: None,
+        };
+        ComponentCode {
+            compiled: compiled.into(),
+            ..ComponentCode::without_files(runtime, components, compile)
+        }
+    }
+
+    fn without_files(
+        runtime: Arc<Runtime>,
+        components: &'static dyn Components,
+        Compile { guest, options, .. }: Compile<'_>,
     ) -> Self {
         ComponentCode {
             runtime,
             components,
-            program: ProgramFile::new(guest.clone()),
+            guest: guest.clone(),
+            fuel: options.fuel,
+            source: OnceLock::new(),
+            compiled: OnceLock::new(),
         }
+    }
+
+    /// The file to run, and whether it is compiled.
+    fn program(&self) -> Result<(PathBuf, bool)> {
+        match self.compiled.get() {
+            // One of a cache may be gone.
+            Some(compiled) if compiled.path.exists() => Ok((compiled.path.clone(), true)),
+            _ => Ok((self.source()?.path()?, false)),
+        }
+    }
+
+    fn source(&self) -> Result<&ProgramFile> {
+        if let Some(source) = self.source.get() {
+            return Ok(source);
+        }
+        let guest = program_file::read(&self.guest)?;
+        Ok(self.source.get_or_init(|| ProgramFile::new(guest)))
     }
 }
 
@@ -40,9 +106,10 @@ impl Code for ComponentCode {
         let stdin = std::mem::replace(&mut task.stdin, Input::Null);
         let stdout = std::mem::replace(&mut task.stdout, Output::Null);
         let stderr = std::mem::replace(&mut task.stderr, Output::Null);
-        let program = self.program.path()?;
+        let (program, compiled) = self.program()?;
         let invocation = self.components.invocation(&ComponentJob {
             program: &program,
+            compiled,
             task: &task,
         })?;
         let launch = Launch {
@@ -62,6 +129,31 @@ impl Code for ComponentCode {
         stats.run = Some(began.elapsed());
         let outcome = self.outcome(ended, control)?;
         Ok(Ran { outcome, stats })
+    }
+
+    /// What the runtime compiles of the guest; from then on it runs that.
+    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+        let Some(compiler) = self.runtime.adapter.compiler() else {
+            return Ok(None);
+        };
+        let (program, scratch) = (self.source()?.path()?, Scratch::default());
+        let mut limits = Limits::default();
+        limits.fuel = self.fuel.then_some(1);
+        let job = Job {
+            version: &self.runtime.version,
+            program: &program,
+            compiled: false,
+            shared_memory: false,
+            limits: &limits,
+            scratch: &scratch,
+        };
+        let directory = private_directory()?;
+        let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
+        let _ = self.compiled.set(Compiled {
+            path,
+            _directory: Some(directory),
+        });
+        Ok(Some(code))
     }
 }
 

@@ -101,12 +101,13 @@ impl Engine for SubprocessEngine {
         }
     }
 
-    /// The guest is made ready for the runtime; each run compiles it, in its own process.
+    /// The guest is made ready for the runtime; each run compiles it, in its own process, unless there
+    /// is a cache to keep what the runtime compiles ahead.
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         let (runtime, guest) = (self.0.clone(), compile.guest);
         Ok(match (guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => {
-                Arc::new(ComponentCode::new(runtime, components, guest))
+                Arc::new(ComponentCode::new(runtime, components, compile))
             }
             _ => Arc::new(RelayedCode::new(runtime, guest, compile.options)?),
         })
@@ -118,8 +119,17 @@ impl Engine for SubprocessEngine {
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
-        let runtime = self.0.clone();
-        let code = RelayedCode::load(runtime, compile.guest, compile.options, &artifact)?;
-        Ok(Arc::new(code))
+        let (runtime, guest) = (self.0.clone(), compile.guest);
+        Ok(match (guest.kind(), self.0.adapter.components()) {
+            (GuestKind::Component, Some(components)) => {
+                Arc::new(ComponentCode::load(runtime, components, compile, &artifact))
+            }
+            _ => Arc::new(RelayedCode::load(
+                runtime,
+                guest,
+                compile.options,
+                &artifact,
+            )?),
+        })
     }
 }

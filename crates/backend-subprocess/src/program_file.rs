@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tempfile::TempDir;
-use wasmrun_core::{Guest, Result};
+use wasmrun_core::{Error, ErrorKind, Guest, Result};
 
 use crate::scratch::{private_directory, write_into};
 
@@ -51,6 +51,16 @@ impl ProgramFile {
         *copy = Some((directory, path.clone()));
         Ok(path)
     }
+}
+
+/// A guest with its bytes, which a cache did without.
+pub(crate) fn read(guest: &Guest) -> Result<Guest> {
+    let now = guest.read()?;
+    if now.digest() == guest.digest() {
+        return Ok(now);
+    }
+    let message = "the guest's file has changed since it was looked at";
+    Err(Error::new(ErrorKind::Io, message))
 }
 
 /// What changes when a file does.

@@ -292,20 +292,19 @@ impl Program {
 
 /// Whether the guest starts out with more than the limits allow.
 fn exceeds(guest: &Guest, limits: &Limits) -> bool {
-    let over = |limit: Option<u64>, mut sizes: Box<dyn Iterator<Item = u64> + '_>| {
-        limit.is_some_and(|limit| {
-            sizes
-                .try_fold(0u64, |sum, size| sum.checked_add(size))
-                .is_none_or(|sum| sum > limit)
-        })
-    };
-    over(
-        limits.memory,
-        Box::new(guest.memories().iter().map(|memory| memory.initial_bytes)),
-    ) || over(
-        limits.table_elements,
-        Box::new(guest.tables().iter().map(|table| table.initial)),
-    ) || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
+    let memories = guest.memories().iter().map(|memory| memory.initial_bytes);
+    let tables = guest.tables().iter().map(|table| table.initial);
+    sum_exceeds(memories, limits.memory)
+        || sum_exceeds(tables, limits.table_elements)
+        || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
+}
+
+fn sum_exceeds(mut sizes: impl Iterator<Item = u64>, limit: Option<u64>) -> bool {
+    limit.is_some_and(|limit| {
+        sizes
+            .try_fold(0u64, |sum, size| sum.checked_add(size))
+            .is_none_or(|sum| sum > limit)
+    })
 }
 
 /// Room for the host's own frames beneath the guest's.

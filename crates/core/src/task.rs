@@ -135,6 +135,9 @@ fn check_name(name: &str) -> Result<()> {
 
 /// Each name once, where it first stood, with the value it last had.
 fn last_of_each(env: Vec<(String, String)>) -> Vec<(String, String)> {
+    if env.len() < 2 {
+        return env;
+    }
     let mut unique: Vec<(String, String)> = Vec::with_capacity(env.len());
     let mut places: HashMap<String, usize> = HashMap::with_capacity(env.len());
     for (name, value) in env {

@@ -90,7 +90,7 @@ pub(crate) trait Adapter: Send + Sync {
     /// start. `None` if they say nothing of that.
     fn explain(&self, words: &str) -> Option<Result<Outcome>>;
 
-    /// How it compiles modules ahead of time, if it does.
+    /// How it compiles guests ahead of time, if it does.
     fn compiler(&self) -> Option<&'static dyn Compiler> {
         None
     }
@@ -107,10 +107,10 @@ fn run_with(program: &Path, args: &[String]) -> Vec<OsString> {
     words.chain(args.iter().map(OsString::from)).collect()
 }
 
-/// One run of a module, as an adapter sees it.
+/// One run of a module, or what a guest is compiled for, as an adapter sees it.
 pub(crate) struct Job<'a> {
     pub(crate) version: &'a Version,
-    /// An absolute path of the module.
+    /// An absolute path of the guest's file.
     pub(crate) program: &'a Path,
     /// What is there was [compiled](Adapter::compiler) by the runtime.
     pub(crate) compiled: bool,
@@ -137,6 +137,8 @@ pub(crate) trait Components: Send + Sync {
 pub(crate) struct ComponentJob<'a> {
     /// An absolute path of the guest's file.
     pub(crate) program: &'a Path,
+    /// What is there was [compiled](Adapter::compiler) by the runtime.
+    pub(crate) compiled: bool,
     /// What is asked. Its streams are taken care of already.
     pub(crate) task: &'a Task,
 }

@@ -94,7 +94,9 @@ impl Adapter for Wasmtime {
 
 impl Compiler for Wasmtime {
     fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString> {
-        let mut args = command("compile", shared_memory(job).as_slice());
+        let mut settings = Vec::from_iter(shared_memory(job));
+        settings.extend(fuel(job.limits));
+        let mut args = command("compile", &settings);
         args.extend(["-o".into(), file.into(), "--".into(), job.program.into()]);
         args
     }
@@ -132,12 +134,14 @@ impl Components for Wasmtime {
     }
 
     fn invocation(&self, job: &ComponentJob<'_>) -> Result<Invocation> {
-        let ComponentJob { program, task } = job;
+        let ComponentJob {
+            program,
+            compiled,
+            task,
+        } = job;
         let limits = &task.limits;
         let mut settings = stack(limits);
-        if let Some(fuel) = limits.fuel {
-            settings.push(format!("fuel={fuel}"));
-        }
+        settings.extend(fuel(limits));
         if let Some(bytes) = limits.memory {
             // The limit is each memory's own; a second one cannot come up then.
             settings.push(format!("max-memory-size={bytes},max-memories=1"));
@@ -149,6 +153,9 @@ impl Components for Wasmtime {
             settings.push(format!("max-instances={instances}"));
         }
         let mut args = command("run", &settings);
+        if *compiled {
+            args.push("--allow-precompiled".into());
+        }
         if task.network == Network::Host {
             args.push("-S".into());
             args.push("inherit-network=y,allow-ip-name-lookup=y".into());
@@ -220,6 +227,11 @@ const NOT_STARTED: [&str; 3] = [
 fn shared_memory(job: &Job<'_>) -> Option<String> {
     let asked = job.shared_memory && job.version.at_least(SHARED_MEMORY_SWITCH);
     asked.then(|| "shared-memory=y".into())
+}
+
+/// The setting for fuel, if it is to be counted.
+fn fuel(limits: &Limits) -> Option<String> {
+    limits.fuel.map(|fuel| format!("fuel={fuel}"))
 }
 
 /// The setting for a bound on the stack, if there is one.

@@ -15,10 +15,10 @@ mod rewrite;
 mod serve;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use std::{fs, io};
 
 use tempfile::TempDir;
 use wasmrun_core::{
@@ -31,6 +31,7 @@ use wasmrun_wasi_preview1::Wasi;
 use crate::adapters::{Job, trapped};
 use crate::ahead;
 use crate::engine::Runtime;
+use crate::program_file;
 use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
 use rewrite::{Relayed, Terms, relayed};
@@ -54,7 +55,7 @@ struct File {
     /// By the runtime itself.
     compiled: bool,
     /// Where it is, if it is ours.
-    directory: Option<Arc<TempDir>>,
+    directory: Option<TempDir>,
 }
 
 impl RelayedCode {
@@ -111,14 +112,14 @@ impl RelayedCode {
         if let Some(file) = known.filter(|file| file.directory.is_some() || file.path.exists()) {
             return Ok(file);
         }
-        let (wasm, relayed) = relayed(&self.read()?, entry, self.terms)?;
+        let (wasm, relayed) = relayed(&program_file::read(&self.guest)?, entry, self.terms)?;
         let directory = private_directory()?;
         let path = write_into(directory.path(), &file_name(self.guest.name()), &wasm)?;
         let file = File {
             relayed,
             path,
             compiled: false,
-            directory: Some(Arc::new(directory)),
+            directory: Some(directory),
         };
         Ok(self.keep(entry, file))
     }
@@ -132,16 +133,6 @@ impl RelayedCode {
     fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
         // No panic leaves half a file here.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The guest with its bytes, which a cache did without.
-    fn read(&self) -> Result<Guest> {
-        let guest = self.guest.read()?;
-        if guest.digest() == self.guest.digest() {
-            return Ok(guest);
-        }
-        let message = "the guest's file has changed since it was looked at";
-        Err(Error::new(ErrorKind::Io, message))
     }
 
     fn job<'a>(&'a self, file: &'a File, limits: &'a Limits, scratch: &'a Scratch) -> Job<'a> {
@@ -224,16 +215,13 @@ impl Code for RelayedCode {
         let module = self.file(Guest::DEFAULT_ENTRY)?;
         let (limits, scratch) = (Limits::default(), Scratch::default());
         let job = self.job(&module, &limits, &scratch);
-        let path = ahead::compile(&self.runtime, compiler, &job)?;
-        let code = fs::read(&path).map_err(|source| {
-            let message = format!("cannot read {}", path.display());
-            Error::new(ErrorKind::Io, message).with_source(source)
-        })?;
+        let directory = private_directory()?;
+        let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
         let compiled = File {
             relayed: module.relayed.clone(),
             path,
             compiled: true,
-            directory: module.directory.clone(),
+            directory: Some(directory),
         };
         self.keep(Guest::DEFAULT_ENTRY, compiled);
         Ok(Some(code))

@@ -23,6 +23,14 @@ const ENGINES: &[&str] = &[
     "wasmer-cli",
 ];
 
+/// Those of them that run components.
+const COMPONENT_ENGINES: &[&str] = &[
+    #[cfg(feature = "wasmtime")]
+    "wasmtime",
+    #[cfg(feature = "subprocess")]
+    "wasmtime-cli",
+];
+
 /// Those that are here. A runtime that is missing is a failure, unless `WASMRUN_ALLOW_MISSING=1` says
 /// that this machine is to do without.
 fn present(engines: &'static [&str]) -> impl Iterator<Item = &'static str> {
@@ -284,23 +292,45 @@ fn code_that_is_gone_is_done_without_unless_the_guest_has_changed() {
     }
 }
 
-#[cfg(feature = "wasmtime")]
 #[test]
 fn components_are_kept_too() {
-    let here = Here::new();
-    let text = r#"(component
-        (core module $m (func (export "run") (result i32) (i32.const 1)))
-        (core instance $i (instantiate $m))
-        (func $run (result (result)) (canon lift (core func $i "run")))
-        (instance $run (export "run" (func $run)))
-        (export "wasi:cli/run@0.2.0" (instance $run)))"#;
-    let guest = Guest::from_bytes("component.wat", text).expect("a guest");
-    for _ in 0..2 {
-        let report = run(&here.engines(), "wasmtime", &guest, &RunConfig::new());
-        assert_eq!(report.outcome, Outcome::Exited(1));
+    let component = |name: &str, body: &str| {
+        let text = format!(
+            r#"(component
+                (core module $m (func (export "run") (result i32) {body}))
+                (core instance $i (instantiate $m))
+                (func $run (result (result)) (canon lift (core func $i "run")))
+                (instance $run (export "run" (func $run)))
+                (export "wasi:cli/run@0.2.0" (instance $run)))"#
+        );
+        Guest::from_bytes(name, text).expect("a guest")
+    };
+    let guests = [
+        component("fails", "(i32.const 1)"),
+        component("traps", "(i32.div_u (i32.const 1) (i32.const 0))"),
+        component(
+            "computes",
+            "(local $i i32)
+             (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                   (br_if 0 (i32.lt_u (local.get $i) (i32.const 1000))))
+             (i32.const 0)",
+        ),
+    ];
+    for engine in present(COMPONENT_ENGINES) {
+        for guest in &guests {
+            for config in configs() {
+                let here = Here::new();
+                let what = format!("{engine}, {guest:?}, {config:?}");
+                let cold = run(&Engines::new(), engine, guest, &config);
+                for hit in [false, true] {
+                    let report = run(&here.engines(), engine, guest, &config);
+                    let was_hit = report.stats.cache == Some(CacheUse::Hit);
+                    assert_eq!(was_hit, hit, "{what}: {:?}", report.stats.cache);
+                    assert_eq!(report.outcome, cold.outcome, "{what}");
+                }
+            }
+        }
     }
-    let report = run(&here.engines(), "wasmtime", &guest, &RunConfig::new());
-    assert_eq!(report.stats.cache, Some(CacheUse::Hit));
 }
 
 #[cfg(feature = "wasix")]
