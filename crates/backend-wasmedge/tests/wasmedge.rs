@@ -4,7 +4,6 @@
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use tempfile::TempDir;
@@ -12,6 +11,7 @@ use wasmrun_backend_wasmedge::{NAME, WasmEdgeEngine};
 use wasmrun_core::{
     Engine, ErrorKind, Guest, Outcome, Program, Report, Result, RunConfig, Stdout, Trap, TrapKind,
 };
+use wasmrun_testkit::particular::{self, command, fuel, within};
 use wasmrun_testkit::{Named, restart_with_wasmedge, this_program, trials};
 
 fn main() -> ExitCode {
@@ -69,37 +69,12 @@ fn engine() -> Arc<dyn Engine> {
     Arc::new(WasmEdgeEngine::new().expect("it was here before"))
 }
 
-fn compile(wat: &str, config: &RunConfig) -> Result<Program> {
-    compile_bytes(wat.as_bytes().to_vec(), config)
-}
-
-fn compile_bytes(wasm: Vec<u8>, config: &RunConfig) -> Result<Program> {
-    Program::compile(engine(), &Guest::from_bytes("guest.wasm", wasm)?, config)
+fn compile(wasm: impl AsRef<[u8]>, config: &RunConfig) -> Result<Program> {
+    particular::compile(engine(), wasm, config)
 }
 
 fn run(wat: &str, config: &RunConfig) -> Report {
-    compile(wat, config)
-        .and_then(|program| program.run(config))
-        .unwrap_or_else(|error| panic!("{error:?}\n{wat}"))
-}
-
-fn fuel(amount: u64) -> RunConfig {
-    RunConfig::new().limit(|limits| limits.fuel = Some(amount))
-}
-
-fn within(milliseconds: u64) -> RunConfig {
-    RunConfig::new().limit(|limits| limits.timeout = Some(Duration::from_millis(milliseconds)))
-}
-
-/// A command with these fields and body of `_start`, and one page of memory.
-fn command(fields: &str, body: &str) -> String {
-    format!(
-        r#"(module
-            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-            {fields}
-            (memory (export "memory") 1)
-            (func (export "_start") (local $i i32) {body}))"#
-    )
+    particular::run(engine(), wat, config)
 }
 
 // ---- the library -----------------------------------------------------------------------------------
@@ -221,7 +196,7 @@ fn compiled_code_in_a_guest_is_not_run() {
     let mut wasm = guest.bytes().to_vec();
     wasm.extend([0, section.len() as u8]);
     wasm.extend(section);
-    let program = compile_bytes(wasm, &RunConfig::new()).expect("it is a guest as any other");
+    let program = compile(wasm, &RunConfig::new()).expect("it is a guest as any other");
     let report = program.run(&RunConfig::new()).expect("runs");
     assert_eq!(report.outcome, Outcome::Exited(3));
 }

@@ -2,26 +2,24 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use wasmrun_backend_wasmer::WasmerEngine;
 use wasmrun_core::{
-    Access, Engine, ErrorKind, Guest, Outcome, Program, Report, Result, RunConfig, Stdin, Stdout,
-    Trap, TrapKind,
+    Access, Engine, ErrorKind, Outcome, Program, Report, Result, RunConfig, Stdin, Stdout, Trap,
+    TrapKind,
 };
+use wasmrun_testkit::particular::{self, within};
 
 fn engine() -> Arc<dyn Engine> {
     Arc::new(WasmerEngine::new().expect("wasmer is built in"))
 }
 
 fn compile(wat: &str, config: &RunConfig) -> Result<Program> {
-    Program::compile(engine(), &Guest::from_bytes("guest.wasm", wat)?, config)
+    particular::compile(engine(), wat, config)
 }
 
 fn run(wat: &str, config: &RunConfig) -> Report {
-    compile(wat, config)
-        .and_then(|program| program.run(config))
-        .unwrap_or_else(|error| panic!("{error:?}\n{wat}"))
+    particular::run(engine(), wat, config)
 }
 
 fn outcome(wat: &str, config: &RunConfig) -> Outcome {
@@ -401,10 +399,6 @@ fn an_invalid_module_is_refused() {
     let guest = r#"(module (func (export "_start") (drop (i32.add (i32.const 1) (i64.const 1)))))"#;
     let error = compile(guest, &RunConfig::new()).expect_err("not valid");
     assert_eq!(error.kind(), ErrorKind::Invalid);
-}
-
-fn within(milliseconds: u64) -> RunConfig {
-    RunConfig::new().limit(|limits| limits.timeout = Some(Duration::from_millis(milliseconds)))
 }
 
 const SPIN: &str = "(loop $again (br $again))";

@@ -2,44 +2,23 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use wasmrun_backend_wasmi::WasmiEngine;
 use wasmrun_core::{
     Engine, ErrorKind, Guest, Outcome, Program, Report, Result, RunConfig, Stdout, Trap, TrapKind,
 };
+use wasmrun_testkit::particular::{self, command, fuel, within};
 
 fn engine() -> Arc<dyn Engine> {
     Arc::new(WasmiEngine::new().expect("wasmi is built in"))
 }
 
 fn compile(wat: &str, config: &RunConfig) -> Result<Program> {
-    Program::compile(engine(), &Guest::from_bytes("guest.wasm", wat)?, config)
+    particular::compile(engine(), wat, config)
 }
 
 fn run(wat: &str, config: &RunConfig) -> Report {
-    compile(wat, config)
-        .and_then(|program| program.run(config))
-        .unwrap_or_else(|error| panic!("{error:?}\n{wat}"))
-}
-
-fn fuel(amount: u64) -> RunConfig {
-    RunConfig::new().limit(|limits| limits.fuel = Some(amount))
-}
-
-fn within(milliseconds: u64) -> RunConfig {
-    RunConfig::new().limit(|limits| limits.timeout = Some(Duration::from_millis(milliseconds)))
-}
-
-/// A command with these fields and body of `_start`, and one page of memory.
-fn command(fields: &str, body: &str) -> String {
-    format!(
-        r#"(module
-            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-            {fields}
-            (memory (export "memory") 1)
-            (func (export "_start") (local $i i32) {body}))"#
-    )
+    particular::run(engine(), wat, config)
 }
 
 /// Adds up what it stores, a million times, with a call, a branch and an operation on all of its

@@ -35,6 +35,7 @@ pub mod guests;
 pub mod known_differences;
 pub mod matrix;
 mod null;
+pub mod particular;
 pub mod programs;
 mod restart;
 pub mod suite;
@@ -94,7 +95,8 @@ pub fn trials(engines: impl IntoIterator<Item = Named>) -> (Vec<Trial>, Vec<Arc<
     (trials, here)
 }
 
-/// Whether an engine that is not here is no failure.
+/// Whether an engine that is not here is no failure: `WASMRUN_ALLOW_MISSING=1` says that this machine is to do
+/// without.
 pub fn may_be_missing() -> bool {
     env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|on| on == "1")
 }

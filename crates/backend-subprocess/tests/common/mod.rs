@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use wasmrun_backend_subprocess::{SubprocessEngine, find};
 use wasmrun_core::{Engine, Guest, Outcome, Program, Report, Result, RunConfig, Stdout};
+use wasmrun_testkit::may_be_missing;
 
-/// The runtime `name`. One that is missing is a failure, unless `WASMRUN_ALLOW_MISSING=1` says
-/// that this machine is to do without.
+/// The runtime `name`. One that is missing is a failure, unless it may be.
 pub fn runtime(name: &str) -> Option<SubprocessEngine> {
     match find(name, None) {
         Ok(engine) => Some(engine),
-        Err(error) if std::env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|v| v == "1") => {
+        Err(error) if may_be_missing() => {
             eprintln!("NOT TESTED: {error}");
             None
         }

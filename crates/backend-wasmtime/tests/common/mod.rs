@@ -5,12 +5,9 @@
 
 use std::sync::Arc;
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
 use wasmrun_backend_wasmtime::WasmtimeEngine;
-use wasmrun_core::{Engine, Error, Guest, GuestKind, Outcome, Program, Report, RunConfig, Stdout};
-use wit_component::ComponentEncoder;
+use wasmrun_core::{Engine, Error, Guest, Outcome, Program, Report, RunConfig, Stdout};
+use wasmrun_testkit::guests;
 
 pub fn engine() -> Arc<dyn Engine> {
     Arc::new(WasmtimeEngine::new().expect("wasmtime"))
@@ -20,21 +17,9 @@ pub fn module(text: &str) -> Guest {
     Guest::from_bytes("guest.wat", text).expect("a module")
 }
 
-/// The same program as a component, by the preview1 adapter.
+/// The same program as a component.
 pub fn component(text: &str) -> Guest {
-    let bytes = ComponentEncoder::default()
-        .module(&wat::parse_str(text).expect("text of a module"))
-        .expect("a module")
-        .adapter(
-            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
-            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-        )
-        .expect("an adapter")
-        .encode()
-        .expect("a component");
-    let guest = Guest::from_bytes("guest.wasm", bytes).expect("a component");
-    assert_eq!(guest.kind(), GuestKind::Component);
-    guest
+    guests::component(&module(text))
 }
 
 /// The program as a module and as a component.

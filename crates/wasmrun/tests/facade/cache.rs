@@ -1,15 +1,16 @@
 //! Code that was kept does what code that was just compiled does, on every engine that has any.
 
+use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
-use std::{env, fs};
 
 use tempfile::TempDir;
 use wasmrun::{
     Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
     Stdout,
 };
+use wasmrun_testkit::may_be_missing;
 
 /// Those of this build that have compiled code to keep.
 const ENGINES: &[&str] = &[
@@ -31,13 +32,11 @@ const COMPONENT_ENGINES: &[&str] = &[
     "wasmtime-cli",
 ];
 
-/// Those that are here. A runtime that is missing is a failure, unless `WASMRUN_ALLOW_MISSING=1` says
-/// that this machine is to do without.
+/// Those that are here. A runtime that is missing is a failure, unless it may be.
 fn present(engines: &'static [&str]) -> impl Iterator<Item = &'static str> {
-    let allowed = env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|value| value == "1");
-    let is_here = move |engine: &&str| match Engines::shared().get(engine) {
+    let is_here = |engine: &&str| match Engines::shared().get(engine) {
         Ok(_) => true,
-        Err(error) if allowed => {
+        Err(error) if may_be_missing() => {
             eprintln!("NOT TESTED: {error}");
             false
         }
