@@ -70,6 +70,21 @@ const COMPONENT: &str = r#"(component
 // What is accepted, and what it says.
 
 #[test]
+fn every_function_of_a_large_guest_counts() {
+    let large = format!("(func {})", "nop ".repeat(1 << 20));
+    let extends = "(func (drop (i32.extend8_s (i32.const 0))))";
+    for functions in [
+        [&large, &large, &large, extends],
+        [extends, &large, &large, &large],
+    ] {
+        assert_eq!(
+            uses(&format!("(module {})", functions.concat())),
+            Proposals::SIGN_EXTENSION
+        );
+    }
+}
+
+#[test]
 fn a_module_tells_what_it_declares() {
     let guest = wat(COMMAND);
     assert_eq!(guest.kind(), GuestKind::Module);

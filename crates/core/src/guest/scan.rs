@@ -4,6 +4,10 @@
 //! allowed to use. Operators are sorted by the lists wasmparser keeps; only what is no operator
 //! (types, limits, kinds of segment) is told apart by hand, here.
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
 use serde::{Deserialize, Serialize};
 use wasmparser::{
     AbstractHeapType, BlockType, BrTable, CanonicalFunction, CanonicalOption, ComponentDefinedType,
@@ -30,13 +34,53 @@ pub(super) struct Scanned {
 /// Never fails: what cannot be read is the engine's to report, and what was seen before it stands.
 pub(super) fn scan(bytes: &[u8]) -> Scanned {
     let mut scan = Scan::default();
+    let mut bodies = Vec::new();
     for payload in parser().parse_all(bytes) {
-        let read = payload.and_then(|payload| scan.payload(payload));
+        let read = payload.and_then(|payload| match payload {
+            Payload::CodeSectionEntry(body) => {
+                bodies.push(body);
+                Ok(())
+            }
+            payload => scan.payload(payload),
+        });
         if read.is_err() {
             break;
         }
     }
-    scan.code.finish()
+    scan.code.join(side_by_side(&bodies)).finish()
+}
+
+/// The least code, in bytes, that is worth starting a thread for.
+const WORTH_A_THREAD: usize = 1 << 20;
+
+/// Reads function bodies, which tell nothing about each other, on all processors.
+fn side_by_side(bodies: &[FunctionBody<'_>]) -> Code {
+    let bytes: usize = bodies.iter().map(|body| body.range().len()).sum();
+    let threads = match bytes / WORTH_A_THREAD {
+        0 | 1 => 1,
+        worth => {
+            thread::available_parallelism().map_or(1, |processors| worth.min(processors.get()))
+        }
+    };
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let mut scan = Scan::default();
+        while let Some(body) = bodies.get(next.fetch_add(1, Relaxed)) {
+            // One body that cannot be read says nothing about the next.
+            let _ = scan.body(body);
+        }
+        scan.code
+    };
+    thread::scope(|scope| {
+        // Where no thread is to be had, this one reads more.
+        let others: Vec<_> = (1..threads)
+            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, read).ok())
+            .collect();
+        others.into_iter().fold(read(), |code, other| {
+            let theirs = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            code.join(theirs)
+        })
+    })
 }
 
 #[derive(Default)]
@@ -135,9 +179,6 @@ impl Scan {
                     }
                 }
             }
-            // One body that cannot be read says nothing about the next.
-            Payload::CodeSectionEntry(body) => drop(self.body(&body)),
-
             Payload::ComponentTypeSection(section) => {
                 for ty in section {
                     self.code.note(ty?.uses());
@@ -276,6 +317,14 @@ impl Code {
     #[inline(always)]
     fn note(&mut self, used: Proposals) {
         self.used |= used;
+    }
+
+    fn join(self, other: Code) -> Code {
+        Code {
+            used: self.used | other.used,
+            tags: self.tags | other.tags,
+            grows_tables: self.grows_tables | other.grows_tables,
+        }
     }
 
     /// Tags alone belong to the legacy exceptions if those are used, and else to the standard.
