@@ -23,6 +23,7 @@ const UNWINDER: (&str, &[&str]) = ("gcc_s", &["gcc_eh", "gcc"]);
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={START}");
+    println!("cargo::rustc-check-cfg=cfg(linked_in)");
     if target("OS") != "linux" || target("ENV") != "gnu" {
         return;
     }
@@ -39,6 +40,7 @@ fn main() {
     // WasmEdge's library is loaded into the running process, which takes the shared C library.
     if fixed && !feature("WASMEDGE") && linked_in(&C_LIBRARY).is_some() {
         link("-static");
+        println!("cargo::rustc-cfg=linked_in");
     } else {
         linked_in(&[UNWINDER]);
     }

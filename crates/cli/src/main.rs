@@ -13,6 +13,8 @@ mod engines;
 mod input;
 mod inspect;
 mod lineup;
+#[cfg(all(linked_in, not(test)))]
+mod linked_in;
 mod progress;
 mod report;
 mod resolve;

@@ -125,3 +125,36 @@ fn an_export_can_be_called_instead_of_the_entry() {
         assert!(seen.message().ends_with("it has seven"), "{seen:?}");
     }
 }
+
+/// There may be none, and it would take a descriptor.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_device_is_needed_for_random_numbers() {
+    use std::io::Read;
+    use std::path::Path;
+
+    use crate::common::READY_AND_LOOP;
+
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", READY_AND_LOOP);
+    for engine in engines() {
+        let mut child = wasmrun()
+            .args(["--engine", engine])
+            .arg(&guest)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("wasmrun starts");
+        let mut ready = [0; "ready\n".len()];
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut ready).expect("it writes");
+        let open: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", child.id()))
+            .expect("it runs")
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .collect();
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        let devices = ["/dev/random", "/dev/urandom"].map(Path::new);
+        let held = open.iter().any(|file| devices.contains(&&**file));
+        assert!(!held, "{engine}: {open:?}");
+    }
+}
