@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmrun_backend_subprocess::{NAMES, at, discover, find, own_command};
@@ -13,8 +14,17 @@ use wasmrun_core::{Answers, Engine, EngineInfo, ErrorKind, Place, Result};
 fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("runtime");
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("writes");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    // By another process: what this one has open for writing, a child that another test starts at this
+    // moment holds open as well, and what is open for writing cannot be executed.
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#,
+            "sh",
+        ])
+        .args([path.as_os_str(), body.as_ref()])
+        .status();
+    assert!(written.expect("a shell").success());
     (directory, path)
 }
 
