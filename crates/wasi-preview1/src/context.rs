@@ -64,16 +64,10 @@ pub(crate) fn world(task: &mut Task) -> Result<WasiCtxBuilder> {
     let stdin = std::mem::replace(&mut task.stdin, Input::Null);
     let stdout = std::mem::replace(&mut task.stdout, Output::Null);
     let stderr = std::mem::replace(&mut task.stderr, Output::Null);
-    // The context's own are empty and lead nowhere.
-    if !matches!(stdin, Input::Null) {
-        context.stdin(stdio::input(stdin)?);
-    }
-    if !matches!(stdout, Output::Null) {
-        context.stdout(stdio::output(stdout, "standard output", stdio::own_stdout)?);
-    }
-    if !matches!(stderr, Output::Null) {
-        context.stderr(stdio::output(stderr, "standard error", stdio::own_stderr)?);
-    }
+    context
+        .stdin(stdio::input(stdin)?)
+        .stdout(stdio::output(stdout, "standard output", stdio::own_stdout)?)
+        .stderr(stdio::output(stderr, "standard error", stdio::own_stderr)?);
     Ok(context)
 }
 
