@@ -16,7 +16,7 @@ use crate::adapters::{ComponentJob, Components, Job, Verdict};
 use crate::ahead;
 use crate::engine::Runtime;
 use crate::program_file::{self, ProgramFile};
-use crate::scratch::{Scratch, private_directory, write_into};
+use crate::scratch::{Scratch, private_directory};
 use crate::spawn::{Ended, Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
@@ -136,10 +136,8 @@ impl Code for ComponentCode {
         let Some(compiler) = self.runtime.adapter.compiler() else {
             return Ok(None);
         };
-        let directory = private_directory()?;
         // The guest's own file may change meanwhile, and what is kept goes by what was looked at.
-        let guest = program_file::read(&self.guest)?;
-        let program = write_into(directory.path(), "guest.wasm", guest.bytes())?;
+        let program = self.source()?.copy()?;
         let (mut limits, scratch) = (Limits::default(), Scratch::default());
         limits.fuel = self.fuel.then_some(1);
         let job = Job {
@@ -150,6 +148,7 @@ impl Code for ComponentCode {
             limits: &limits,
             scratch: &scratch,
         };
+        let directory = private_directory()?;
         let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
         let _ = self.compiled.set(Compiled {
             path,

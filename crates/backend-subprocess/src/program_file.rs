@@ -40,7 +40,8 @@ impl ProgramFile {
         }
     }
 
-    fn copy(&self) -> Result<PathBuf> {
+    /// The path of a copy that nobody else can change.
+    pub(crate) fn copy(&self) -> Result<PathBuf> {
         // A panic under this lock leaves no copy behind, which is a sound state.
         let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, path)) = &*copy {

@@ -11,6 +11,7 @@ use wasmrun_core::{
     Engine, ErrorKind, Guest, Outcome, Program, Proposals, Report, Result, RunConfig, Stdin,
     Stdout, Support, Trap, TrapKind,
 };
+use wasmrun_testkit::particular::component;
 
 on_every_runtime! {
     time_runs_out_in_loops_sleep_and_reading
@@ -209,18 +210,6 @@ fn tables_and_instances_stay_within_their_limits(engine: SubprocessEngine) {
         };
         assert_eq!(report.outcome, expected);
     }
-}
-
-/// A component whose `wasi:cli/run` is `body`.
-fn component(body: &str) -> String {
-    format!(
-        r#"(component
-          (core module $m (func (export "run") (result i32) {body}))
-          (core instance $i (instantiate $m))
-          (func $run (result (result)) (canon lift (core func $i "run")))
-          (instance $run (export "run" (func $run)))
-          (export "wasi:cli/run@0.2.0" (instance $run)))"#
-    )
 }
 
 fn a_component_ends_as_its_run_does(engine: SubprocessEngine) {

@@ -53,3 +53,15 @@ pub fn command(fields: &str, body: &str) -> String {
             (func (export "_start") (local $i i32) {body}))"#
     )
 }
+
+/// The text of a component whose `wasi:cli/run` is `body`.
+pub fn component(body: &str) -> String {
+    format!(
+        r#"(component
+          (core module $m (func (export "run") (result i32) {body}))
+          (core instance $i (instantiate $m))
+          (func $run (result (result)) (canon lift (core func $i "run")))
+          (instance $run (export "run" (func $run)))
+          (export "wasi:cli/run@0.2.0" (instance $run)))"#
+    )
+}

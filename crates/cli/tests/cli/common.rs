@@ -1,7 +1,8 @@
 //! Drives the real binary over guests written as text.
 
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
 
 use tempfile::TempDir;
@@ -25,6 +26,19 @@ pub fn wasmrun() -> Command {
         .stdin(Stdio::null())
         .env("WASMRUN_CACHE_DIR", cache_dir());
     command
+}
+
+/// Starts a guest that says when it runs and never ends: [`READY_AND_LOOP`], or another of that habit.
+pub fn started(command: &mut Command) -> Child {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("wasmrun starts");
+    let mut line = [0; "ready\n".len()];
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    stdout.read_exact(&mut line).expect("it writes");
+    assert_eq!(&line, b"ready\n");
+    child
 }
 
 /// Where what runs started by [`wasmrun`] compile is kept, until the next time the tests run.

@@ -1,12 +1,12 @@
 //! Ctrl-C, SIGTERM and closed pipes end the guest, and then us with 128+n.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Guests, READY_AND_LOOP, YES, engines, wasmrun};
+use crate::common::{self, Guests, READY_AND_LOOP, YES, engines, wasmrun};
 
 /// Has a command listen to signals that whoever started the tests has ignored, as shells do for what
 /// runs in the background.
@@ -24,15 +24,7 @@ fn listening(command: &mut Command) -> &mut Command {
 
 /// Starts a guest that says when it runs and never ends.
 fn started(command: &mut Command) -> Child {
-    let mut child = listening(command)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("wasmrun starts");
-    let mut line = [0; "ready\n".len()];
-    let stdout = child.stdout.as_mut().expect("a pipe");
-    stdout.read_exact(&mut line).expect("it writes");
-    assert_eq!(&line, b"ready\n");
-    child
+    common::started(listening(command))
 }
 
 fn pid(child: &Child) -> Pid {

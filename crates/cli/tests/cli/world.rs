@@ -130,23 +130,14 @@ fn an_export_can_be_called_instead_of_the_entry() {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_device_is_needed_for_random_numbers() {
-    use std::io::Read;
     use std::path::Path;
 
-    use crate::common::READY_AND_LOOP;
+    use crate::common::{READY_AND_LOOP, started};
 
     let guests = Guests::new();
     let guest = guests.file("app.wat", READY_AND_LOOP);
     for engine in engines() {
-        let mut child = wasmrun()
-            .args(["--engine", engine])
-            .arg(&guest)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("wasmrun starts");
-        let mut ready = [0; "ready\n".len()];
-        let stdout = child.stdout.as_mut().expect("a pipe");
-        stdout.read_exact(&mut ready).expect("it writes");
+        let mut child = started(wasmrun().args(["--engine", engine]).arg(&guest));
         let open: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", child.id()))
             .expect("it runs")
             .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())

@@ -10,7 +10,7 @@ use wasmrun::{
     Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
     Stdout,
 };
-use wasmrun_testkit::may_be_missing;
+use wasmrun_testkit::{may_be_missing, particular};
 
 /// Those of this build that have compiled code to keep.
 const ENGINES: &[&str] = &[
@@ -294,15 +294,7 @@ fn code_that_is_gone_is_done_without_unless_the_guest_has_changed() {
 #[test]
 fn components_are_kept_too() {
     let component = |name: &str, body: &str| {
-        let text = format!(
-            r#"(component
-                (core module $m (func (export "run") (result i32) {body}))
-                (core instance $i (instantiate $m))
-                (func $run (result (result)) (canon lift (core func $i "run")))
-                (instance $run (export "run" (func $run)))
-                (export "wasi:cli/run@0.2.0" (instance $run)))"#
-        );
-        Guest::from_bytes(name, text).expect("a guest")
+        Guest::from_bytes(name, particular::component(body)).expect("a guest")
     };
     let guests = [
         component("fails", "(i32.const 1)"),
