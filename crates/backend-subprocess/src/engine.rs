@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
-    Guest, GuestKind, Place, Proposals, Result,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind,
+    Place, Proposals, Result,
 };
 
 use crate::adapters::Adapter;
@@ -113,7 +113,7 @@ impl Engine for SubprocessEngine {
         })
     }
 
-    fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
+    fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
         let compiler = self.0.adapter.compiler();
         Ok(compiler.map(|_| ahead::identity(&self.0)))
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wasmrun_core::guest::{GuestKind, WasiVersion};
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
-    Place, Proposals, Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Place, Proposals,
+    Result, Support,
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
@@ -106,7 +106,7 @@ impl Engine for WasmerEngine {
         }
     }
 
-    fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
+    fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
         Ok(Some(code::identity()))
     }
 

@@ -39,6 +39,8 @@ mod engine;
     path = "interrupt/unsupported.rs"
 )]
 mod interrupt;
+#[cfg(target_os = "linux")]
+mod kept;
 mod limits;
 mod traps;
 mod wasi;

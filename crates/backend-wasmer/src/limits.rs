@@ -15,6 +15,8 @@ use wasmrun_core::guest::TableDecl;
 use wasmrun_core::{Account, Control, Limits};
 
 use crate::checkpoints::Flag;
+#[cfg(target_os = "linux")]
+use crate::kept;
 
 /// The elements a table may grow to where no bound is asked for: what wasmer lets a table declare,
 /// but does not hold it to when it grows.
@@ -136,7 +138,12 @@ impl Tunables for Bounded {
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
         self.bounded_memory(ty.minimum, || {
-            // SAFETY: the caller's promise, handed on.
+            #[cfg(target_os = "linux")]
+            if kept::serves(ty, style) {
+                // SAFETY: the caller's promise, handed on.
+                return unsafe { kept::create(ty, style, definition) };
+            }
+            // SAFETY: likewise.
             unsafe { self.base.create_vm_memory(ty, style, definition) }
         })
     }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, CompileOptions, Engine, EngineInfo, Error, ErrorKind,
-    GuestKind, Place, Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place,
+    Result, Support,
 };
 use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
 
@@ -42,7 +42,8 @@ impl WasmtimeEngine {
         })
     }
 
-    fn variant(&self, settings: Settings) -> Result<Arc<Variant>> {
+    fn variant(&self, compile: Compile<'_>) -> Result<Arc<Variant>> {
+        let settings = Settings::of(compile)?;
         let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(variant) = variants.iter().find(|variant| variant.is_for(settings)) {
             return Ok(variant.clone());
@@ -106,7 +107,7 @@ impl Engine for WasmtimeEngine {
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         let guest = compile.guest;
-        let variant = self.variant(Settings::of(compile.options)?.compiling(guest))?;
+        let variant = self.variant(compile)?;
         match guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),
@@ -114,13 +115,12 @@ impl Engine for WasmtimeEngine {
         }
     }
 
-    fn code_identity(&self, options: CompileOptions) -> Result<Option<Vec<u8>>> {
-        let variant = self.variant(Settings::of(options)?)?;
-        Ok(Some(variant.identity()))
+    fn code_identity(&self, compile: Compile<'_>) -> Result<Option<Vec<u8>>> {
+        Ok(Some(self.variant(compile)?.identity()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
-        let variant = self.variant(Settings::of(compile.options)?)?;
+        let variant = self.variant(compile)?;
         match compile.guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, artifact)?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
-use wasmrun_core::{CompileOptions, Error, ErrorKind, Guest, Proposals, Result};
+use wasmrun_core::{Compile, Error, ErrorKind, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::component;
@@ -23,40 +23,36 @@ pub(crate) struct Settings {
     pub(crate) stack: Option<usize>,
     /// Compile on several threads. The code is the same.
     parallel: bool,
+    /// Map the data that memories start out with, rather than copy them there.
+    images: bool,
 }
 
 /// A guest of so many bytes is compiled before other threads could have been started.
 const SMALL: u64 = 16 << 10;
 
-impl Settings {
-    /// For compiling `guest`.
-    pub(crate) fn compiling(self, guest: &Guest) -> Self {
-        Settings {
-            parallel: guest.size() > SMALL,
-            ..self
-        }
-    }
+/// So many bytes are copied before they could have been mapped, and been missed by the first access: no
+/// more than a page of the processors here.
+const FEW_DATA: u64 = 4 << 10;
 
-    pub(crate) fn of(options: CompileOptions) -> Result<Self> {
-        let impossible = |bytes: u64| {
-            Error::new(
-                ErrorKind::Config,
-                format!("a stack of {bytes} bytes cannot be made; ask for some megabytes"),
-            )
-        };
-        let stack = match options.stack {
-            None => None,
-            Some(bytes) => match usize::try_from(bytes) {
-                Ok(size @ 1..) if size.checked_add(HOST_STACK).is_some() => Some(size),
-                _ => return Err(impossible(bytes)),
-            },
-        };
+impl Settings {
+    pub(crate) fn of(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         Ok(Settings {
             fuel: options.fuel,
             interruptible: options.interruptible,
-            stack,
-            parallel: false,
+            stack: options.stack.map(possible_stack).transpose()?,
+            parallel: guest.size() > SMALL,
+            images: guest.data_size() > FEW_DATA,
         })
+    }
+}
+
+fn possible_stack(bytes: u64) -> Result<usize> {
+    match usize::try_from(bytes) {
+        Ok(size @ 1..) if size.checked_add(HOST_STACK).is_some() => Ok(size),
+        _ => Err(Error::new(
+            ErrorKind::Config,
+            format!("a stack of {bytes} bytes cannot be made; ask for some megabytes"),
+        )),
     }
 }
 
@@ -79,6 +75,7 @@ impl Variant {
         config
             .cranelift_opt_level(OptLevel::Speed)
             .parallel_compilation(settings.parallel)
+            .memory_init_cow(settings.images)
             // For unwinders other than wasmtime's, which has no use for it; and each module would have
             // to be made known to the system's.
             .native_unwind_info(cfg!(windows))
@@ -173,17 +170,21 @@ fn set_proposals(config: &mut Config) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    const PLAIN: Settings = Settings {
+        fuel: false,
+        interruptible: false,
+        stack: None,
+        parallel: false,
+        images: true,
+    };
 
     #[test]
     fn what_is_not_claimed_does_not_compile() {
-        let variant = Variant::new(Settings {
-            fuel: false,
-            interruptible: false,
-            stack: None,
-            parallel: false,
-        })
-        .expect("wasmtime");
+        let variant = Variant::new(PLAIN).expect("wasmtime");
         for (proposal, text) in [
             (
                 Proposals::WIDE_ARITHMETIC,
@@ -209,31 +210,31 @@ mod tests {
     }
 
     #[test]
-    fn code_for_fuel_or_interrupts_has_another_identity() {
-        let identity = |fuel, interruptible, parallel| {
-            let settings = Settings {
-                fuel,
-                interruptible,
-                stack: None,
-                parallel,
-            };
-            Variant::new(settings).expect("wasmtime").identity()
+    fn other_code_has_another_identity() {
+        let identity = |settings| Variant::new(settings).expect("wasmtime").identity();
+        let parallel = Settings {
+            parallel: true,
+            ..PLAIN
         };
-        let plain = identity(false, false, false);
-        assert_eq!(plain, identity(false, false, true));
-        for (fuel, interruptible) in [(true, false), (false, true), (true, true)] {
-            assert_ne!(plain, identity(fuel, interruptible, false));
-        }
-        assert_ne!(identity(true, false, false), identity(false, true, false));
+        assert_eq!(identity(PLAIN), identity(parallel));
+        let (fuel, interruptible, images) = (true, true, false);
+        let others = [
+            PLAIN,
+            Settings { fuel, ..PLAIN },
+            Settings {
+                interruptible,
+                ..PLAIN
+            },
+            Settings { images, ..PLAIN },
+        ];
+        let identities: BTreeSet<_> = others.map(identity).into();
+        assert_eq!(identities.len(), others.len());
     }
 
     #[test]
     fn impossible_stacks_are_refused() {
         for bytes in [0, u64::MAX] {
-            let options = CompileOptions::of(
-                &wasmrun_core::RunConfig::new().limit(|limits| limits.stack = Some(bytes)),
-            );
-            let error = Settings::of(options).expect_err("no such stack");
+            let error = possible_stack(bytes).expect_err("no such stack");
             assert_eq!(error.kind(), ErrorKind::Config);
         }
     }

@@ -168,33 +168,42 @@ pub(crate) fn find_or_compile(
     options: CompileOptions,
     compile: impl FnOnce() -> Result<(Guest, Arc<dyn Code>)>,
 ) -> Result<(Guest, Arc<dyn Code>, CacheUse)> {
-    let Some(identity) = engine.code_identity(options)? else {
+    let identity_of = |guest| engine.code_identity(Compile { guest, options });
+    let Some(identity) = identity_of(guest)? else {
         let (guest, code) = compile()?;
         let (why, not_kept) = (Miss::NoArtifacts, None);
         return Ok((guest, code, CacheUse::Miss { why, not_kept }));
     };
-    let key_of = |guest| CodeKey {
+    let key = CodeKey {
         guest,
         engine: engine.info(),
         options,
         identity: &identity,
     };
-    let why = match cache.find(&key_of(guest)) {
+    let why = match cache.find(&key) {
         Ok(artifact) => match engine.load(Compile { guest, options }, artifact) {
             Ok(code) => return Ok((guest.clone(), code, CacheUse::Hit)),
             Err(error) => {
                 tracing::warn!(?guest, ?error, "kept code was not loaded");
-                cache.forget(&key_of(guest));
+                cache.forget(&key);
                 Miss::Rejected
             }
         },
         Err(why) => why,
     };
     let (guest, code) = compile()?;
-    let kept = match code.artifact() {
-        Ok(Some(artifact)) => cache.keep(&key_of(&guest), &artifact),
-        Ok(None) => Err(Miss::NoArtifacts.to_string()),
-        Err(error) => Err(error.to_string()),
+    let kept = match (code.artifact(), identity_of(&guest)?) {
+        (Ok(Some(artifact)), Some(identity)) => {
+            let (guest, identity) = (&guest, &*identity);
+            let key = CodeKey {
+                guest,
+                identity,
+                ..key
+            };
+            cache.keep(&key, &artifact)
+        }
+        (Ok(_), _) => Err(Miss::NoArtifacts.to_string()),
+        (Err(error), _) => Err(error.to_string()),
     };
     let not_kept = kept.err();
     Ok((guest, code, CacheUse::Miss { why, not_kept }))

@@ -40,16 +40,16 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// [`Engine`](crate::ErrorKind::Engine) for a failure of the engine's own.
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>>;
 
-    /// What code compiled with `options` depends on beside the guest, the options, and the engine's
-    /// name and version: settings, features of the processor, what wasmrun compiles into it. The
-    /// same bytes mean that code can be exchanged. `None`, the default, if no code of this engine
-    /// can be kept.
+    /// What the code of a guest depends on beside the guest, the options, and the engine's name and
+    /// version: settings, features of the processor, what wasmrun compiles into it. The same bytes
+    /// mean that code can be exchanged. `None`, the default, if no code of this engine can be kept.
+    /// The guest may be one that is not [read](Guest::is_read).
     ///
     /// # Errors
     ///
     /// As for [`compile`](Engine::compile).
-    fn code_identity(&self, options: CompileOptions) -> Result<Option<Vec<u8>>> {
-        let _ = options;
+    fn code_identity(&self, compile: Compile<'_>) -> Result<Option<Vec<u8>>> {
+        let _ = compile;
         Ok(None)
     }
 

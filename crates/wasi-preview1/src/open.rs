@@ -49,7 +49,10 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        OPEN.fetch_sub(self.0, Ordering::Relaxed);
+        // Runs on other threads share the count: most have nothing to say there.
+        if self.0 > 0 {
+            OPEN.fetch_sub(self.0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 use wasmrun_cache::Cache;
 use wasmrun_core::{
-    Artifact, CacheUse, Capability, Code, Compile, CompileOptions, Control, Engine, EngineInfo,
-    Error, ErrorKind, Guest, Miss, Outcome, Place, Program, Ran, Result, RunConfig, Stats, Task,
+    Artifact, CacheUse, Capability, Code, Compile, Control, Engine, EngineInfo, Error, ErrorKind,
+    Guest, Miss, Outcome, Place, Program, Ran, Result, RunConfig, Stats, Task,
 };
 
 /// See above. Its guests exit with what its code says.
@@ -84,7 +84,7 @@ impl Engine for Fake {
         Ok(Arc::new(Text(self.text(compile))))
     }
 
-    fn code_identity(&self, _: CompileOptions) -> Result<Option<Vec<u8>>> {
+    fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
         Ok(self.keeps.then(|| self.identity.into()))
     }
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind,
-    FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType, TypeRef,
-    TypeSectionReader, ValType, WasmFeatures,
+    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Data, DataKind, Encoding,
+    ExternalKind, FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType,
+    TypeRef, TypeSectionReader, ValType, WasmFeatures,
 };
 
 use super::component_types;
@@ -42,6 +42,8 @@ pub(super) struct Facts {
     pub(super) memories: Vec<MemoryDecl>,
     pub(super) tables: Vec<TableDecl>,
     pub(super) start_section: bool,
+    /// The bytes that active segments put into memories.
+    pub(super) data: u64,
 }
 
 /// Why bytes are no well-formed WebAssembly; says where.
@@ -152,7 +154,15 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             Payload::StartSection { .. } => facts.start_section |= outermost,
             Payload::ElementSection(section) => read_all(section, "element")?,
             Payload::DataCountSection { .. } => {}
-            Payload::DataSection(section) => read_all(section, "data")?,
+            Payload::DataSection(section) => {
+                fits(&section, "data")?;
+                for segment in section {
+                    let Data { kind, data, .. } = segment?;
+                    if let DataKind::Active { .. } = kind {
+                        facts.data += data.len() as u64;
+                    }
+                }
+            }
             Payload::CodeSectionStart { count, range, .. } => {
                 fits_in(count, range, "code")?;
             }

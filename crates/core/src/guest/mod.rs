@@ -284,6 +284,11 @@ impl Guest {
         self.0.size
     }
 
+    /// How many bytes it has for its memories to start out with.
+    pub fn data_size(&self) -> u64 {
+        self.0.facts.data
+    }
+
     /// The digest of the binary. The first call reads all of it, at about a gigabyte a second.
     pub fn digest(&self) -> Digest {
         *self.0.digest.get_or_init(|| Digest::of(&self.0.bytes))

@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use wasmrun_core::{ErrorKind, Outcome, RunConfig, TrapKind};
+use wasmrun_core::{ErrorKind, Guest, Outcome, RunConfig, TrapKind};
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{self, FAR_TOO_DEEP, exit, hello, plain, recursion, wasi};
+use crate::guests::{self, FAR_TOO_DEEP, exit, hello, plain, recursion, wasi, with_memory};
 
 crate::suite::rules![
     returning_is_exiting_with_0,
@@ -22,11 +22,12 @@ crate::suite::rules![
     a_trap_is_no_exit_and_an_exit_no_trap,
     pointers_out_of_memory_do_not_harm_the_host,
     a_program_runs_again_from_its_beginning,
+    what_a_guest_left_in_its_memory_no_other_sees,
     a_program_runs_on_many_threads,
     a_program_runs_after_a_trap,
 ];
 
-fn ends(case: &Case, guest: &wasmrun_core::Guest) -> Option<Outcome> {
+fn ends(case: &Case, guest: &Guest) -> Option<Outcome> {
     case.run(guest, &captured()).map(|report| report.outcome)
 }
 
@@ -139,7 +140,7 @@ fn an_exit_in_the_start_section_is_an_exit(case: &Case) {
 }
 
 /// Writes a line from its start section, and another from its entry.
-fn starter() -> wasmrun_core::Guest {
+fn starter() -> Guest {
     wasi(
         r#"(data (i32.const 1024) "first\nsecond\n")
         (func $first (call $print (i32.const 1024) (i32.const 6)))
@@ -208,7 +209,7 @@ const TRAPS: &[(TrapKind, &str)] = &[
     ),
 ];
 
-fn trap_guest(body: &str) -> wasmrun_core::Guest {
+fn trap_guest(body: &str) -> Guest {
     plain(&format!(
         r#"(type $nothing (func))
         (memory (export "memory") 1)
@@ -344,6 +345,30 @@ fn a_program_runs_again_from_its_beginning(case: &Case) {
         let report = case.ran(program.run(&captured()));
         assert_eq!(report.outcome, Outcome::Exited(0));
         assert_eq!(stdout(&report), "113");
+    }
+}
+
+/// Grows its memory, sees that all of it is zeros, and fills it.
+fn soiling(pages: u32) -> Guest {
+    with_memory(
+        &format!(r#"(memory (export "memory") {pages})"#),
+        r#"(func (export "_start") (local $at i32)
+            (if (i32.eq (memory.grow (i32.const 3)) (i32.const -1)) (then unreachable))
+            (loop $next
+                (if (i64.ne (i64.load (local.get $at)) (i64.const 0)) (then unreachable))
+                (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                (br_if $next
+                    (i32.lt_u (local.get $at) (i32.mul (memory.size) (i32.const 0x10000)))))
+            (memory.fill (i32.const 0) (i32.const 0xff) (local.get $at))
+            (call $proc_exit (i32.const 7)))"#,
+    )
+}
+
+fn what_a_guest_left_in_its_memory_no_other_sees(case: &Case) {
+    for pages in [1, 4, 2, 2] {
+        if let Some(outcome) = ends(case, &soiling(pages)) {
+            assert_eq!(outcome, Outcome::Exited(7), "{pages} pages");
+        }
     }
 }
 
