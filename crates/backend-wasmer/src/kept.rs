@@ -37,8 +37,9 @@ unsafe impl Sync for Space {}
 impl Space {
     /// What the thread has left, if it is as large, or else new.
     fn take(reserved: usize, accessible: usize) -> io::Result<Self> {
-        let spare = SPARE.take().filter(|spare| spare.reserved == reserved);
-        let mut space = match spare {
+        // A thread that is about to end has nothing any more.
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let mut space = match spare.filter(|spare| spare.reserved == reserved) {
             Some(space) => space,
             None => Space::reserve(reserved)?,
         };
@@ -101,30 +102,33 @@ impl Drop for Space {
     }
 }
 
-/// Whether [`create`] makes such memories: those that never move, for one thread.
-pub(crate) fn serves(ty: &MemoryType, style: &MemoryStyle) -> bool {
-    !ty.shared && matches!(style, MemoryStyle::Static { .. })
+/// How much address space such a memory needs: one that never moves, and is one thread's.
+pub(crate) fn needed(ty: &MemoryType, style: &MemoryStyle) -> Option<usize> {
+    match style {
+        MemoryStyle::Static {
+            bound,
+            offset_guard_size,
+        } if !ty.shared => {
+            let guard = usize::try_from(*offset_guard_size).ok()?;
+            bound.bytes().0.checked_add(guard)
+        }
+        _ => None,
+    }
 }
 
-/// A memory of a guest, in address space that is kept when it is dropped.
+/// A memory of a guest, in address space that is kept when it is dropped: as much as is
+/// [`needed`].
 ///
 /// # Safety
 ///
 /// `definition` is where the guest looks for its memory, for as long as the memory is there.
 pub(crate) unsafe fn create(
+    needed: usize,
     ty: &MemoryType,
     style: &MemoryStyle,
     mut definition: NonNull<VMMemoryDefinition>,
 ) -> Result<VMMemory, MemoryError> {
-    let MemoryStyle::Static {
-        bound,
-        offset_guard_size,
-    } = *style
-    else {
-        return Err(MemoryError::Generic("it may have to move".into()));
-    };
-    let reserved = bound.bytes().0 + offset_guard_size as usize;
-    let space = Space::take(reserved, ty.minimum.bytes().0)
+    let space = Space::take(needed, ty.minimum.bytes().0)
         .map_err(|error| MemoryError::Region(error.to_string()))?;
     // SAFETY: the caller's promise.
     *unsafe { definition.as_mut() } = VMMemoryDefinition {

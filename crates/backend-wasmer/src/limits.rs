@@ -139,9 +139,9 @@ impl Tunables for Bounded {
     ) -> Result<VMMemory, MemoryError> {
         self.bounded_memory(ty.minimum, || {
             #[cfg(target_os = "linux")]
-            if kept::serves(ty, style) {
+            if let Some(needed) = kept::needed(ty, style) {
                 // SAFETY: the caller's promise, handed on.
-                return unsafe { kept::create(ty, style, definition) };
+                return unsafe { kept::create(needed, ty, style, definition) };
             }
             // SAFETY: likewise.
             unsafe { self.base.create_vm_memory(ty, style, definition) }

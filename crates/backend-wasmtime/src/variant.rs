@@ -30,8 +30,8 @@ pub(crate) struct Settings {
 /// A guest of so many bytes is compiled before other threads could have been started.
 const SMALL: u64 = 16 << 10;
 
-/// So many bytes are copied before they could have been mapped, and been missed by the first access: no
-/// more than a page of the processors here.
+/// So many bytes, a page of most processors, are copied in less time than it takes to map them and to be
+/// told of the first access.
 const FEW_DATA: u64 = 4 << 10;
 
 impl Settings {
