@@ -22,6 +22,14 @@ pub fn benches(criterion: &mut Criterion) {
         for ByHand { name, run } in by_hand::all(&guest, Some(directory.path())) {
             group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
         }
+        #[cfg(feature = "wasmtime")]
+        {
+            let ByHand { name, run } =
+                by_hand::wasmtime::as_it_comes(&guest, Some(directory.path()));
+            group.bench_function(format!("{name}/by hand, as it comes"), |bencher| {
+                bencher.iter(&run);
+            });
+        }
         for (name, engine) in engines() {
             let program = Program::compile(engine, &guest, &config).expect(name);
             group.bench_function(name, |bencher| {

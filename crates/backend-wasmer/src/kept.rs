@@ -5,21 +5,53 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
 };
+use rustix::process::{Resource, getrlimit};
 use wasmer::sys::vm::{LinearMemory, VMMemory, VMMemoryDefinition};
 use wasmer::{MemoryError, MemoryStyle, MemoryType, Pages, WASM_PAGE_SIZE};
 
 thread_local! {
-    /// What the thread's last guest has left.
-    static SPARE: Cell<Option<Space>> = const { Cell::new(None) };
+    static SPARE: Spare = Spare::new();
 }
 
+/// What a thread's last guest has left.
+struct Spare {
+    space: Cell<Option<Space>>,
+    /// Whether the thread is to keep any.
+    keeps: bool,
+}
+
+/// The threads that keep address space, or might.
+static KEEPING: AtomicUsize = AtomicUsize::new(0);
+
+/// So many threads keep address space, some 8 GiB each: a process may have no more than 512.
+const MOST_THREADS: usize = 32;
+
 /// So much may have been accessible of what is kept: its page tables are kept with it.
-const MOST_KEPT: usize = 64 << 20;
+const MOST_ACCESSIBLE: usize = 64 << 20;
+
+impl Spare {
+    fn new() -> Self {
+        let before = KEEPING.fetch_add(1, Ordering::Relaxed);
+        let is_limited = getrlimit(Resource::As).current.is_some();
+        Spare {
+            space: Cell::new(None),
+            keeps: before < MOST_THREADS && !is_limited,
+        }
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        KEEPING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Address space. Of its beginning, so much is accessible; and that is all zeros while nobody has it.
 #[derive(Debug)]
@@ -27,6 +59,8 @@ struct Space {
     base: NonNull<c_void>,
     reserved: usize,
     accessible: usize,
+    /// More may have been accessible for a moment.
+    is_soiled: bool,
 }
 
 // SAFETY: it is owned, like a box of bytes.
@@ -38,7 +72,7 @@ impl Space {
     /// What the thread has left, if it is as large, or else new.
     fn take(reserved: usize, accessible: usize) -> io::Result<Self> {
         // A thread that is about to end has nothing any more.
-        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let spare = SPARE.try_with(|spare| spare.space.take()).ok().flatten();
         let mut space = match spare.filter(|spare| spare.reserved == reserved) {
             Some(space) => space,
             None => Space::reserve(reserved)?,
@@ -56,6 +90,7 @@ impl Space {
             base,
             reserved,
             accessible: 0,
+            is_soiled: false,
         })
     }
 
@@ -63,34 +98,55 @@ impl Space {
         if bytes > self.reserved {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let (from, to, access) = if bytes > self.accessible {
+        if bytes < self.accessible {
+            self.protect(bytes..self.accessible, MprotectFlags::empty())?;
+        } else if bytes > self.accessible {
+            let more = self.accessible..bytes;
             let read_write = MprotectFlags::READ | MprotectFlags::WRITE;
-            (self.accessible, bytes, read_write)
-        } else {
-            (bytes, self.accessible, MprotectFlags::empty())
-        };
-        if from < to {
-            // SAFETY: the range is within the space, which nobody else has. No reference into it is
-            // alive: a guest's memory grows while nothing else looks at it.
-            unsafe { mprotect(self.base.byte_add(from).as_ptr(), to - from, access)? };
+            if let Err(error) = self.protect(more.clone(), read_write) {
+                // A part of it may be accessible now: mprotect(2) goes from mapping to mapping.
+                self.is_soiled = true;
+                let undone = self.protect(more, MprotectFlags::empty());
+                undone.expect("a guest must not go on with more memory than it knows of");
+                return Err(error);
+            }
         }
         self.accessible = bytes;
         Ok(())
     }
 
+    fn protect(&mut self, range: Range<usize>, access: MprotectFlags) -> io::Result<()> {
+        debug_assert!(range.end <= self.reserved);
+        // SAFETY: the range is within the space, which nobody else has. No reference into it is
+        // alive: a guest's memory grows while nothing else looks at it.
+        unsafe {
+            mprotect(
+                self.base.byte_add(range.start).as_ptr(),
+                range.len(),
+                access,
+            )?
+        };
+        Ok(())
+    }
+
     /// Keeps it for the thread's next guest, if that is worth while.
     fn keep(self) {
-        if self.accessible > MOST_KEPT {
-            return;
-        }
+        // A thread that is about to end keeps nothing more.
+        let _ = SPARE.try_with(|spare| {
+            let is_worth_it = spare.keeps && self.accessible <= MOST_ACCESSIBLE;
+            if is_worth_it && !self.is_soiled && self.clear() {
+                spare.space.set(Some(self));
+            }
+        });
+    }
+
+    /// Whether all that is accessible could be made zeros.
+    fn clear(&self) -> bool {
         // SAFETY: the range is within the space, which nobody else has. Linux promises zeros for the
         // next access to private anonymous pages after this: madvise(2), MADV_DONTNEED.
         let cleared =
             unsafe { madvise(self.base.as_ptr(), self.accessible, Advice::LinuxDontNeed) };
-        if cleared.is_ok() {
-            // A thread that is about to end keeps nothing more.
-            let _ = SPARE.try_with(|spare| spare.set(Some(self)));
-        }
+        cleared.is_ok()
     }
 }
 
@@ -214,6 +270,8 @@ impl LinearMemory for KeptMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     const RESERVED: usize = 16 << 20;
@@ -243,9 +301,9 @@ mod tests {
 
     #[test]
     fn what_was_very_large_is_not_kept() {
-        let space = Space::take(2 * MOST_KEPT, MOST_KEPT + 4096).expect("space");
+        let space = Space::take(2 * MOST_ACCESSIBLE, MOST_ACCESSIBLE + 4096).expect("space");
         space.keep();
-        assert!(SPARE.take().is_none());
+        assert!(SPARE.with(|spare| spare.space.take()).is_none());
     }
 
     #[test]
@@ -253,5 +311,48 @@ mod tests {
         let mut space = Space::take(RESERVED, RESERVED).expect("space");
         assert!(space.set_accessible(RESERVED + 1).is_err());
         assert_eq!(space.accessible, RESERVED);
+    }
+
+    /// Whether the byte can be read, as the kernel says it.
+    fn is_readable(space: &Space, at: usize) -> bool {
+        let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+        // SAFETY: the byte is within the space, and the kernel looks whether it is accessible.
+        let byte =
+            unsafe { std::slice::from_raw_parts(space.base.byte_add(at).cast().as_ptr(), 1) };
+        let written = writer.write(byte).map_err(|error| error.raw_os_error());
+        assert!(
+            matches!(written, Ok(1) | Err(Some(libc::EFAULT))),
+            "{written:?}"
+        );
+        written.is_ok()
+    }
+
+    #[test]
+    fn growth_that_fails_half_way_leaves_nothing_accessible_and_nothing_to_keep() {
+        let mut space = Space::take(RESERVED, 1 << 20).expect("space");
+        bytes(&mut space).fill(0xff);
+        space.keep();
+        let mut space = Space::take(RESERVED, 64 << 10).expect("space");
+        assert!(!is_readable(&space, 128 << 10));
+        // What is mapped for reading alone from a file that others write cannot be made writable.
+        let file = std::env::current_exe().and_then(std::fs::File::open);
+        // SAFETY: it replaces what nobody has.
+        unsafe {
+            rustix::mm::mmap(
+                space.base.byte_add(2 << 20).as_ptr(),
+                4096,
+                ProtFlags::empty(),
+                MapFlags::SHARED | MapFlags::FIXED,
+                file.expect("this program"),
+                0,
+            )
+            .expect("a mapping in the way");
+        }
+        assert!(space.set_accessible(4 << 20).is_err());
+        assert_eq!(space.accessible, 64 << 10);
+        assert!(is_readable(&space, 0));
+        assert!(!is_readable(&space, 128 << 10));
+        space.keep();
+        assert!(SPARE.with(|spare| spare.space.take()).is_none());
     }
 }

@@ -192,8 +192,8 @@ pub(crate) fn find_or_compile(
         Err(why) => why,
     };
     let (guest, code) = compile()?;
-    let kept = match (code.artifact(), identity_of(&guest)?) {
-        (Ok(Some(artifact)), Some(identity)) => {
+    let kept = match (code.artifact(), identity_of(&guest)) {
+        (Ok(Some(artifact)), Ok(Some(identity))) => {
             let (guest, identity) = (&guest, &*identity);
             let key = CodeKey {
                 guest,
@@ -202,8 +202,8 @@ pub(crate) fn find_or_compile(
             };
             cache.keep(&key, &artifact)
         }
-        (Ok(_), _) => Err(Miss::NoArtifacts.to_string()),
-        (Err(error), _) => Err(error.to_string()),
+        (Ok(_), Ok(_)) => Err(Miss::NoArtifacts.to_string()),
+        (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
     };
     let not_kept = kept.err();
     Ok((guest, code, CacheUse::Miss { why, not_kept }))

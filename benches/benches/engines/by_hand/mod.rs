@@ -3,7 +3,7 @@
 #[cfg(feature = "wasmer")]
 pub mod wasmer;
 #[cfg(feature = "wasmtime")]
-mod wasmtime;
+pub mod wasmtime;
 
 use std::path::Path;
 

@@ -9,7 +9,17 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::ByHand;
 
+/// With files read and written by the guest's own thread, which takes less time.
 pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
+    with(guest, directory, true)
+}
+
+/// With its own settings: files are other threads' work.
+pub fn as_it_comes(guest: &Guest, directory: Option<&Path>) -> ByHand {
+    with(guest, directory, false)
+}
+
+fn with(guest: &Guest, directory: Option<&Path>, on_own_thread: bool) -> ByHand {
     let engine = Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
     let mut linker = Linker::new(&engine);
@@ -18,8 +28,7 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let directory = directory.map(Path::to_owned);
     let run = move || {
         let mut context = WasiCtxBuilder::new();
-        // Otherwise each read of a file is another thread's work.
-        context.allow_blocking_current_thread(true);
+        context.allow_blocking_current_thread(on_own_thread);
         if let Some(directory) = &directory {
             let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
             shown.expect("is there");

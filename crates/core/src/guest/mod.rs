@@ -284,7 +284,8 @@ impl Guest {
         self.0.size
     }
 
-    /// How many bytes it has for its memories to start out with.
+    /// How many bytes its active data segments put into memories when it is instantiated. Of a
+    /// component those of all its modules, once; 0 for a package.
     pub fn data_size(&self) -> u64 {
         self.0.facts.data
     }

@@ -370,6 +370,18 @@ fn what_a_guest_left_in_its_memory_no_other_sees(case: &Case) {
             assert_eq!(outcome, Outcome::Exited(7), "{pages} pages");
         }
     }
+    let beyond = with_memory(
+        r#"(memory (export "memory") 1)"#,
+        r#"(func (export "_start") (drop (i32.load8_u (i32.const 0x10000))))"#,
+    );
+    if let Some(outcome) = ends(case, &beyond) {
+        assert_trapped(
+            case,
+            &outcome,
+            TrapKind::MemoryOutOfBounds,
+            "beyond its memory",
+        );
+    }
 }
 
 fn a_program_runs_on_many_threads(case: &Case) {
