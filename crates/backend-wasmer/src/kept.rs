@@ -315,7 +315,7 @@ mod tests {
 
     /// Whether the byte can be read, as the kernel says it.
     fn is_readable(space: &Space, at: usize) -> bool {
-        let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+        let (_reader, mut writer) = io::pipe().expect("a pipe");
         // SAFETY: the byte is within the space, and the kernel looks whether it is accessible.
         let byte =
             unsafe { std::slice::from_raw_parts(space.base.byte_add(at).cast().as_ptr(), 1) };
