@@ -225,6 +225,11 @@ mod tests {
                 interruptible,
                 ..PLAIN
             },
+            Settings {
+                fuel,
+                interruptible,
+                ..PLAIN
+            },
             Settings { images, ..PLAIN },
         ];
         let identities: BTreeSet<_> = others.map(identity).into();

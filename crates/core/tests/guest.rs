@@ -173,6 +173,13 @@ fn an_entry_is_an_exported_function_without_parameters_and_results() {
 }
 
 #[test]
+fn data_is_what_active_segments_put_into_memories() {
+    let guest = wat(r#"(module (memory 1)
+            (data (i32.const 0) "abc") (data "passive") (data (i32.const 9) "de"))"#);
+    assert_eq!(guest.data_size(), 5);
+}
+
+#[test]
 fn a_component_tells_its_interfaces_and_the_memory_of_its_modules() {
     let guest = wat(COMPONENT);
     assert_eq!(guest.kind(), GuestKind::Component);
