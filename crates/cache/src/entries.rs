@@ -1,6 +1,6 @@
 //! Which code belongs to which guest, engine and options.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmrun_core::{Artifact, CodeCache, CodeKey, CompileOptions, Digest, Miss, Result};
 
 use crate::place::{UNFINISHED, unreadable, write};
+use crate::platform::Stamp;
 use crate::record::{self, Found};
 use crate::{Cache, platform};
 
@@ -28,8 +29,17 @@ pub(crate) struct Record {
     stack: Option<u64>,
     pub(crate) code: Digest,
     bytes: u64,
-    /// Under which start of the system the code was last compared with its digest.
-    checked: Option<String>,
+    /// When the code was last seen to have its digest.
+    compared: Option<Compared>,
+}
+
+/// A state of a file of code, which it leaves when anybody writes to it, and that can be told from
+/// what a crash made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Compared {
+    /// Which start of the system this was under.
+    boot: String,
+    stamp: Stamp,
 }
 
 /// A program that is kept, compiled.
@@ -86,14 +96,14 @@ impl CodeCache for Cache {
             return Err(self.drop_entry(&path));
         }
         let code = self.code(&record);
-        if !is_complete(&code, &record) {
+        let Some(metadata) = of_complete(&code, &record) else {
             return Err(self.drop_entry(&path));
-        }
-        let checked = record.checked.as_deref();
-        if checked.is_some() && checked == self.boot() {
+        };
+        let state = self.state(&metadata);
+        if state.is_some() && state == record.compared {
             record::used(&path);
         } else if is_whole(&code, &record) {
-            self.note_check(&path, record);
+            self.note_comparison(&path, record, state);
         } else {
             // Not for any other entry either.
             let _ = fs::remove_file(&code);
@@ -102,8 +112,8 @@ impl CodeCache for Cache {
         // SAFETY: the directory is closed to everybody but us (`Place::open`), and we put nothing
         // under `code` but what `keep` was given, nothing under `entries` but what says for which
         // key that was; both names say what the content is to be. The entry is whole, is that of
-        // this key, and its code was compared with its digest since the system was started, before
-        // which an interrupted write could have spoilt it. No file here is ever written to again
+        // this key, and its code had its digest since the system was started, before which an
+        // interrupted write could have spoilt it, and was not written to since. No file here is ever written to again
         // once it has its name: it is only replaced or removed, which leaves what is mapped alone.
         Ok(unsafe { Artifact::trusted(code) })
     }
@@ -121,7 +131,7 @@ impl CodeCache for Cache {
             stack,
             ..
         } = key.options;
-        let record = Record {
+        let mut record = Record {
             key: digest,
             guest_name: key.guest.name().into(),
             guest: key.guest.digest(),
@@ -132,13 +142,14 @@ impl CodeCache for Cache {
             stack,
             code: Digest::of(artifact),
             bytes,
-            checked: self.boot().map(str::to_owned),
+            compared: None,
         };
         let place = &self.0.place;
-        let keep = || {
+        let mut keep = || {
             let _lock = self.lock_for_writing()?;
             // The code first: an entry without it would be a damaged one.
             write(&place.code, &record.code.to_string(), &[artifact])?;
+            record.compared = self.state(&fs::symlink_metadata(self.code(&record))?);
             record::write(&place.entries, &name(key, digest), &record)
         };
         keep().map_err(|error| format!("{error} ({})", self.dir().display()))?;
@@ -212,15 +223,23 @@ impl Cache {
         Miss::Damaged
     }
 
-    fn note_check(&self, path: &Path, mut record: Record) {
-        record.checked = self.boot().map(str::to_owned);
+    /// `None` where the system says too little to know it again.
+    fn state(&self, code: &Metadata) -> Option<Compared> {
+        Some(Compared {
+            boot: self.boot()?.to_owned(),
+            stamp: Stamp::of(code)?,
+        })
+    }
+
+    fn note_comparison(&self, path: &Path, mut record: Record, state: Option<Compared>) {
+        record.compared = state;
         let note = || {
             let name = path.file_name().and_then(|name| name.to_str());
             let _lock = self.lock_for_writing()?;
             record::write(&self.0.place.entries, name.unwrap_or_default(), &record)
         };
         if let Err::<_, io::Error>(error) = note() {
-            tracing::debug!(path = %path.display(), %error, "cannot note a check");
+            tracing::debug!(path = %path.display(), %error, "cannot note a comparison");
         }
     }
 
@@ -254,15 +273,16 @@ impl Cache {
     }
 }
 
-/// Whether the code is there, ours, and as long as it should be.
-fn is_complete(code: &Path, record: &Record) -> bool {
-    fs::symlink_metadata(code)
-        .is_ok_and(|metadata| platform::is_our_file(&metadata) && metadata.len() == record.bytes)
+/// What the system says of the code, if it is there, ours, and as long as it should be.
+fn of_complete(code: &Path, record: &Record) -> Option<Metadata> {
+    let metadata = fs::symlink_metadata(code).ok()?;
+    let is_complete = platform::is_our_file(&metadata) && metadata.len() == record.bytes;
+    is_complete.then_some(metadata)
 }
 
 /// Whether the code is what it was when it was kept.
 pub(crate) fn is_whole(code: &Path, record: &Record) -> bool {
-    is_complete(code, record)
+    of_complete(code, record).is_some()
         && File::open(code)
             .and_then(Digest::of_reader)
             .is_ok_and(|digest| digest == record.code)

@@ -36,12 +36,13 @@
 //! them could change our executable as well. [`Cache::open`] refuses any other directory. The
 //! directories around it are trusted as those in `PATH` are.
 //!
-//! What is left is damage. Only a crash of the system or a fault of the disk damages a file that was
-//! complete when it got its name, so code is compared with its digest whenever the system has been
-//! started since that was last done, and by [`Cache::verify`]. In between its length is compared: to
-//! read all of a large program takes half a millisecond a megabyte, several times all the rest of
-//! the start. Where the system does not say when it was started (only Linux does), code is compared
-//! each time.
+//! What is left is damage. Code is compared with its digest whenever its file's stamp (device, inode,
+//! size, times of modification and of change) is another than when that was last done, whenever
+//! the system has been started since, and by [`Cache::verify`]. So what anybody writes to it is
+//! seen, and what a crash of the system makes of it; what a fault of the disk changes is seen after the next
+//! start. Not more often, because to read all of a large program takes half a millisecond a
+//! megabyte, several times all the rest of the start. Where the system does not say when it was
+//! started (only Linux does), code is compared each time.
 
 mod answers;
 mod entries;

@@ -5,12 +5,13 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use common::{Fake, HIT, Here, change, compile, compile_for, guest, miss};
+use serde_json::{Value, json};
 use wasmrun_cache::Cache;
 use wasmrun_core::{CacheUse, ErrorKind, Guest, Limits, Miss, RunConfig};
 
@@ -84,6 +85,7 @@ fn a_damaged_or_truncated_entry_is_a_miss_and_then_whole_again() {
         ("code", |file| file.truncate(10)),
         ("code", Vec::clear),
         ("code", |file| file.push(0)),
+        ("code", |file| file[3] ^= 1),
     ] {
         change(&here.only_file(directory), damage);
         assert_eq!(compile(&engine, &guest, &cache), miss(Miss::Damaged));
@@ -127,7 +129,7 @@ fn code_that_others_may_write_to_or_that_is_a_link_is_a_miss() {
 }
 
 #[test]
-fn a_flipped_bit_is_found_by_verify_and_once_the_system_was_started_anew() {
+fn a_flipped_bit_that_no_time_tells_of_is_found_by_verify_and_once_the_system_was_started_anew() {
     let here = Here::new();
     let (cache, guest) = (here.cache(), guest(1));
     let engine = Arc::new(Fake::default());
@@ -141,26 +143,45 @@ fn a_flipped_bit_is_found_by_verify_and_once_the_system_was_started_anew() {
     assert!(here.files("code").is_empty() && here.files("entries").is_empty());
     assert_eq!(compile(&engine, &guest, &cache), miss(Miss::Unseen));
 
-    // As if the entry were from before the last start of the system.
+    // As if the code had been as it is now when it was last compared, under another start.
     let entry = here.only_file("entries");
     let age = || {
         change(&entry, |record| {
-            let json = String::from_utf8(record[65..].to_vec()).expect("UTF-8");
-            let (start, rest) = json.split_once(r#""checked":""#).expect("it was checked");
-            let (_, rest) = rest.split_once('"').expect("a string");
-            let json = format!(r#"{start}"checked":"before"{rest}"#);
-            let digest = wasmrun_core::Digest::of(json.as_bytes());
-            *record = format!("{digest}\n{json}").into_bytes();
+            let mut json: Value = serde_json::from_slice(&record[65..]).expect("JSON");
+            let code = fs::metadata(here.only_file("code")).expect("the code");
+            let compared = &mut json["compared"];
+            compared["stamp"]["modified"] = json!([code.mtime(), code.mtime_nsec()]);
+            compared["stamp"]["changed"] = json!([code.ctime(), code.ctime_nsec()]);
+            compared["boot"] = "another".into();
+            let json = serde_json::to_vec(&json).expect("JSON");
+            let digest = wasmrun_core::Digest::of(&json);
+            *record = [digest.to_string().as_bytes(), b"\n", &json].concat();
         })
     };
     age();
     assert_eq!(compile(&engine, &guest, &cache), HIT);
-    let checked = fs::read_to_string(&entry).expect("reads");
-    assert!(!checked.contains(r#""before""#), "it is checked once");
-    age();
+    let noted = fs::read_to_string(&entry).expect("reads");
+    assert!(!noted.contains(r#""another""#), "it is compared once");
     change(&here.only_file("code"), flip);
+    age();
     assert_eq!(compile(&engine, &guest, &cache), miss(Miss::Damaged));
     assert_eq!(compile(&engine, &guest, &cache), HIT);
+}
+
+#[test]
+fn code_whose_times_changed_and_nothing_else_is_compared_once() {
+    let here = Here::new();
+    let (cache, guest) = (here.cache(), guest(1));
+    let engine = Arc::new(Fake::default());
+    compile(&engine, &guest, &cache);
+    let entry = here.only_file("entries");
+    let before = fs::read(&entry).expect("reads");
+    change(&here.only_file("code"), |_| ());
+    assert_eq!(compile(&engine, &guest, &cache), HIT);
+    let noted = fs::read(&entry).expect("reads");
+    assert_ne!(noted, before);
+    assert_eq!(compile(&engine, &guest, &cache), HIT);
+    assert_eq!(fs::read(&entry).expect("reads"), noted);
 }
 
 #[test]
