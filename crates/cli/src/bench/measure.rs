@@ -203,9 +203,6 @@ impl Bench<'_> {
     /// Takes the guest's code from the cache, if this engine's code can be kept.
     fn load(&mut self, engine: usize, world: &World, counts: bool) -> Result<()> {
         let contestant = self.contestants[engine].0;
-        if contestant.info().place != Place::InProcess {
-            return Ok(());
-        }
         let (guest, config) = (&self.stage.guest, &world.config);
         let made = Program::compile_cached(contestant.engine.clone(), guest, config, &self.cache)?;
         if made.cache_use() == Some(&CacheUse::Hit) {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use wasmrun::{Access, Place, Result, RunConfig, own_command};
+use wasmrun::{Access, Result, RunConfig, own_command};
 
 use super::spawner::{Order, this_program};
 use crate::cache;
@@ -15,7 +15,7 @@ use crate::lineup::Contestant;
 pub enum Start {
     /// `wasmrun`, which has to compile the guest.
     Cold,
-    /// `wasmrun`, which finds the guest compiled.
+    /// `wasmrun`, which finds what an earlier start kept.
     Warm,
     /// The runtime's own command, as it is.
     Own,
@@ -49,13 +49,9 @@ pub struct Starts<'a> {
 impl Starts<'_> {
     /// The ways there are to start the guest on this engine.
     pub fn of(&self, contestant: &Contestant) -> Vec<Start> {
-        if self.own(contestant).is_some() {
-            return vec![Start::Own];
-        }
-        match contestant.info().place {
-            Place::InProcess => vec![Start::Cold, Start::Warm],
-            Place::Executable(_) => vec![Start::Cold],
-        }
+        let mut starts = vec![Start::Cold, Start::Warm];
+        starts.extend(self.own(contestant).map(|_| Start::Own));
+        starts
     }
 
     /// The process that does it. `config` has the directories.

@@ -92,7 +92,7 @@ fn every_phase_and_start_of_every_engine_is_measured_as_often_as_asked() {
     );
     let series = results["series"].as_array().expect("a list");
     for engine in engines() {
-        for subject in ["cold start", "compile", "instantiate", "run"] {
+        for subject in ["cold start", "warm start", "compile", "instantiate", "run"] {
             let one = series
                 .iter()
                 .find(|one| one["engine"] == engine && one["subject"] == subject)
@@ -108,6 +108,28 @@ fn every_phase_and_start_of_every_engine_is_measured_as_often_as_asked() {
     assert!(series.iter().any(|one| one["subject"] == "inspect"));
     for engine in results["engines"].as_array().expect("a list") {
         assert_eq!(engine["guest_memory"], 65536, "{engine}");
+    }
+}
+
+#[test]
+#[cfg(all(unix, feature = "subprocess"))]
+fn a_runtime_is_measured_cold_and_warm_and_by_itself() {
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", exit(0));
+    for (engine, keeps_code) in [("wasmtime-cli", true), ("wasmi-cli", false)] {
+        let args = ["bench", "--json", "--runs", "2", "--engines", engine];
+        let seen = run(args
+            .map(AsRef::as_ref)
+            .into_iter()
+            .chain([guest.as_os_str()]));
+        assert_eq!(seen.code, Some(0), "{seen:?}");
+        let results: Value = serde_json::from_str(&seen.stdout).expect("JSON");
+        let series = results["series"].as_array().expect("a list");
+        let has = |subject| series.iter().any(|one| one["subject"] == subject);
+        for subject in ["cold start", "warm start", "start by itself"] {
+            assert!(has(subject), "{subject} of {engine}: {results:#}");
+        }
+        assert_eq!(has("load"), keeps_code, "{results:#}");
     }
 }
 

@@ -120,17 +120,18 @@ pub fn notes(results: &Results) -> Vec<String> {
         ));
     }
     let outside = |place: &Place| matches!(place, Place::Executable(_));
-    if results
-        .series
-        .iter()
-        .any(|one| one.subject == Subject::Load)
-    {
+    let has = |start| {
+        let start = Subject::Start(start);
+        results.series.iter().any(|series| series.subject == start)
+    };
+    if has(Start::Warm) {
         notes.push(
-            "A warm start finds the guest compiled, and loads it instead of compiling.".into(),
+            "A warm start finds what an earlier one kept: the compiled guest, of engines that have \
+             a time for loading it."
+                .into(),
         );
     }
-    let own = Subject::Start(Start::Own);
-    if results.series.iter().any(|series| series.subject == own) {
+    if has(Start::Own) {
         notes.push("An executable by itself is a runtime's own command, without wasmrun.".into());
     }
     if let Some(empty) = &results.empty_process {
