@@ -76,3 +76,10 @@ pub(crate) enum Status {
 /// The variables of our environment that a runtime is started with: where its shared libraries
 /// are. Nothing else of it can reach a guest, or change what a runtime does.
 const KEPT_VARIABLES: &[&str] = &["LD_LIBRARY_PATH"];
+
+/// Those of them that are set.
+#[cfg_attr(not(unix), allow(dead_code, reason = "nothing is started there"))]
+fn kept_variables() -> impl Iterator<Item = (&'static str, OsString)> {
+    let kept = KEPT_VARIABLES.iter();
+    kept.filter_map(|name| Some((*name, std::env::var_os(name)?)))
+}

@@ -53,7 +53,7 @@ pub(super) mod command {
 
 /// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
 pub(super) mod own {
-    /// The guest is about to run; returns the fuel it may use.
+    /// The guest is about to run; returns the fuel it may use. It is answered before it is made.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX;
     /// Whether its memories may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;

@@ -62,6 +62,8 @@ impl<'a> Session<'a> {
 
     /// Until the guest says that it has ended, or has to.
     pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
+        // What the guest asks first is known. It finds the answer there and need not wait for us.
+        self.mirror.finish(wire, self.fuel)?;
         loop {
             let mut magic = [0; 4];
             wire.receive(&mut magic)?;
@@ -77,7 +79,6 @@ impl<'a> Session<'a> {
                 own::BEGIN => {
                     self.began = Some(Instant::now());
                     self.peak = call.total;
-                    self.mirror.finish(wire, self.fuel)?;
                 }
                 own::GROW_MEMORIES => {
                     let granted = within(self.limits.memory);

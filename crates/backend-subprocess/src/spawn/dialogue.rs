@@ -1,9 +1,8 @@
 //! A run whose standard input and output are a wire to us.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -12,7 +11,8 @@ use rustix::net::SendFlags;
 use wasmrun_core::{Control, Hook, Result};
 
 use super::leader::Leader;
-use super::{Launch, STRAGGLERS, Status, TICK, command};
+use super::start::start;
+use super::{Launch, STRAGGLERS, Status, TICK};
 
 /// As much as is kept of what a runtime says itself.
 const MOST_WORDS: usize = 1 << 20;
@@ -21,8 +21,8 @@ const MOST_WORDS: usize = 1 << 20;
 pub(crate) struct Dialogue {
     /// A socket rather than a pipe: what writes to a pipe that nobody reads any more may be ended for it.
     stdin: UnixStream,
-    stdout: BufReader<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    stdout: BufReader<PipeReader>,
+    stderr: Option<PipeReader>,
     words: Vec<u8>,
     _hook: Hook,
     leader: Leader,
@@ -31,28 +31,18 @@ pub(crate) struct Dialogue {
 impl Dialogue {
     /// Starts a runtime, to be killed when `control` is interrupted.
     pub(crate) fn start(launch: &Launch, control: &Control) -> Result<Self> {
-        let lost = |source| launch.lost_contact(source);
-        let (stdin, theirs) = UnixStream::pair().map_err(lost)?;
-        let mut command = command(launch);
-        command
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let child = command
-            .spawn()
-            .map_err(|source| launch.cannot_start(source))?;
-        // It holds the guest's end of the socket.
-        drop(command);
-        let mut leader = Leader::new(child);
-        let child = &mut leader.child;
-        let stderr = child.stderr.take();
-        let stdout = child.stdout.take();
-        let stdout = stdout.ok_or_else(|| lost(io::ErrorKind::NotConnected.into()))?;
+        let failed = |source| launch.cannot_start(source);
+        let (stdin, its_stdin) = UnixStream::pair().map_err(failed)?;
+        let (stdout, its_stdout) = io::pipe().map_err(failed)?;
+        let (stderr, its_stderr) = io::pipe().map_err(failed)?;
+        let streams = [its_stdin.into(), its_stdout.into(), its_stderr.into()];
+        let pid = start(launch, streams).map_err(failed)?;
+        let leader = Leader::new(pid);
         let group = leader.group.clone();
         Ok(Dialogue {
             stdin,
             stdout: BufReader::new(stdout),
-            stderr,
+            stderr: Some(stderr),
             words: Vec::new(),
             _hook: control.on_interrupt(move || group.kill()),
             leader,

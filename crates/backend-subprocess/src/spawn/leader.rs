@@ -2,30 +2,27 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 
 use super::Status;
 
 /// The process at the head of the session. Dropping it kills the session.
 pub(super) struct Leader {
-    pub(super) child: Child,
+    pid: Pid,
     pub(super) group: Arc<Group>,
     /// Readable once the process has ended; `None` where the system has no such thing.
     pub(super) exit: Option<OwnedFd>,
 }
 
 impl Leader {
-    pub(super) fn new(child: Child) -> Self {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pub(super) fn new(pid: Pid) -> Self {
         Leader {
-            child,
-            group: Arc::new(Group(Mutex::new(pid))),
-            exit: pid.and_then(exit_of),
+            pid,
+            group: Arc::new(Group(Mutex::new(Some(pid)))),
+            exit: exit_of(pid),
         }
     }
 
@@ -35,13 +32,23 @@ impl Leader {
         self.group.await_leader();
         self.group.kill();
         let mut leader = self.group.leader();
-        let status = self.child.wait();
+        let status = self.wait();
         *leader = None;
         let status = status?;
-        Ok(match (status.code(), status.signal()) {
+        Ok(match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Status::Code(code),
             (None, signal) => Status::Signal(signal.unwrap_or_default()),
         })
+    }
+
+    fn wait(&self) -> io::Result<WaitStatus> {
+        loop {
+            match waitpid(Some(self.pid), WaitOptions::empty()) {
+                Ok(Some((_, status))) => return Ok(status),
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -51,7 +58,7 @@ impl Drop for Leader {
         let mut leader = self.group.leader();
         if leader.take().is_some() {
             // Killed, so it ends; how is of no interest any more.
-            let _ = self.child.wait();
+            let _ = self.wait();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A run whose streams are the guest's own: one thread does all the talking.
 
-use std::io::{self, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result};
 
 use super::leader::Leader;
-use super::{Ended, Launch, STRAGGLERS, Streams, TICK, command};
+use super::start::{self, start};
+use super::{Ended, Launch, STRAGGLERS, Streams, TICK};
 use crate::stderr::Splitter;
 
 /// How long the start of a possible diagnostic is kept from the reader of the guest's stderr.
@@ -20,17 +21,9 @@ const UNDECIDED: Duration = Duration::from_millis(20);
 
 /// Runs an executable until it ends.
 pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Result<Ended> {
-    let mut command = command(&launch);
-    let mut pump = Pump::attach(&mut command, streams)?;
-    let child = command
-        .spawn()
-        .map_err(|source| launch.cannot_start(source))?;
-    // It holds our ends of the guest's files and pipes.
-    drop(command);
-    let mut leader = Leader::new(child);
-    pump.connect(&mut leader.child)
-        .map_err(|source| launch.lost_contact(source))?;
-
+    let (mut pump, its) = Pump::new(streams, &launch)?;
+    let pid = start(&launch, its).map_err(|source| launch.cannot_start(source))?;
+    let mut leader = Leader::new(pid);
     let group = leader.group.clone();
     let _hook = control.on_interrupt(move || group.kill());
     pump.run(&leader, control)
@@ -44,12 +37,11 @@ pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Re
 
 /// Moves bytes between the guest and whoever feeds and reads it.
 struct Pump {
-    input: Option<Arc<[u8]>>,
-    stdin: Option<(ChildStdin, Arc<[u8]>, usize)>,
+    stdin: Option<(PipeWriter, Arc<[u8]>, usize)>,
     /// `None` where the guest writes to the right place itself.
-    stdout: Option<ChildStdout>,
+    stdout: Option<PipeReader>,
     out: Sink,
-    stderr: Option<ChildStderr>,
+    stderr: Option<PipeReader>,
     splitter: Splitter,
     err: Sink,
 }
@@ -66,50 +58,52 @@ enum Wait {
 }
 
 impl Pump {
-    fn attach(command: &mut Command, streams: Streams) -> Result<Self> {
-        let mut input = None;
-        command.stdin(match streams.stdin {
-            Input::Null => Stdio::null(),
-            Input::Inherit => Stdio::inherit(),
+    /// With the guest's own ends.
+    fn new(streams: Streams, launch: &Launch) -> Result<(Self, start::Streams)> {
+        let failed = |source| launch.cannot_start(source);
+        let null = |options: &OpenOptions| {
+            let null = options.open("/dev/null");
+            null.map(OwnedFd::from).map_err(failed)
+        };
+        let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(failed);
+        let mut stdin = None;
+        let its_stdin = match streams.stdin {
+            Input::Null => null(File::options().read(true))?,
+            Input::Inherit => own(rustix::stdio::stdin())?,
             Input::File(file) => file.into(),
             Input::Bytes(bytes) => {
-                input = Some(bytes);
-                Stdio::piped()
+                let (its, ours) = io::pipe().map_err(failed)?;
+                // Only our end of the pipe: the guest's is a file description of its own.
+                rustix::io::ioctl_fionbio(&ours, true).map_err(|error| failed(error.into()))?;
+                stdin = Some((ours, bytes, 0));
+                its.into()
             }
             other => return Err(unknown_stream(&other)),
-        });
+        };
+        let mut stdout = None;
         let mut out = Output::Null;
-        command.stdout(match streams.stdout {
-            Output::Null => Stdio::null(),
-            Output::Inherit => Stdio::inherit(),
+        let its_stdout = match streams.stdout {
+            Output::Null => null(File::options().write(true))?,
+            Output::Inherit => own(rustix::stdio::stdout())?,
             Output::File(file) => file.into(),
-            ours @ (Output::Capture(_) | Output::Metered(..)) => {
-                out = ours;
-                Stdio::piped()
+            measured @ (Output::Capture(_) | Output::Metered(..)) => {
+                out = measured;
+                let (ours, its) = io::pipe().map_err(failed)?;
+                stdout = Some(ours);
+                its.into()
             }
             other => return Err(unknown_stream(&other)),
-        });
-        command.stderr(Stdio::piped());
-        Ok(Pump {
-            input,
-            stdin: None,
-            stdout: None,
+        };
+        let (stderr, its_stderr) = io::pipe().map_err(failed)?;
+        let pump = Pump {
+            stdin,
+            stdout,
             out: Sink::new(out, rustix::stdio::stdout()),
-            stderr: None,
+            stderr: Some(stderr),
             splitter: streams.splitter,
             err: Sink::new(streams.stderr, rustix::stdio::stderr()),
-        })
-    }
-
-    fn connect(&mut self, child: &mut Child) -> io::Result<()> {
-        if let (Some(stdin), Some(bytes)) = (child.stdin.take(), self.input.take()) {
-            // Only our end of the pipe: the guest's is a file description of its own.
-            rustix::io::ioctl_fionbio(&stdin, true)?;
-            self.stdin = Some((stdin, bytes, 0));
-        }
-        self.stdout = child.stdout.take();
-        self.stderr = child.stderr.take();
-        Ok(())
+        };
+        Ok((pump, [its_stdin, its_stdout, its_stderr.into()]))
     }
 
     /// Until the leader has ended and nothing more comes.
