@@ -24,7 +24,9 @@ fn main() {
         wasmrun_testkit::restart_with_wasmedge();
     }
     began();
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .output_directory(&summary::directory())
+        .configure_from_args();
     compile::benches(&mut criterion);
     instances::benches(&mut criterion);
     hello::benches(&mut criterion);

@@ -67,10 +67,10 @@ pub fn print() {
     }
 }
 
-/// Where criterion keeps its files.
-fn directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    env::var_os("CRITERION_HOME").map_or_else(|| target.join("criterion"), PathBuf::from)
+/// Where criterion is to keep its files: where it does by itself, which it asks cargo for.
+pub fn directory() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion");
+    env::var_os("CRITERION_HOME").map_or_else(beside, PathBuf::from)
 }
 
 fn collect(directory: &Path, groups: &mut BTreeMap<String, Group>) {
