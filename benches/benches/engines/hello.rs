@@ -29,10 +29,7 @@ pub fn benches(criterion: &mut Criterion) {
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = criterion.benchmark_group("hello");
-    let mut by_hand = by_hand::all(&guest, None);
-    #[cfg(feature = "wasmer")]
-    by_hand.push(by_hand::wasmer::writing(&guest));
-    for ByHand { name, run } in by_hand {
+    for ByHand { name, run } in by_hand::simple(&guest) {
         group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
     }
     #[cfg(feature = "wasix")]

@@ -5,6 +5,7 @@ use std::{fs, thread, time::Duration};
 use criterion::Criterion;
 use wasmrun::{Place, Program, RunConfig};
 
+use crate::by_hand::{self, ByHand};
 use crate::{SLEEPER, engines, guest};
 
 /// As many as live at the same time.
@@ -16,6 +17,9 @@ const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
 pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);
     let mut group = criterion.benchmark_group("instantiate");
+    for ByHand { name, run } in by_hand::simple(&nothing) {
+        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
+    }
     for (name, engine) in engines() {
         let program = Program::compile(engine, &nothing, &RunConfig::new()).expect(name);
         group.bench_function(name, |bencher| {

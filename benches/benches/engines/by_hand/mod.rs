@@ -9,12 +9,12 @@ use std::path::Path;
 
 use wasmrun::Guest;
 
-/// Runs of a guest that was made ready once.
+/// Something to do with a guest.
 pub struct ByHand {
     /// The engine.
     pub name: &'static str,
-    /// A run, with nothing on its streams.
-    pub run: Box<dyn Fn()>,
+    /// Does it once. A run of a guest that was made ready has nothing on its streams.
+    pub run: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Every engine that has a WASI of its own for `guest`, which sees `directory` as `/`, if there is one.
@@ -22,5 +22,33 @@ pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
     vec![
         #[cfg(feature = "wasmtime")]
         wasmtime::by_hand(guest, directory),
+    ]
+}
+
+/// Runs of a guest that imports `fd_write`, or nothing.
+pub fn simple(guest: &Guest) -> Vec<ByHand> {
+    let mut engines = all(guest, None);
+    #[cfg(feature = "wasmer")]
+    engines.push(wasmer::writing(guest));
+    engines
+}
+
+/// Making a guest ready.
+pub fn compiling(guest: &Guest) -> Vec<ByHand> {
+    vec![
+        #[cfg(feature = "wasmtime")]
+        wasmtime::compiling(guest),
+        #[cfg(feature = "wasmer")]
+        wasmer::compiling(guest),
+    ]
+}
+
+/// Taking what was made of a guest before from files in `directory`.
+pub fn loading(guest: &Guest, directory: &Path) -> Vec<ByHand> {
+    vec![
+        #[cfg(feature = "wasmtime")]
+        wasmtime::loading(guest, directory),
+        #[cfg(feature = "wasmer")]
+        wasmer::loading(guest, directory),
     ]
 }

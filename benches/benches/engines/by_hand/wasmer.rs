@@ -1,5 +1,7 @@
 //! wasmer with the same WASI as wasmrun's, which is not its own.
 
+use std::path::Path;
+
 use wasmer::{
     Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError, Store,
 };
@@ -14,7 +16,30 @@ struct Host {
     memory: Option<Memory>,
 }
 
-/// For a guest that imports `fd_write` and nothing else.
+/// With its own settings.
+pub fn compiling(guest: &Guest) -> ByHand {
+    let (engine, guest) = (wasmer::Engine::default(), guest.clone());
+    let run = move || drop(Module::new(&engine, guest.bytes()).expect("compiles"));
+    ByHand {
+        name: "wasmer",
+        run: Box::new(run),
+    }
+}
+
+/// From a file.
+pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
+    let (engine, file) = (wasmer::Engine::default(), directory.join("wasmer"));
+    let module = Module::new(&engine, guest.bytes()).expect("compiles");
+    module.serialize_to_file(&file).expect("a file");
+    // SAFETY: it is what the engine made, and nobody changes it.
+    let load = move || unsafe { Module::deserialize_from_file(&engine, &file) };
+    ByHand {
+        name: "wasmer",
+        run: Box::new(move || drop(load().expect("loads"))),
+    }
+}
+
+/// For a guest that imports `fd_write`, or nothing.
 pub fn writing(guest: &Guest) -> ByHand {
     let engine = wasmer::Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
@@ -24,10 +49,10 @@ pub fn writing(guest: &Guest) -> ByHand {
         let wasi = Wasi::new(context, Control::new());
         let host = FunctionEnv::new(&mut store, Host { wasi, memory: None });
         let write = Function::new_typed_with_env(&mut store, &host, fd_write);
-        let instance =
-            Instance::new_by_index(&mut store, &module, &[write.into()]).expect("instantiates");
-        let memory = instance.exports.get_memory("memory").expect("is there");
-        host.as_mut(&mut store).memory = Some(memory.clone());
+        let imports = [write.into()];
+        let imports = &imports[..module.imports().len()];
+        let instance = Instance::new_by_index(&mut store, &module, imports).expect("instantiates");
+        host.as_mut(&mut store).memory = instance.exports.get_memory("memory").ok().cloned();
         let start = instance
             .exports
             .get_typed_function::<(), ()>(&store, "_start");

@@ -19,6 +19,29 @@ pub fn as_it_comes(guest: &Guest, directory: Option<&Path>) -> ByHand {
     with(guest, directory, false)
 }
 
+/// With its own settings.
+pub fn compiling(guest: &Guest) -> ByHand {
+    let (engine, guest) = (Engine::default(), guest.clone());
+    let run = move || drop(Module::new(&engine, guest.bytes()).expect("compiles"));
+    ByHand {
+        name: "wasmtime",
+        run: Box::new(run),
+    }
+}
+
+/// From a file.
+pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
+    let (engine, file) = (Engine::default(), directory.join("wasmtime"));
+    let code = engine.precompile_module(guest.bytes()).expect("compiles");
+    std::fs::write(&file, code).expect("a file");
+    // SAFETY: it is what the engine made, and nobody changes it.
+    let run = move || drop(unsafe { Module::deserialize_file(&engine, &file) }.expect("loads"));
+    ByHand {
+        name: "wasmtime",
+        run: Box::new(run),
+    }
+}
+
 fn with(guest: &Guest, directory: Option<&Path>, on_own_thread: bool) -> ByHand {
     let engine = Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
