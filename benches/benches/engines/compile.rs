@@ -4,8 +4,7 @@
 use criterion::Criterion;
 use wasmrun::{Cache, CacheUse, Guest, Program, RunConfig};
 
-use crate::by_hand::{self, ByHand};
-use crate::{engines, guest};
+use crate::{by_hand, engines, guest};
 
 pub fn benches(criterion: &mut Criterion) {
     let guest = guest(
@@ -20,9 +19,7 @@ pub fn benches(criterion: &mut Criterion) {
     group.finish();
     let mut group = criterion.benchmark_group("compile");
     group.sample_size(20);
-    for ByHand { name, run } in by_hand::compiling(&guest) {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
+    by_hand::measure(&mut group, by_hand::compiling(&guest));
     for (name, engine) in engines() {
         group.bench_function(name, |bencher| {
             bencher.iter(|| Program::compile(engine.clone(), &guest, &config).expect(name));
@@ -32,9 +29,7 @@ pub fn benches(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let mut group = criterion.benchmark_group("load");
-    for ByHand { name, run } in by_hand::loading(&guest, directory.path()) {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
+    by_hand::measure(&mut group, by_hand::loading(&guest, directory.path()));
     for (name, engine) in engines() {
         let load = || Program::compile_cached(engine.clone(), &guest, &config, &cache).expect(name);
         load();

@@ -4,8 +4,7 @@ use criterion::Criterion;
 use wasmrun::{Guest, Program, RunConfig};
 use wasmrun_testkit::compiler;
 
-use crate::by_hand::{self, ByHand};
-use crate::{engines, guest};
+use crate::{by_hand, engines, guest};
 
 const TEXT: [(&str, &str); 3] = [
     ("primes", include_str!("../../guests/primes.wat")),
@@ -32,9 +31,7 @@ pub fn benches(criterion: &mut Criterion) {
 fn measure(criterion: &mut Criterion, kernel: &str, guest: &Guest) {
     let mut group = criterion.benchmark_group(format!("compute {kernel}"));
     group.sample_size(10);
-    for ByHand { name, run } in by_hand::all(guest, None) {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
+    by_hand::measure(&mut group, by_hand::all(guest, None));
     for (name, engine) in engines() {
         let program = Program::compile(engine, guest, &RunConfig::new()).expect(name);
         group.bench_function(name, |bencher| {

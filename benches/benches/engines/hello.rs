@@ -10,8 +10,7 @@ use criterion::Criterion;
 use wasmrun::Engines;
 use wasmrun::{Cache, Place, Program, RunConfig, Stdout};
 
-use crate::by_hand::{self, ByHand};
-use crate::{engines, guest};
+use crate::{by_hand, engines, guest};
 
 const HELLO: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write"
@@ -29,9 +28,7 @@ pub fn benches(criterion: &mut Criterion) {
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = criterion.benchmark_group("hello");
-    for ByHand { name, run } in by_hand::simple(&guest) {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
+    by_hand::measure(&mut group, by_hand::simple(&guest));
     #[cfg(feature = "wasix")]
     {
         // What imports one function of WASIX's is run by wasmer's own WASI.

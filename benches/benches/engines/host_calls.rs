@@ -4,8 +4,7 @@
 use criterion::Criterion;
 use wasmrun::{Access, Program, RunConfig, Stdout};
 
-use crate::by_hand::{self, ByHand};
-use crate::{engines, guest};
+use crate::{by_hand, engines, guest};
 
 pub fn benches(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -19,16 +18,12 @@ pub fn benches(criterion: &mut Criterion) {
         let guest = guest(call, &text);
         let mut group = criterion.benchmark_group(format!("1000 calls of {call}"));
         group.sample_size(20);
-        for ByHand { name, run } in by_hand::all(&guest, Some(directory.path())) {
-            group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-        }
+        by_hand::measure(&mut group, by_hand::all(&guest, Some(directory.path())));
         #[cfg(feature = "wasmtime")]
         {
-            let ByHand { name, run } =
-                by_hand::wasmtime::as_it_comes(&guest, Some(directory.path()));
-            group.bench_function(format!("{name}/by hand, as it comes"), |bencher| {
-                bencher.iter(&run);
-            });
+            let by_hand = by_hand::wasmtime::as_it_comes(&guest, Some(directory.path()));
+            let name = format!("{}/by hand, as it comes", by_hand.name);
+            group.bench_function(name, |bencher| bencher.iter(&by_hand.run));
         }
         for (name, engine) in engines() {
             let program = Program::compile(engine, &guest, &config).expect(name);

@@ -5,8 +5,7 @@ use std::{fs, thread, time::Duration};
 use criterion::Criterion;
 use wasmrun::{Place, Program, RunConfig};
 
-use crate::by_hand::{self, ByHand};
-use crate::{SLEEPER, engines, guest};
+use crate::{SLEEPER, by_hand, engines, guest};
 
 /// As many as live at the same time.
 const LIVE: usize = 1000;
@@ -17,9 +16,7 @@ const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
 pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);
     let mut group = criterion.benchmark_group("instantiate");
-    for ByHand { name, run } in by_hand::simple(&nothing) {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
+    by_hand::measure(&mut group, by_hand::simple(&nothing));
     for (name, engine) in engines() {
         let program = Program::compile(engine, &nothing, &RunConfig::new()).expect(name);
         group.bench_function(name, |bencher| {

@@ -113,8 +113,9 @@ impl CodeCache for Cache {
         // under `code` but what `keep` was given, nothing under `entries` but what says for which
         // key that was; both names say what the content is to be. The entry is whole, is that of
         // this key, and its code had its digest since the system was started, before which an
-        // interrupted write could have spoilt it, and was not written to since. No file here is ever written to again
-        // once it has its name: it is only replaced or removed, which leaves what is mapped alone.
+        // interrupted write could have spoilt it, and was not written to since. No file here is
+        // ever written to again once it has its name: it is only replaced or removed, which leaves
+        // what is mapped alone.
         Ok(unsafe { Artifact::trusted(code) })
     }
 

@@ -38,9 +38,9 @@
 //!
 //! What is left is damage. Code is compared with its digest whenever its file's stamp (device, inode,
 //! size, times of modification and of change) is another than when that was last done, whenever
-//! the system has been started since, and by [`Cache::verify`]. So what anybody writes to it is
-//! seen, and what a crash of the system makes of it; what a fault of the disk changes is seen after the next
-//! start. Not more often, because to read all of a large program takes half a millisecond a
+//! the system has been started since, and by [`Cache::verify`]. So what anybody writes to it is seen,
+//! and what a crash of the system makes of it; what a fault of the disk changes is seen after the
+//! next start. Not more often, because to read all of a large program takes half a millisecond a
 //! megabyte, several times all the rest of the start. Where the system does not say when it was
 //! started (only Linux does), code is compared each time.
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 
 use super::Status;
@@ -42,13 +42,10 @@ impl Leader {
     }
 
     fn wait(&self) -> io::Result<WaitStatus> {
-        loop {
-            match waitpid(Some(self.pid), WaitOptions::empty()) {
-                Ok(Some((_, status))) => return Ok(status),
-                Ok(None) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let ended = retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()))?;
+        // There is none only for those who do not wait.
+        let (_, status) = ended.ok_or(io::ErrorKind::WouldBlock)?;
+        Ok(status)
     }
 }
 
@@ -84,7 +81,8 @@ impl Group {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
         let Some(leader) = *self.leader() else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while waitid(WaitId::Pid(leader), options).is_err_and(|error| error == Errno::INTR) {}
+        // If there is nothing to wait for, that is as good.
+        let _ = retry_on_intr(|| waitid(WaitId::Pid(leader), options));
     }
 }
 

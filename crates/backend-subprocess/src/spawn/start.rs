@@ -93,7 +93,7 @@ mod borrowing {
     use std::os::unix::ffi::OsStrExt;
     use std::ptr::{null, null_mut};
 
-    use rustix::io::fcntl_dupfd_cloexec;
+    use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
     use rustix::process::{WaitOptions, waitpid};
     use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -154,8 +154,7 @@ mod borrowing {
             return Ok(pid);
         }
         // It has ended; how is known.
-        let ended = || waitpid(Some(pid), WaitOptions::empty());
-        while ended().is_err_and(|error| error == Errno::INTR) {}
+        let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
         Err(io::Error::from_raw_os_error(i32::from_ne_bytes(error)))
     }
 
