@@ -63,8 +63,8 @@ pub(crate) fn rewritten(
     let memory_limit = own.global(I64, &ConstExpr::i64_const(-1));
     let table_limit = own.global(I64, &ConstExpr::i64_const(-1));
     own.growth = Some(Growth {
-        memories: own.helper([I64], [I32], within(memory_limit)),
-        tables: own.helper([I64], [I32], within(table_limit)),
+        memories: within(memory_limit),
+        tables: within(table_limit),
     });
     let stack_limit = Bound::limit_of(stack);
     own.bound = Some(Bound {

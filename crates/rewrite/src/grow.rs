@@ -6,32 +6,44 @@ use wasmparser::Operator;
 
 use crate::Rewriter;
 
-/// Who is asked: numbers of functions that take what all together would have then, an `i64`, and return
-/// whether that may be, an `i32`. What they allow is tried, and may still fail.
-#[derive(Debug, Clone, Copy)]
+/// Who is asked: bodies of functions that take what all together would have then, an `i64`, and return
+/// whether that may be, an `i32`. What they allow is tried, and may still fail. A module in which nothing
+/// grows is spared them.
+#[derive(Debug, Clone)]
 pub struct Growth {
     /// Asked for memories, about bytes.
-    pub memories: u32,
+    pub memories: Function,
     /// Asked for tables, about elements.
-    pub tables: u32,
+    pub tables: Function,
 }
 
 impl Rewriter<'_> {
     /// What an operator that grows something is replaced by a call of.
     pub(crate) fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
-        let growth = self.growth?;
+        let growth = self.growth.as_ref()?;
         match *operator {
-            Operator::MemoryGrow { mem } => Some(self.grow_memory(mem, growth.memories)),
-            Operator::TableGrow { table } => Some(self.grow_table(table, growth.tables)),
+            Operator::MemoryGrow { mem } => {
+                let ask = growth.memories.clone();
+                Some(self.grow_memory(mem, ask))
+            }
+            Operator::TableGrow { table } => {
+                let ask = growth.tables.clone();
+                Some(self.grow_table(table, ask))
+            }
             _ => None,
         }
     }
 
+    fn asked(&mut self, body: Function) -> u32 {
+        self.helper([ValType::I64], [ValType::I32], body)
+    }
+
     /// The function that grows a memory, unless it must not.
-    fn grow_memory(&mut self, memory: u32, ask: u32) -> u32 {
+    fn grow_memory(&mut self, memory: u32, ask: Function) -> u32 {
         if let Some(helper) = self.memory_grow.get(memory as usize).copied().flatten() {
             return helper;
         }
+        let ask = self.asked(ask);
         const TOTAL: u32 = 1;
         let ty = self.parts.memories[memory as usize];
         let (index, is_64) = (index_type(ty.memory64), ty.memory64);
@@ -57,10 +69,11 @@ impl Rewriter<'_> {
     }
 
     /// The function that grows a table, likewise.
-    fn grow_table(&mut self, table: u32, ask: u32) -> u32 {
+    fn grow_table(&mut self, table: u32, ask: Function) -> u32 {
         if let Some(helper) = self.table_grow.get(table as usize).copied().flatten() {
             return helper;
         }
+        let ask = self.asked(ask);
         const TOTAL: u32 = 2;
         let ty = self.parts.tables[table as usize];
         let (index, is_64) = (index_type(ty.table64), ty.table64);

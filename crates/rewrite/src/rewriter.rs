@@ -81,17 +81,21 @@ impl<'a> Rewriter<'a> {
         (self.parts.types.len() + place) as u32
     }
 
-    /// Adds a function: its number.
+    /// Adds a function, unless it is there: its number.
     pub fn helper(
         &mut self,
         params: impl IntoIterator<Item = ValType>,
         results: impl IntoIterator<Item = ValType>,
         body: Function,
     ) -> u32 {
-        let ty = self.func_type(params, results);
-        self.helpers.push((ty, body));
+        let helper = (self.func_type(params, results), body);
+        let place = self.helpers.iter().position(|other| *other == helper);
+        let place = place.unwrap_or_else(|| {
+            self.helpers.push(helper);
+            self.helpers.len() - 1
+        });
         let guests = self.parts.imports.len() + self.parts.functions.len();
-        self.shift + guests as u32 + self.helpers.len() as u32 - 1
+        self.shift + (guests + place) as u32
     }
 
     /// Adds a global that can change: its number.

@@ -12,7 +12,7 @@ use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
 use crate::spawn::Dialogue;
 
-use super::protocol::{AREA, Call, Command, ROOM, SMALL_LENGTHS, command};
+use super::protocol::{Call, Command, Layout, SMALL_LENGTHS, command};
 
 /// How many bytes the arguments or the environment take: the pointers, and the strings.
 #[derive(Debug, Clone, Copy)]
@@ -165,8 +165,9 @@ fn plan(function: &Function, arguments: &[u64], args: Strings, env: Strings) -> 
 }
 
 /// Our copy of a guest's memory: as large, and true where a call needs it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mirror {
+    layout: Layout,
     bytes: Vec<u8>,
     /// Whether the start of the memory is true, which the guest keeps aside during a call.
     has_area: bool,
@@ -188,6 +189,15 @@ const MOST: usize = HOSTCALL_FUEL as usize;
 const KEPT: usize = 16 << 20;
 
 impl Mirror {
+    pub(super) fn new(layout: Layout) -> Self {
+        Mirror {
+            layout,
+            bytes: Vec::new(),
+            has_area: false,
+            out: Vec::new(),
+        }
+    }
+
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
@@ -237,8 +247,8 @@ impl Mirror {
         self.read(wire, &plan.reads)?;
         let access = Access { plan, buffer };
         // What is around the bytes that change there must be true as well.
-        if access.may_change().any(|range| is_in_area(&range)) {
-            self.read(wire, slice::from_ref(&(0..AREA as usize)))?;
+        if access.may_change().any(|range| self.is_in_area(&range)) {
+            self.read(wire, slice::from_ref(&(0..self.area())))?;
         }
         Ok(access)
     }
@@ -247,7 +257,7 @@ impl Mirror {
     /// room for messages.
     fn resize(&mut self, size: u64) -> io::Result<()> {
         const MOST: u64 = 1 << 32;
-        let sound = size == 0 || (ROOM.into()..=MOST).contains(&size);
+        let sound = size == 0 || (self.layout.room().into()..=MOST).contains(&size);
         let size = usize::try_from(size).ok().filter(|_| sound);
         let size = size.ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "no memory has such a size")
@@ -285,27 +295,29 @@ impl Mirror {
             .filter(|range| !range.is_empty())
             .collect();
         let small = changed.pop_if(|range| is_small(range));
-        if changed.iter().any(is_in_area) {
-            self.command(command::RESTORE, 0..AREA as usize);
-            self.out.extend(&self.bytes[..AREA as usize]);
-        }
-        let mut beyond: Vec<_> = changed.iter().filter_map(beyond_area).collect();
+        let code = match changed.iter().any(|range| self.is_in_area(range)) {
+            true => command::REPLACE,
+            false => command::RETURN,
+        };
+        let beyond = changed.iter().filter_map(|range| self.beyond_area(range));
+        let mut beyond: Vec<_> = beyond.collect();
         let last = beyond.pop();
         for range in beyond {
             self.command(command::WRITE, range.clone());
             self.out.extend(&self.bytes[range]);
         }
-        self.finish_with(wire, value, last, small)
+        self.finish_with(wire, code, value, last, small)
     }
 
     /// Returns `value` from a call.
     pub(super) fn finish(&mut self, wire: &mut Dialogue, value: u64) -> io::Result<()> {
-        self.finish_with(wire, value, None, None)
+        self.finish_with(wire, command::RETURN, value, None, None)
     }
 
     fn finish_with(
         &mut self,
         wire: &mut Dialogue,
+        code: u32,
         value: u64,
         write: Option<Range<usize>>,
         small: Option<Range<usize>>,
@@ -315,7 +327,7 @@ impl Mirror {
         let small = small.unwrap_or_default();
         number[..small.len()].copy_from_slice(&self.bytes[small.clone()]);
         let command = Command {
-            code: command::RETURN,
+            code,
             small: (small.start as u32, small.len() as u32, number),
             address: write.start as u32,
             length: write.len() as u32,
@@ -323,6 +335,9 @@ impl Mirror {
         };
         command.write(&mut self.out);
         self.out.extend(&self.bytes[write]);
+        if code == command::REPLACE {
+            self.out.extend(&self.bytes[..self.area()]);
+        }
         let sent = wire.send(&self.out);
         if self.out.len() > KEPT {
             self.out = Vec::new();
@@ -369,12 +384,14 @@ impl Mirror {
     fn read(&mut self, wire: &mut Dialogue, ranges: &[Range<usize>]) -> io::Result<()> {
         let ranges = ranges.iter().map(|range| self.within(range));
         let ranges: Vec<_> = ranges.filter(|range| range.len() <= MOST).collect();
-        let area = !self.has_area && ranges.iter().any(is_in_area);
+        let area = !self.has_area && ranges.iter().any(|range| self.is_in_area(range));
         if area {
-            self.command(command::KEEP, 0..AREA as usize);
+            self.command(command::KEEP, 0..0);
         }
-        for range in ranges.iter().filter_map(beyond_area) {
-            self.command(command::READ, range);
+        let beyond = ranges.iter().filter_map(|range| self.beyond_area(range));
+        let beyond: Vec<_> = beyond.collect();
+        for range in &beyond {
+            self.command(command::READ, range.clone());
         }
         if self.out.is_empty() {
             return Ok(());
@@ -382,13 +399,27 @@ impl Mirror {
         wire.send(&self.out)?;
         self.out.clear();
         if area {
-            wire.receive(&mut self.bytes[..AREA as usize])?;
+            let area = self.area();
+            wire.receive(&mut self.bytes[..area])?;
             self.has_area = true;
         }
-        for range in ranges.iter().filter_map(beyond_area) {
+        for range in beyond {
             wire.receive(&mut self.bytes[range])?;
         }
         Ok(())
+    }
+
+    fn area(&self) -> usize {
+        self.layout.area() as usize
+    }
+
+    fn is_in_area(&self, range: &Range<usize>) -> bool {
+        !range.is_empty() && range.start < self.area()
+    }
+
+    fn beyond_area(&self, range: &Range<usize>) -> Option<Range<usize>> {
+        let range = range.start.max(self.area())..range.end;
+        (!range.is_empty()).then_some(range)
     }
 
     fn within(&self, range: &Range<usize>) -> Range<usize> {
@@ -453,15 +484,6 @@ const VECTOR: usize = 8;
 
 fn is_small(range: &Range<usize>) -> bool {
     SMALL_LENGTHS.contains(&(range.len() as u32))
-}
-
-fn is_in_area(range: &Range<usize>) -> bool {
-    !range.is_empty() && range.start < AREA as usize
-}
-
-fn beyond_area(range: &Range<usize>) -> Option<Range<usize>> {
-    let range = range.start.max(AREA as usize)..range.end;
-    (!range.is_empty()).then_some(range)
 }
 
 #[cfg(test)]

@@ -4,19 +4,21 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! call:    magic u32, number u32, memory u64, total u64, hint 3 × u32, 0 u32, arguments 9 × u64
+//! call:    magic u32, number u32, memory u64, hint 3 × u32, 0 u32, arguments n × u64
 //! command: code u32, small length u32, address u32, length u32, small address u32, 0 u32,
 //!          small u64, value u64
 //! ```
 //!
-//! A `read` is answered by that many bytes of the guest's memory; a `write` is followed by the
-//! bytes it puts there. `return` is a `write`, the storing of a small number, and the end of the call
-//! with a value.
+//! `n` is what the guest's imports need, see [`Layout`]. A `read` is answered by that many bytes of the
+//! guest's memory; a `write` is followed by the bytes it puts there. `return` is a `write`, the storing
+//! of a small number, and the end of the call with a value.
 //!
 //! What the guest prepares its messages in is the start of its own memory, whose bytes it keeps
-//! aside: `keep` is answered by those, and `restore` is followed by others for them.
+//! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them.
 //!
 //! The hint saves going to and fro: it is what most calls would be asked for next.
+
+use wasmrun_wasi_preview1::Function;
 
 /// The start of a [`Call`]. Anything else is the runtime talking.
 pub(super) const MAGIC: u32 = 0x7772_6e01;
@@ -30,36 +32,73 @@ pub(super) const VECTOR: u32 = 0;
 pub(super) const MOVED: u32 = 8;
 pub(super) const MESSAGE: u32 = 16;
 
-pub(super) const CALL_BYTES: u32 = 40 + 8 * MAX_ARGUMENTS as u32;
+/// The bytes of a call before its arguments.
+pub(super) const HEADER: u32 = 32;
 pub(super) const COMMAND_BYTES: u32 = 40;
 
 /// How long a small number may be.
 pub(super) const SMALL_LENGTHS: [u32; 3] = [2, 4, 8];
 
-/// The part of the guest's memory that messages are prepared in.
-pub(super) const AREA: u32 = MESSAGE + CALL_BYTES;
+/// How long a guest's calls are: those that a guest never makes need no room, and no code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    /// How many arguments a call has.
+    pub(super) arguments: usize,
+}
 
-/// The memory a guest needs at least: while the area is sent itself, the I/O vector is behind it.
-pub(super) const ROOM: u32 = AREA + 16;
+impl Layout {
+    pub(super) const LONGEST: Layout = Layout {
+        arguments: MAX_ARGUMENTS,
+    };
+
+    /// Of a guest with these imports.
+    pub(super) fn of(functions: &[&Function]) -> Self {
+        // What ends the guest has one more, and so much have the calls of our own.
+        let arguments = functions.iter();
+        let arguments = arguments.map(|function| {
+            let more = function.result.is_none();
+            function.params.len() + usize::from(more)
+        });
+        Layout {
+            arguments: arguments.max().unwrap_or_default().max(1),
+        }
+    }
+
+    pub(super) const fn call_bytes(self) -> u32 {
+        HEADER + 8 * self.arguments as u32
+    }
+
+    /// The part of the guest's memory that messages are prepared in.
+    pub(super) const fn area(self) -> u32 {
+        MESSAGE + self.call_bytes()
+    }
+
+    /// The memory a guest needs at least: while the area is sent itself, the I/O vector is behind it.
+    pub(super) const fn room(self) -> u32 {
+        self.area() + 16
+    }
+}
 
 /// What a command does.
 pub(super) mod command {
-    pub(in crate::relay) const RETURN: u32 = 0;
-    pub(in crate::relay) const READ: u32 = 1;
-    pub(in crate::relay) const WRITE: u32 = 2;
+    pub(in crate::relay) const READ: u32 = 0;
+    pub(in crate::relay) const WRITE: u32 = 1;
+    /// Here and from here on, the area is as the guest left it.
+    pub(in crate::relay) const RETURN: u32 = 2;
     pub(in crate::relay) const KEEP: u32 = 3;
-    pub(in crate::relay) const RESTORE: u32 = 4;
+    pub(in crate::relay) const REPLACE: u32 = 4;
 }
 
 /// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
 pub(super) mod own {
-    /// The guest is about to run; returns the fuel it may use. It is answered before it is made.
+    /// The guest is about to run, with so many bytes in all its memories; returns the fuel it may use. It is
+    /// answered before it is made.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX;
     /// Whether its memories may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;
     /// Whether its tables may have that many elements together.
     pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 2;
-    /// The guest has returned from its entry, with this much fuel left.
+    /// The guest has returned from its entry, with this much fuel left. It waits for no answer.
     pub(in crate::relay) const END: u32 = u32::MAX - 3;
     /// The guest's calls take more stack than they may.
     pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
@@ -73,8 +112,6 @@ pub(super) struct Call {
     pub(super) number: u32,
     /// Bytes of the memory that the wire reads and writes.
     pub(super) memory: u64,
-    /// Bytes of all memories of the guest together.
-    pub(super) total: u64,
     pub(super) hint: Option<Hint>,
     pub(super) arguments: [u64; MAX_ARGUMENTS],
 }
@@ -90,8 +127,8 @@ pub(super) struct Hint {
 }
 
 impl Call {
-    /// Reads a call without its magic number.
-    pub(super) fn parse(bytes: &[u8; CALL_BYTES as usize - 4]) -> Self {
+    /// Reads a call without its magic number. Arguments it does not have are 0.
+    pub(super) fn parse(bytes: &[u8; Layout::LONGEST.call_bytes() as usize - 4]) -> Self {
         let word = |at: usize| {
             let mut word = [0; 4];
             word.copy_from_slice(&bytes[at..at + 4]);
@@ -101,13 +138,12 @@ impl Call {
         Call {
             number: word(0),
             memory: long(4),
-            total: long(12),
-            hint: (word(24) > 0).then(|| Hint {
-                address: word(20),
-                length: word(24),
-                vector: word(28),
+            hint: (word(16) > 0).then(|| Hint {
+                address: word(12),
+                length: word(16),
+                vector: word(20),
             }),
-            arguments: std::array::from_fn(|argument| long(36 + 8 * argument)),
+            arguments: std::array::from_fn(|argument| long(28 + 8 * argument)),
         }
     }
 }

@@ -20,8 +20,7 @@ use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
 
 use super::memory::{HintOf, hint};
 use super::protocol::{
-    AREA, CALL_BYTES, COMMAND_BYTES, MAGIC, MAX_ARGUMENTS, MESSAGE, MOVED, ROOM, SMALL_LENGTHS,
-    VECTOR, command, own,
+    COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, own,
 };
 
 /// The name of the memory that WASI works on.
@@ -37,6 +36,10 @@ pub(super) struct Relayed {
 }
 
 impl Relayed {
+    pub(super) fn layout(&self) -> Layout {
+        Layout::of(&self.functions)
+    }
+
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
     pub(super) fn of(guest: &Guest) -> Result<Relayed> {
         let functions = guest.imports().iter();
@@ -106,7 +109,7 @@ fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
     let has_room = |memory: &wasmparser::MemoryType| {
         let pages = memory.page_size_log2.unwrap_or(16);
         let bytes = memory.initial.checked_shl(pages);
-        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
+        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= Layout::LONGEST.room().into())
     };
     let within_reach = |memory: u32| memory == 0 || !terms.first_memory_only;
     if let Some(memory) = parts.exported_memory
@@ -151,8 +154,17 @@ struct Wired<'a> {
     module: Rewriter<'a>,
     functions: &'a [&'static wasi::Function],
     wire: u32,
+    layout: Layout,
     /// The helper that makes calls.
     call: u32,
+}
+
+/// What a call's hint is made of.
+mod hinted {
+    /// It is sent with the call.
+    pub(super) const FOLLOWS: i32 = 1;
+    /// I/O vectors lead to it.
+    pub(super) const VECTORS: i32 = 2;
 }
 
 impl<'a> Wired<'a> {
@@ -161,6 +173,7 @@ impl<'a> Wired<'a> {
             module: Rewriter::new(parts, SHIFT),
             functions,
             wire,
+            layout: Layout::of(functions),
             call: 0,
         }
     }
@@ -168,17 +181,12 @@ impl<'a> Wired<'a> {
     fn write(mut self, calls: &[u32], terms: Terms) -> Result<Vec<u8>> {
         use ValType::{I32, I64};
         let fd = self.module.func_type([I32; 4], [I32]);
-        let send = transfer(self.wire, 1, FD_WRITE);
-        let send = self.module.helper([I32; 3], [], send);
-        let receive = transfer(self.wire, 0, FD_READ);
-        let receive = self.module.helper([I32; 3], [], receive);
+        let transfer = self.module.helper([I32; 4], [], transfer(self.wire));
         let mut params = vec![I32];
-        params.extend([I64; MAX_ARGUMENTS]);
-        params.extend([I32; 4]);
-        let call = self.call_body(send, receive);
+        params.extend(vec![I64; self.layout.arguments]);
+        params.extend([I32; 3]);
+        let call = self.call_body(transfer);
         self.call = self.module.helper(params, [I64], call);
-        let first = self.first_vector_body();
-        let first = self.module.helper([I32; 2], [I32], first);
         self.module.growth = Some(Growth {
             memories: self.asking(own::GROW_MEMORIES),
             tables: self.asking(own::GROW_TABLES),
@@ -209,7 +217,7 @@ impl<'a> Wired<'a> {
 
         let (own, parts) = (&self.module, self.module.parts);
         let stubs = self.functions.iter().enumerate();
-        let stubs = stubs.map(|(number, function)| self.stub(number as u32, function, first));
+        let stubs = stubs.map(|(number, function)| self.stub(number as u32, function));
         let mut module = Module::new();
         raw(&mut module, SectionId::Type, &own.type_section());
         module.section(&imports);
@@ -237,13 +245,13 @@ impl<'a> Wired<'a> {
         Ok(module.finish())
     }
 
-    /// A function that asks us whether something may grow.
-    fn asking(&mut self, what: u32) -> u32 {
+    /// The body of a function that asks us whether something may grow.
+    fn asking(&self, what: u32) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
         self.ask(&mut code, what, |code| code.local_get(0));
         code.i64_eqz().i32_eqz().end();
-        self.module.helper([ValType::I64], [ValType::I32], function)
+        function
     }
 
     /// A function that says why the guest must end, which it then does.
@@ -290,22 +298,25 @@ impl<'a> Wired<'a> {
     // ---- functions ------------------------------------------------------------------------------
 
     /// Makes a call and does what we say until it returns:
-    /// `(number, arguments…, address, length, vector, follows) -> value`.
-    fn call_body(&self, send: u32, receive: u32) -> Function {
-        const ADDRESS: u32 = 1 + MAX_ARGUMENTS as u32;
-        const LENGTH: u32 = ADDRESS + 1;
-        const VECTOR_NUMBER: u32 = LENGTH + 1;
-        const FOLLOWS: u32 = VECTOR_NUMBER + 1;
-        const SAVED: u32 = FOLLOWS + 1;
-        const SAVED_COUNT: u32 = AREA / 8;
-        /// What is behind the area, while the area is sent or received itself.
-        const BEHIND: u32 = SAVED + SAVED_COUNT;
-        const SMALL: u32 = BEHIND + 2;
-        const VALUE: u32 = SMALL + 1;
-        const CODE: u32 = VALUE + 1;
-        const SMALL_ADDRESS: u32 = CODE + 1;
-        const SMALL_LENGTH: u32 = SMALL_ADDRESS + 1;
-        let mut function = Function::new([(SAVED_COUNT + 4, ValType::I64), (3, ValType::I32)]);
+    /// `(number, arguments…, address, length, hinted) -> value`.
+    fn call_body(&self, transfer: u32) -> Function {
+        const NUMBER: u32 = 0;
+        let arguments = self.layout.arguments as u32;
+        let address = 1 + arguments;
+        let length = address + 1;
+        let hinted = length + 1;
+        let saved = hinted + 1;
+        let saved_count = self.layout.area() / 8;
+        // What is behind the area, while the area is sent or received itself.
+        let behind = saved + saved_count;
+        let small = behind + 2;
+        let value = small + 1;
+        let code_of = value + 1;
+        let small_address = code_of + 1;
+        let small_length = small_address + 1;
+        let vector = small_length + 1;
+        let longs = (saved_count + 4, ValType::I64);
+        let mut function = Function::new([longs, (4, ValType::I32)]);
         let mut code = function.instructions();
         let long = |at: u32| at_offset(self.wire, at, 3);
         let word = |at: u32| at_offset(self.wire, at, 2);
@@ -321,155 +332,145 @@ impl<'a> Wired<'a> {
                 code.i64_store(long(to + 8 * place));
             }
         };
-        let message = |code: &mut InstructionSink<'_>, base: u32, at: u32, len: u32, by: u32| {
-            code.i32_const(base as i32).i32_const(at as i32);
-            code.i32_const(len as i32).call(by);
-        };
-
-        // The hint must be where there is memory, and not where messages are prepared.
-        code.local_get(ADDRESS).i32_const(ROOM as i32).i32_lt_u();
-        code.local_get(ADDRESS).i64_extend_i32_u();
-        code.local_get(LENGTH).i64_extend_i32_u().i64_add();
-        self.module.memory_bytes(&mut code, self.wire);
-        code.i64_gt_u().i32_or();
-        code.local_get(LENGTH).i32_const(HOSTCALL_FUEL as i32);
-        code.i32_gt_u().i32_or().if_(BlockType::Empty);
-        code.i32_const(0).local_set(LENGTH).end();
-
-        save(&mut code, 0, SAVED_COUNT, SAVED);
-        code.i32_const(0).i32_const(MAGIC as i32);
-        code.i32_store(word(MESSAGE));
-        code.i32_const(0).local_get(0).i32_store(word(MESSAGE + 4));
-        code.i32_const(0);
-        self.module.memory_bytes(&mut code, self.wire);
-        code.i64_store(long(MESSAGE + 8)).i32_const(0);
-        self.module.total_bytes(&mut code);
-        code.i64_store(long(MESSAGE + 16));
-        for (place, local) in [ADDRESS, LENGTH, VECTOR_NUMBER].into_iter().enumerate() {
-            code.i32_const(0).local_get(local);
-            code.i32_store(word(MESSAGE + 24 + 4 * place as u32));
-        }
-        restore(&mut code, MESSAGE + 40, MAX_ARGUMENTS as u32, 1);
-        message(&mut code, VECTOR, MESSAGE, CALL_BYTES, send);
-        code.local_get(FOLLOWS).if_(BlockType::Empty);
-        code.i32_const(VECTOR as i32)
-            .local_get(ADDRESS)
-            .local_get(LENGTH);
-        code.call(send).end();
-
-        code.loop_(BlockType::Empty);
-        message(&mut code, VECTOR, MESSAGE, COMMAND_BYTES, receive);
         let load = |code: &mut InstructionSink<'_>, at: u32, local: u32| {
             code.i32_const(0)
                 .i32_load(word(MESSAGE + at))
                 .local_set(local);
         };
-        load(&mut code, 0, CODE);
-        load(&mut code, 8, ADDRESS);
-        load(&mut code, 12, LENGTH);
-        let is = |code: &mut InstructionSink<'_>, command: u32| {
-            code.local_get(CODE).i32_const(command as i32).i32_eq();
-            code.if_(BlockType::Empty);
-        };
-        let moved = |code: &mut InstructionSink<'_>, by: u32| {
-            code.i32_const(VECTOR as i32)
-                .local_get(ADDRESS)
-                .local_get(LENGTH)
-                .call(by);
+        let message = |code: &mut InstructionSink<'_>, bytes: u32| {
+            code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
+            code.i32_const(bytes as i32).call(transfer);
         };
 
-        is(&mut code, command::RETURN);
-        load(&mut code, 4, SMALL_LENGTH);
-        load(&mut code, 16, SMALL_ADDRESS);
-        for (at, local) in [(24, SMALL), (32, VALUE)] {
-            code.i32_const(0)
-                .i64_load(long(MESSAGE + at))
-                .local_set(local);
-        }
-        moved(&mut code, receive);
-        restore(&mut code, 0, SAVED_COUNT, SAVED);
-        for length in SMALL_LENGTHS {
-            code.local_get(SMALL_LENGTH)
-                .i32_const(length as i32)
-                .i32_eq();
+        if self.functions.iter().any(|function| has_vectors(function)) {
+            code.local_get(hinted).i32_const(hinted::VECTORS).i32_and();
             code.if_(BlockType::Empty);
-            code.local_get(SMALL_ADDRESS).local_get(SMALL);
-            match length {
+            self.follow_vectors(&mut code, address, length, vector);
+            code.end();
+        }
+        // The hint must be where there is memory, and not where messages are prepared.
+        code.local_get(address)
+            .i32_const(self.layout.room() as i32)
+            .i32_lt_u();
+        code.local_get(address).i64_extend_i32_u();
+        code.local_get(length).i64_extend_i32_u().i64_add();
+        self.module.memory_bytes(&mut code, self.wire);
+        code.i64_gt_u().i32_or();
+        code.local_get(length).i32_const(HOSTCALL_FUEL as i32);
+        code.i32_gt_u().i32_or().if_(BlockType::Empty);
+        code.i32_const(0).local_set(length).end();
+
+        save(&mut code, 0, saved_count, saved);
+        code.i32_const(0).i32_const(MAGIC as i32);
+        code.i32_store(word(MESSAGE));
+        code.i32_const(0).local_get(NUMBER);
+        code.i32_store(word(MESSAGE + 4)).i32_const(0);
+        self.module.memory_bytes(&mut code, self.wire);
+        code.i64_store(long(MESSAGE + 8));
+        for (place, local) in [address, length, vector].into_iter().enumerate() {
+            code.i32_const(0).local_get(local);
+            code.i32_store(word(MESSAGE + 16 + 4 * place as u32));
+        }
+        restore(&mut code, MESSAGE + HEADER, arguments, 1);
+        message(code.i32_const(STDOUT), self.layout.call_bytes());
+        code.local_get(hinted).i32_const(hinted::FOLLOWS).i32_and();
+        code.if_(BlockType::Empty);
+        code.i32_const(STDOUT)
+            .i32_const(VECTOR as i32)
+            .local_get(address)
+            .local_get(length);
+        code.call(transfer).end();
+        code.local_get(NUMBER).i32_const(own::END as i32).i32_eq();
+        code.if_(BlockType::Empty).i64_const(0).return_().end();
+
+        code.loop_(BlockType::Empty);
+        message(code.i32_const(STDIN), COMMAND_BYTES);
+        load(&mut code, 0, code_of);
+        load(&mut code, 4, small_length);
+        load(&mut code, 8, address);
+        load(&mut code, 12, length);
+        load(&mut code, 16, small_address);
+        save(&mut code, MESSAGE + 24, 2, small);
+        const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
+        code.local_get(code_of).i32_eqz();
+        code.i32_const(VECTOR as i32)
+            .local_get(address)
+            .local_get(length);
+        code.call(transfer);
+        let is_below = |code: &mut InstructionSink<'_>, command: u32| {
+            code.local_get(code_of).i32_const(command as i32).i32_lt_u();
+        };
+        is_below(&mut code, command::RETURN);
+        code.br_if(0);
+
+        restore(&mut code, 0, saved_count, saved);
+        code.local_get(code_of).i32_const(command::RETURN as i32);
+        code.i32_gt_u().if_(BlockType::Empty);
+        save(&mut code, self.layout.area(), 2, behind);
+        is_below(&mut code, command::REPLACE);
+        code.i32_const(self.layout.area() as i32).i32_const(0);
+        code.i32_const(self.layout.area() as i32).call(transfer);
+        restore(&mut code, self.layout.area(), 2, behind);
+        is_below(&mut code, command::REPLACE);
+        code.br_if(1).end();
+
+        for bytes in SMALL_LENGTHS {
+            code.local_get(small_length).i32_const(bytes as i32);
+            code.i32_eq().if_(BlockType::Empty);
+            code.local_get(small_address).local_get(small);
+            match bytes {
                 2 => code.i64_store16(at_offset(self.wire, 0, 0)),
                 4 => code.i64_store32(at_offset(self.wire, 0, 0)),
                 _ => code.i64_store(at_offset(self.wire, 0, 0)),
             };
             code.end();
         }
-        code.local_get(VALUE).return_().end();
-
-        for (command, by) in [(command::READ, send), (command::WRITE, receive)] {
-            is(&mut code, command);
-            moved(&mut code, by);
-            code.br(1).end();
-        }
-
-        is(&mut code, command::KEEP);
-        save(&mut code, AREA, 2, BEHIND);
-        restore(&mut code, 0, SAVED_COUNT, SAVED);
-        message(&mut code, AREA, 0, AREA, send);
-        restore(&mut code, AREA, 2, BEHIND);
-        code.br(1).end();
-
-        is(&mut code, command::RESTORE);
-        save(&mut code, AREA, 2, BEHIND);
-        message(&mut code, AREA, 0, AREA, receive);
-        save(&mut code, 0, SAVED_COUNT, SAVED);
-        restore(&mut code, AREA, 2, BEHIND);
-        code.br(1).end();
-
-        code.end().unreachable().end();
+        code.local_get(value).return_().end();
+        code.unreachable().end();
         function
     }
 
-    /// Which of some I/O vectors is the first that leads anywhere; -1 if none does, or if there is no
-    /// memory where they should be: `(address, count) -> number`.
-    fn first_vector_body(&self) -> Function {
-        const ADDRESS: u32 = 0;
-        const COUNT: u32 = 1;
-        const NUMBER: u32 = 2;
-        let mut function = Function::new([(1, ValType::I32)]);
-        let mut code = function.instructions();
-        code.local_get(ADDRESS).i64_extend_i32_u();
-        code.local_get(COUNT)
-            .i64_extend_i32_u()
-            .i64_const(3)
-            .i64_shl()
-            .i64_add();
-        self.module.memory_bytes(&mut code, self.wire);
-        code.i64_gt_u().if_(BlockType::Empty);
-        code.i32_const(-1).return_().end();
+    /// Where `address` and `length` were those of I/O vectors, makes them those of what the first that leads
+    /// anywhere leads to, and `vector` its number. If none does, or if there is no memory where they should
+    /// be, `length` is 0 then.
+    fn follow_vectors(
+        &self,
+        code: &mut InstructionSink<'_>,
+        address: u32,
+        length: u32,
+        vector: u32,
+    ) {
+        let (own_address, own_length) = (at_offset(self.wire, 0, 0), at_offset(self.wire, 4, 0));
+        code.block(BlockType::Empty).block(BlockType::Empty);
+        code.local_get(address).i64_extend_i32_u();
+        code.local_get(length).i64_extend_i32_u();
+        code.i64_const(3).i64_shl().i64_add();
+        self.module.memory_bytes(code, self.wire);
+        code.i64_gt_u().br_if(0);
         code.loop_(BlockType::Empty);
-        code.local_get(NUMBER)
-            .local_get(COUNT)
-            .i32_ge_u()
-            .if_(BlockType::Empty);
-        code.i32_const(-1).return_().end();
-        code.local_get(ADDRESS)
-            .local_get(NUMBER)
-            .i32_const(3)
-            .i32_shl()
-            .i32_add();
-        code.i32_load(at_offset(self.wire, 4, 0))
-            .if_(BlockType::Empty);
-        code.local_get(NUMBER).return_().end();
-        code.local_get(NUMBER)
-            .i32_const(1)
-            .i32_add()
-            .local_set(NUMBER);
-        code.br(0).end().unreachable().end();
-        function
+        code.local_get(vector).local_get(length).i32_ge_u().br_if(1);
+        code.local_get(address).i32_load(own_length);
+        code.if_(BlockType::Empty);
+        code.local_get(address)
+            .i32_load(own_length)
+            .local_set(length);
+        code.local_get(address)
+            .i32_load(own_address)
+            .local_set(address);
+        code.br(3).end();
+        for (local, by) in [(address, 8), (vector, 1)] {
+            code.local_get(local)
+                .i32_const(by)
+                .i32_add()
+                .local_set(local);
+        }
+        code.br(0).end().end();
+        code.i32_const(0).local_set(length).end();
     }
 
     /// What is in the place of an import: it sends the call, with a hint.
-    fn stub(&self, number: u32, function: &wasi::Function, first: u32) -> Function {
-        let params = function.params.len() as u32;
-        let (vector, mut stub) = (params, Function::new([(1, ValType::I32)]));
+    fn stub(&self, number: u32, function: &wasi::Function) -> Function {
+        let mut stub = Function::new([]);
         let mut code = stub.instructions();
         code.i32_const(number as i32);
         for (place, param) in function.params.iter().enumerate() {
@@ -480,46 +481,27 @@ impl<'a> Wired<'a> {
         }
         // One that ends the guest tells how much fuel is left, behind its own arguments.
         let ends = function.result.is_none();
-        for place in function.params.len()..MAX_ARGUMENTS {
+        for place in function.params.len()..self.layout.arguments {
             if ends && place == function.params.len() {
                 self.fuel_left(&mut code);
             } else {
                 code.i64_const(0);
             }
         }
-        let follows = match hint(function.name) {
-            HintOf::Nothing => {
-                code.i32_const(0).i32_const(0);
-                false
-            }
-            HintOf::Text(at) => {
-                code.local_get(at as u32).local_get(at as u32 + 1);
-                true
-            }
-            HintOf::Vectors { at, read } => {
-                let at = at as u32;
-                code.local_get(at)
-                    .local_get(at + 1)
-                    .call(first)
-                    .local_set(vector);
-                for part in [0, 4] {
-                    code.local_get(vector).i32_const(-1).i32_eq();
-                    code.if_(BlockType::Result(ValType::I32))
-                        .i32_const(0)
-                        .else_();
-                    code.local_get(at)
-                        .local_get(vector)
-                        .i32_const(3)
-                        .i32_shl()
-                        .i32_add();
-                    code.i32_load(at_offset(self.wire, part, 0)).end();
-                }
-                read
-            }
+        let hint = match hint(function.name) {
+            HintOf::Nothing => None,
+            HintOf::Text(at) => Some((at, hinted::FOLLOWS)),
+            HintOf::Vectors { at, read: true } => Some((at, hinted::VECTORS | hinted::FOLLOWS)),
+            HintOf::Vectors { at, read: false } => Some((at, hinted::VECTORS)),
         };
-        code.local_get(vector)
-            .i32_const(follows.into())
-            .call(self.call);
+        match hint {
+            Some((at, hinted)) => code
+                .local_get(at as u32)
+                .local_get(at as u32 + 1)
+                .i32_const(hinted),
+            None => no_hint(&mut code),
+        };
+        code.call(self.call);
         match function.result {
             Some(_) => code.i32_wrap_i64(),
             // It does not return.
@@ -532,7 +514,10 @@ impl<'a> Wired<'a> {
     fn start_body(&self, calls: &[u32]) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        self.ask(&mut code, own::BEGIN, |code| code.i64_const(0));
+        self.ask(&mut code, own::BEGIN, |code| {
+            self.module.total_bytes(code);
+            code
+        });
         match self.module.meter {
             Some(meter) => code.global_set(meter.left),
             None => code.drop(),
@@ -561,15 +546,19 @@ impl<'a> Wired<'a> {
         argument: impl for<'c> FnOnce(&'c mut InstructionSink<'b>) -> &'c mut InstructionSink<'b>,
     ) {
         argument(code.i32_const(number as i32));
-        for _ in 1..MAX_ARGUMENTS {
+        for _ in 1..self.layout.arguments {
             code.i64_const(0);
         }
-        // Nothing is hinted at.
-        for _ in 0..4 {
-            code.i32_const(0);
-        }
-        code.call(self.call);
+        no_hint(code).call(self.call);
     }
+}
+
+fn has_vectors(function: &wasi::Function) -> bool {
+    matches!(hint(function.name), HintOf::Vectors { .. })
+}
+
+fn no_hint<'a, 'b>(code: &'a mut InstructionSink<'b>) -> &'a mut InstructionSink<'b> {
+    code.i32_const(0).i32_const(0).i32_const(0)
 }
 
 fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
@@ -580,13 +569,18 @@ fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
     }
 }
 
-/// Moves bytes to or from a descriptor until all are moved: `(base, address, length)`, where `base`
-/// is where the I/O vector may be.
-fn transfer(memory: u32, descriptor: i32, by: u32) -> Function {
-    const BASE: u32 = 0;
-    const ADDRESS: u32 = 1;
-    const LENGTH: u32 = 2;
-    const COUNT: u32 = 3;
+/// What a rewritten guest knows of descriptors.
+const STDIN: i32 = 0;
+const STDOUT: i32 = 1;
+
+/// Moves bytes to standard output or from standard input until all are moved:
+/// `(descriptor, base, address, length)`, where `base` is where the I/O vector may be.
+fn transfer(memory: u32) -> Function {
+    const DESCRIPTOR: u32 = 0;
+    const BASE: u32 = 1;
+    const ADDRESS: u32 = 2;
+    const LENGTH: u32 = 3;
+    const COUNT: u32 = 4;
     let mut function = Function::new([(1, ValType::I32)]);
     let word = |at: u32| at_offset(memory, at, 2);
     let mut code = function.instructions();
@@ -600,13 +594,17 @@ fn transfer(memory: u32, descriptor: i32, by: u32) -> Function {
     code.i32_store(word(VECTOR));
     code.local_get(BASE).local_get(LENGTH);
     code.i32_store(word(VECTOR + 4));
-    code.i32_const(descriptor)
-        .local_get(BASE)
-        .i32_const(1)
-        .local_get(BASE)
-        .i32_const(MOVED as i32)
-        .i32_add()
-        .call(by);
+    let by = |code: &mut InstructionSink<'_>, function: u32| {
+        code.local_get(DESCRIPTOR).local_get(BASE).i32_const(1);
+        code.local_get(BASE).i32_const(MOVED as i32).i32_add();
+        code.call(function);
+    };
+    code.local_get(DESCRIPTOR);
+    code.if_(BlockType::Result(ValType::I32));
+    by(&mut code, FD_WRITE);
+    code.else_();
+    by(&mut code, FD_READ);
+    code.end();
     code.local_get(BASE).i32_load(word(MOVED)).local_tee(COUNT);
     // Nobody is there any more: there is nothing to go on for.
     code.i32_eqz()

@@ -7,7 +7,7 @@ use wasmrun_core::{Limits, Task};
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi};
 
 use super::memory::{Mirror, Strings};
-use super::protocol::{CALL_BYTES, Call, MAGIC, own};
+use super::protocol::{Call, Layout, MAGIC, own};
 use super::rewrite::Relayed;
 use crate::spawn::Dialogue;
 
@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
             fuel_left: None,
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
-            mirror: Mirror::default(),
+            mirror: Mirror::new(relayed.layout()),
             began: None,
             peak: 0,
         }
@@ -62,23 +62,25 @@ impl<'a> Session<'a> {
 
     /// Until the guest says that it has ended, or has to.
     pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
+        const MAGIC_BYTES: usize = size_of_val(&MAGIC);
+        let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
         // What the guest asks first is known. It finds the answer there and need not wait for us.
         self.mirror.finish(wire, self.fuel)?;
         loop {
-            let mut magic = [0; 4];
+            let mut magic = [0; MAGIC_BYTES];
             wire.receive(&mut magic)?;
             if magic != MAGIC.to_le_bytes() {
                 return Ok(End::Babbled(magic));
             }
-            let mut call = [0; CALL_BYTES as usize - 4];
-            wire.receive(&mut call)?;
+            let mut call = [0; Layout::LONGEST.call_bytes() as usize - MAGIC_BYTES];
+            wire.receive(&mut call[..call_bytes])?;
             let call = Call::parse(&call);
             let [asked, ..] = call.arguments;
             let within = |limit: Option<u64>| limit.is_none_or(|limit| asked <= limit);
             match call.number {
                 own::BEGIN => {
                     self.began = Some(Instant::now());
-                    self.peak = call.total;
+                    self.peak = asked;
                 }
                 own::GROW_MEMORIES => {
                     let granted = within(self.limits.memory);
