@@ -2,6 +2,8 @@
 //! compiled before, by engines that do; for a runtime on `PATH`, kept in a cache: ours, or its own where
 //! it is run by hand.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -44,12 +46,12 @@ pub fn benches(criterion: &mut Criterion) {
     }
     for (name, engine) in engines() {
         if let Place::Executable(path) = &engine.info().place
-            && let Some(args) = command_line(name)
+            && let Some(args) = command_line(name, &directory.path().join("its-cache"))
         {
             group.bench_function(format!("{name}/by hand"), |bencher| {
                 bencher.iter(|| {
                     let mut command = Command::new(path);
-                    command.args(args).arg(&file);
+                    command.args(&args).arg(&file);
                     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
                     assert!(status.expect(name).success());
                 });
@@ -77,11 +79,12 @@ pub fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What one would type to run a file with it.
-fn command_line(engine: &str) -> Option<&'static [&'static str]> {
+/// What one would type to run a file with it. Unlike others, wazero keeps code only if it is told where.
+fn command_line(engine: &str, cache: &Path) -> Option<Vec<OsString>> {
     Some(match engine {
-        "wasmedge-cli" => &[],
-        "wasmtime-cli" | "wasmer-cli" | "wasmi-cli" | "wazero-cli" => &["run"],
+        "wasmedge-cli" => vec![],
+        "wasmtime-cli" | "wasmer-cli" | "wasmi-cli" => vec!["run".into()],
+        "wazero-cli" => vec!["run".into(), "-cachedir".into(), cache.into()],
         _ => return None,
     })
 }

@@ -13,7 +13,7 @@ mod summary;
 mod threads;
 mod timeout;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
 use criterion::Criterion;
@@ -52,19 +52,19 @@ fn began() -> Instant {
 }
 
 /// The engines that are here, by name.
-fn engines() -> Vec<(&'static str, Arc<dyn Engine>)> {
-    let present = |(name, engine): (_, wasmrun::Result<_>)| match engine {
-        Ok(engine) => Some((name, engine)),
-        Err(error) => {
-            eprintln!("left out: {error}");
-            None
-        }
-    };
-    Engines::shared()
-        .all()
-        .into_iter()
-        .filter_map(present)
-        .collect()
+fn engines() -> impl Iterator<Item = (&'static str, Arc<dyn Engine>)> {
+    static PRESENT: LazyLock<Vec<(&str, Arc<dyn Engine>)>> = LazyLock::new(|| {
+        let present = |(name, engine): (_, wasmrun::Result<_>)| match engine {
+            Ok(engine) => Some((name, engine)),
+            Err(error) => {
+                eprintln!("left out: {error}");
+                None
+            }
+        };
+        let all = Engines::shared().all();
+        all.into_iter().filter_map(present).collect()
+    });
+    PRESENT.iter().cloned()
 }
 
 /// Sleeps for ten minutes.

@@ -10,7 +10,9 @@ use wasmrun_rewrite::FINGERPRINT;
 
 use crate::adapters::Job;
 use crate::engine::Runtime;
+use crate::packed;
 use crate::program_file::Stamp;
+use crate::scratch::write_into;
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
@@ -21,6 +23,12 @@ pub(crate) trait Compiler: Send + Sync {
 
     /// Whether the runtime starts a module sooner than it compiles it, because it interprets.
     fn is_slow(&self) -> bool {
+        false
+    }
+
+    /// Whether `file` is a directory, in which the runtime puts one file and finds it again when it is
+    /// given the guest. To what follows in that file it pays no attention.
+    fn keeps_a_directory(&self) -> bool {
         false
     }
 }
@@ -41,13 +49,17 @@ pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
 }
 
 /// Where it is decided what is compiled.
-const OURS: [&[u8]; 6] = [
+const OURS: [&[u8]; 10] = [
+    include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
+    include_bytes!("packed.rs"),
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),
     include_bytes!("adapters/wasmtime.rs"),
     include_bytes!("adapters/wasmer.rs"),
+    include_bytes!("adapters/wasmedge.rs"),
+    include_bytes!("adapters/wazero.rs"),
 ];
 
 macro_rules! features {
@@ -77,7 +89,8 @@ fn processor() -> impl std::fmt::Debug {
     std::env::consts::ARCH
 }
 
-/// Compiles the program of `job` into a file in `directory`, and says what is in there.
+/// Compiles the program of `job` into a file in `directory`, and says what is in there. If the runtime
+/// [wants](Compiler::keeps_a_directory) a directory, this is [packed].
 pub(crate) fn compile(
     runtime: &Runtime,
     compiler: &dyn Compiler,
@@ -99,6 +112,11 @@ pub(crate) fn compile(
         splitter: Splitter::new(Vec::new()),
     };
     let ended = execute(launch, streams, &Control::new())?;
+    if ended.status == Status::Code(0) && compiler.keeps_a_directory() {
+        let packed = packed::pack(job.program, &file)?;
+        let path = write_into(directory, "packed", &packed)?;
+        return Ok((path, packed));
+    }
     if ended.status == Status::Code(0) && file.is_file() {
         let code = fs::read(&file).map_err(|source| {
             let message = format!("cannot read {}", file.display());

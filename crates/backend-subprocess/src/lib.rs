@@ -28,6 +28,7 @@ mod ahead;
 mod component;
 mod discover;
 mod engine;
+mod packed;
 mod program_file;
 mod relay;
 mod scratch;

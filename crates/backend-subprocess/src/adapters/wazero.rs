@@ -1,11 +1,14 @@
 //! [wazero](https://wazero.io)'s command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
 use super::traps::{self, trapped};
 use super::{Adapter, Job};
+use crate::ahead::Compiler;
+use crate::packed::directory_of;
 use crate::version::Version;
 
 pub(super) struct Wazero;
@@ -45,17 +48,42 @@ impl Adapter for Wazero {
     }
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
-        Ok(vec!["run".into(), job.program.into()])
+        let mut args = vec!["run".into()];
+        if job.compiled {
+            args.extend([CACHE.into(), directory_of(job.program).into()]);
+        }
+        args.push(job.program.into());
+        Ok(args)
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {
         (!words.is_empty()).then(|| explain(words))
     }
+
+    fn compiler(&self) -> Option<&'static dyn Compiler> {
+        Some(&Wazero)
+    }
 }
+
+impl Compiler for Wazero {
+    fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString> {
+        let cache = [CACHE.into(), file.into()];
+        let args = ["compile".into()].into_iter().chain(cache);
+        args.chain([job.program.into()]).collect()
+    }
+
+    fn keeps_a_directory(&self) -> bool {
+        true
+    }
+}
+
+/// The option that names the directory in which it keeps code.
+const CACHE: &str = "-cachedir";
 
 /// `_start` is called as a part of instantiating.
 const NOT_ENDED: &str = "error instantiating wasm binary: ";
 const NOT_COMPILED: &str = "error compiling wasm binary: ";
+const NOT_KEPT: &str = "compilationcache: ";
 
 /// Its own words. An "invalid table access" may be of three kinds.
 const WORDS: &traps::Words = &[
@@ -81,6 +109,10 @@ const WORDS: &traps::Words = &[
 fn explain(words: &str) -> Result<Outcome> {
     let first = words.lines().next().unwrap_or_default();
     if let Some(cause) = first.strip_prefix(NOT_COMPILED) {
+        if let Some(cause) = cause.strip_prefix(NOT_KEPT) {
+            let message = format!("cannot use the code it once compiled: {cause}");
+            return Err(Error::new(ErrorKind::Engine, message).with_context("said", words));
+        }
         return Err(Error::new(ErrorKind::Invalid, cause).with_context("said", words));
     }
     let cause = first.strip_prefix(NOT_ENDED).unwrap_or(first);

@@ -29,11 +29,11 @@ use wasmrun_rewrite::USUAL_STACK;
 use wasmrun_wasi_preview1::Wasi;
 
 use crate::adapters::{Job, trapped};
-use crate::ahead;
+use crate::ahead::{self, Compiler};
 use crate::engine::Runtime;
-use crate::program_file;
 use crate::scratch::{Scratch, private_directory, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
+use crate::{packed, program_file};
 use rewrite::{Relayed, Terms, relayed};
 use serve::{End, Session};
 
@@ -79,13 +79,8 @@ impl RelayedCode {
         artifact: &Artifact,
     ) -> Result<Self> {
         let code = RelayedCode::without_files(runtime, guest, options);
-        let file = File {
-            relayed: Relayed::of(guest)?,
-            path: artifact.path().to_owned(),
-            compiled: true,
-            directory: None,
-        };
-        code.keep(Guest::DEFAULT_ENTRY, file);
+        let path = artifact.path().to_owned();
+        code.keep_compiled(Relayed::of(guest)?, path, None)?;
         Ok(code)
     }
 
@@ -128,6 +123,33 @@ impl RelayedCode {
         let file = Arc::new(file);
         self.files().insert(entry.to_owned(), file.clone());
         file
+    }
+
+    /// Keeps what the runtime compiled, in a directory if that is ours.
+    fn keep_compiled(
+        &self,
+        relayed: Relayed,
+        code: PathBuf,
+        directory: Option<TempDir>,
+    ) -> Result<()> {
+        let compiler = self.runtime.adapter.compiler();
+        let (path, directory) = match compiler.is_some_and(Compiler::keeps_a_directory) {
+            true => {
+                let unpacked = directory.map_or_else(private_directory, Ok)?;
+                let name = file_name(self.guest.name());
+                let program = packed::unpack(&code, unpacked.path(), &name)?;
+                (program, Some(unpacked))
+            }
+            false => (code, directory),
+        };
+        let file = File {
+            relayed,
+            path,
+            compiled: true,
+            directory,
+        };
+        self.keep(Guest::DEFAULT_ENTRY, file);
+        Ok(())
     }
 
     fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
@@ -217,13 +239,7 @@ impl Code for RelayedCode {
         let job = self.job(&module, &limits, &scratch);
         let directory = private_directory()?;
         let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
-        let compiled = File {
-            relayed: module.relayed.clone(),
-            path,
-            compiled: true,
-            directory: Some(directory),
-        };
-        self.keep(Guest::DEFAULT_ENTRY, compiled);
+        self.keep_compiled(module.relayed.clone(), path, Some(directory))?;
         Ok(Some(code))
     }
 }

@@ -1,6 +1,7 @@
 //! Platforms without process groups as Unix has them.
 
 use std::io;
+use std::path::Path;
 
 use wasmrun_core::{Control, Error, ErrorKind, Result};
 
@@ -56,6 +57,10 @@ fn not_here(launch: &Launch) -> Error {
             launch.executable.display()
         ),
     )
+}
+
+pub(crate) fn link(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn make_private(_: &mut tempfile::Builder<'_, '_>) {}

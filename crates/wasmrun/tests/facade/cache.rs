@@ -22,6 +22,8 @@ const ENGINES: &[&str] = &[
     "wasmtime-cli",
     #[cfg(feature = "subprocess")]
     "wasmer-cli",
+    #[cfg(feature = "subprocess")]
+    "wazero-cli",
 ];
 
 /// Those of them that run components.
