@@ -49,10 +49,12 @@ pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
 }
 
 /// Where it is decided what is compiled.
-const OURS: [&[u8]; 10] = [
+const OURS: [&[u8]; 12] = [
     include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
+    include_bytes!("relay/call.rs"),
+    include_bytes!("relay/memory.rs"),
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),

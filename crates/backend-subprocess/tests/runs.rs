@@ -14,6 +14,7 @@ on_every_runtime! {
     argv0_is_the_file_name_or_what_the_caller_sets
     the_environment_is_what_the_caller_gives_and_nothing_else
     input_comes_from_bytes_files_or_nowhere
+    the_first_bytes_of_the_memory_are_the_guests_own
     an_exit_code_arrives_whole
     traps_are_told_from_exits
     a_trap_leaves_the_guests_output_as_it_was
@@ -135,6 +136,64 @@ fn input_comes_from_bytes_files_or_nowhere(engine: SubprocessEngine) {
     // Nobody reads it, and nobody waits for that.
     let unread = captured().stdin(Stdin::Bytes(vec![b'x'; 1 << 20]));
     assert_eq!(outcome(&engine, &program(""), &unread), Outcome::Exited(0));
+}
+
+/// They are where its calls are prepared, and how many are depends on what it imports.
+fn the_first_bytes_of_the_memory_are_the_guests_own(engine: SubprocessEngine) {
+    const LONGEST: &str = r#"(import "wasi_snapshot_preview1" "path_open"
+        (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))"#;
+    const LENGTH: usize = 256;
+    let (argument, input) = ("argument".repeat(4), "input".repeat(5));
+    let config = captured()
+        .argv0(&argument)
+        .stdin(Stdin::Bytes(input.clone().into()));
+    let pattern = Vec::from_iter(0..=u8::MAX);
+    let data: String = pattern.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    for longest in ["", LONGEST] {
+        for at in (0..LENGTH / 2).step_by(12) {
+            // The vector and the count of what is read are just before or behind it.
+            let vector = if at < 16 { at + 40 } else { at - 16 };
+            let guest = guest(&format!(
+                r#"(module
+                  (import "wasi_snapshot_preview1" "args_get"
+                    (func $args_get (param i32 i32) (result i32)))
+                  (import "wasi_snapshot_preview1" "fd_read"
+                    (func $fd_read (param i32 i32 i32 i32) (result i32)))
+                  (import "wasi_snapshot_preview1" "fd_write"
+                    (func $fd_write (param i32 i32 i32 i32) (result i32)))
+                  {longest}
+                  (memory (export "memory") 1)
+                  (data (i32.const 0) "{data}")
+                  (func $print
+                    (i32.store (i32.const 604) (i32.const {LENGTH}))
+                    (if (call $fd_write (i32.const 1) (i32.const 600) (i32.const 1) (i32.const 608))
+                      (then unreachable)))
+                  (func (export "_start")
+                    (if (call $args_get (i32.const 512) (i32.const {at})) (then unreachable))
+                    (call $print)
+                    (i32.store (i32.const {vector}) (i32.const {at}))
+                    (i32.store offset=4 (i32.const {vector}) (i32.const {LENGTH}))
+                    (if (call $fd_read (i32.const 0) (i32.const {vector}) (i32.const 1)
+                          (i32.add (i32.const {vector}) (i32.const 8)))
+                      (then unreachable))
+                    (call $print)))"#
+            ));
+            let report = ran(&engine, &guest, &config);
+            assert_eq!(report.outcome, Outcome::Exited(0));
+            let mut memory = pattern.clone();
+            let mut write = |at: usize, bytes: &[u8]| {
+                memory[at..at + bytes.len()].copy_from_slice(bytes);
+                memory.clone()
+            };
+            write(at, argument.as_bytes());
+            let first = write(at + argument.len(), &[0]);
+            for (place, number) in [at, LENGTH, input.len()].into_iter().enumerate() {
+                write(vector + 4 * place, &(number as u32).to_le_bytes());
+            }
+            let second = write(at, input.as_bytes());
+            assert!(report.stdout.bytes == [first, second].concat(), "at {at}");
+        }
+    }
 }
 
 fn an_exit_code_arrives_whole(engine: SubprocessEngine) {

@@ -9,6 +9,7 @@
 //!
 //! A call costs a few system calls and switches between two processes, some tens of microseconds.
 
+mod call;
 mod memory;
 mod protocol;
 mod rewrite;

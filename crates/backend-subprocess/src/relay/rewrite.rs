@@ -10,18 +10,17 @@
 //! us first.
 
 use wasm_encoder::{
-    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
-    InstructionSink, MemArg, MemoryType, Module, SectionId, ValType,
+    ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
+    InstructionSink, MemoryType, Module, SectionId, ValType,
 };
 use wasmrun_core::guest::{self, Export, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
-use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL, preview1};
+use wasmrun_wasi_preview1::{self as wasi, preview1};
 
+use super::call::{Caller, hinted, transfer};
 use super::memory::{HintOf, hint};
-use super::protocol::{
-    COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, own,
-};
+use super::protocol::{Layout, own};
 
 /// The name of the memory that WASI works on.
 const MEMORY: &str = "memory";
@@ -159,14 +158,6 @@ struct Wired<'a> {
     call: u32,
 }
 
-/// What a call's hint is made of.
-mod hinted {
-    /// It is sent with the call.
-    pub(super) const FOLLOWS: i32 = 1;
-    /// I/O vectors lead to it.
-    pub(super) const VECTORS: i32 = 2;
-}
-
 impl<'a> Wired<'a> {
     fn new(parts: &'a Parts<'a>, functions: &'a [&'static wasi::Function], wire: u32) -> Self {
         Wired {
@@ -181,11 +172,13 @@ impl<'a> Wired<'a> {
     fn write(mut self, calls: &[u32], terms: Terms) -> Result<Vec<u8>> {
         use ValType::{I32, I64};
         let fd = self.module.func_type([I32; 4], [I32]);
-        let transfer = self.module.helper([I32; 4], [], transfer(self.wire));
+        let transfer = transfer(self.wire, FD_READ, FD_WRITE);
+        let transfer = self.module.helper([I32; 4], [], transfer);
         let mut params = vec![I32];
         params.extend(vec![I64; self.layout.arguments]);
         params.extend([I32; 3]);
-        let call = self.call_body(transfer);
+        let caller = Caller::new(&self.module, self.wire, self.functions, transfer);
+        let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
             memories: self.asking(own::GROW_MEMORIES),
@@ -297,177 +290,6 @@ impl<'a> Wired<'a> {
 
     // ---- functions ------------------------------------------------------------------------------
 
-    /// Makes a call and does what we say until it returns:
-    /// `(number, arguments…, address, length, hinted) -> value`.
-    fn call_body(&self, transfer: u32) -> Function {
-        const NUMBER: u32 = 0;
-        let arguments = self.layout.arguments as u32;
-        let address = 1 + arguments;
-        let length = address + 1;
-        let hinted = length + 1;
-        let saved = hinted + 1;
-        let saved_count = self.layout.area() / 8;
-        // What is behind the area, while the area is sent or received itself.
-        let behind = saved + saved_count;
-        let small = behind + 2;
-        let value = small + 1;
-        let code_of = value + 1;
-        let small_address = code_of + 1;
-        let small_length = small_address + 1;
-        let vector = small_length + 1;
-        let longs = (saved_count + 4, ValType::I64);
-        let mut function = Function::new([longs, (4, ValType::I32)]);
-        let mut code = function.instructions();
-        let long = |at: u32| at_offset(self.wire, at, 3);
-        let word = |at: u32| at_offset(self.wire, at, 2);
-        let save = |code: &mut InstructionSink<'_>, from: u32, count: u32, local: u32| {
-            for place in 0..count {
-                code.i32_const(0).i64_load(long(from + 8 * place));
-                code.local_set(local + place);
-            }
-        };
-        let restore = |code: &mut InstructionSink<'_>, to: u32, count: u32, local: u32| {
-            for place in 0..count {
-                code.i32_const(0).local_get(local + place);
-                code.i64_store(long(to + 8 * place));
-            }
-        };
-        let load = |code: &mut InstructionSink<'_>, at: u32, local: u32| {
-            code.i32_const(0)
-                .i32_load(word(MESSAGE + at))
-                .local_set(local);
-        };
-        let message = |code: &mut InstructionSink<'_>, bytes: u32| {
-            code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
-            code.i32_const(bytes as i32).call(transfer);
-        };
-
-        if self.functions.iter().any(|function| has_vectors(function)) {
-            code.local_get(hinted).i32_const(hinted::VECTORS).i32_and();
-            code.if_(BlockType::Empty);
-            self.follow_vectors(&mut code, address, length, vector);
-            code.end();
-        }
-        // The hint must be where there is memory, and not where messages are prepared.
-        code.local_get(address)
-            .i32_const(self.layout.room() as i32)
-            .i32_lt_u();
-        code.local_get(address).i64_extend_i32_u();
-        code.local_get(length).i64_extend_i32_u().i64_add();
-        self.module.memory_bytes(&mut code, self.wire);
-        code.i64_gt_u().i32_or();
-        code.local_get(length).i32_const(HOSTCALL_FUEL as i32);
-        code.i32_gt_u().i32_or().if_(BlockType::Empty);
-        code.i32_const(0).local_set(length).end();
-
-        save(&mut code, 0, saved_count, saved);
-        code.i32_const(0).i32_const(MAGIC as i32);
-        code.i32_store(word(MESSAGE));
-        code.i32_const(0).local_get(NUMBER);
-        code.i32_store(word(MESSAGE + 4)).i32_const(0);
-        self.module.memory_bytes(&mut code, self.wire);
-        code.i64_store(long(MESSAGE + 8));
-        for (place, local) in [address, length, vector].into_iter().enumerate() {
-            code.i32_const(0).local_get(local);
-            code.i32_store(word(MESSAGE + 16 + 4 * place as u32));
-        }
-        restore(&mut code, MESSAGE + HEADER, arguments, 1);
-        message(code.i32_const(STDOUT), self.layout.call_bytes());
-        code.local_get(hinted).i32_const(hinted::FOLLOWS).i32_and();
-        code.if_(BlockType::Empty);
-        code.i32_const(STDOUT)
-            .i32_const(VECTOR as i32)
-            .local_get(address)
-            .local_get(length);
-        code.call(transfer).end();
-        code.local_get(NUMBER).i32_const(own::END as i32).i32_eq();
-        code.if_(BlockType::Empty).i64_const(0).return_().end();
-
-        code.loop_(BlockType::Empty);
-        message(code.i32_const(STDIN), COMMAND_BYTES);
-        load(&mut code, 0, code_of);
-        load(&mut code, 4, small_length);
-        load(&mut code, 8, address);
-        load(&mut code, 12, length);
-        load(&mut code, 16, small_address);
-        save(&mut code, MESSAGE + 24, 2, small);
-        const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
-        code.local_get(code_of).i32_eqz();
-        code.i32_const(VECTOR as i32)
-            .local_get(address)
-            .local_get(length);
-        code.call(transfer);
-        let is_below = |code: &mut InstructionSink<'_>, command: u32| {
-            code.local_get(code_of).i32_const(command as i32).i32_lt_u();
-        };
-        is_below(&mut code, command::RETURN);
-        code.br_if(0);
-
-        restore(&mut code, 0, saved_count, saved);
-        code.local_get(code_of).i32_const(command::RETURN as i32);
-        code.i32_gt_u().if_(BlockType::Empty);
-        save(&mut code, self.layout.area(), 2, behind);
-        is_below(&mut code, command::REPLACE);
-        code.i32_const(self.layout.area() as i32).i32_const(0);
-        code.i32_const(self.layout.area() as i32).call(transfer);
-        restore(&mut code, self.layout.area(), 2, behind);
-        is_below(&mut code, command::REPLACE);
-        code.br_if(1).end();
-
-        for bytes in SMALL_LENGTHS {
-            code.local_get(small_length).i32_const(bytes as i32);
-            code.i32_eq().if_(BlockType::Empty);
-            code.local_get(small_address).local_get(small);
-            match bytes {
-                2 => code.i64_store16(at_offset(self.wire, 0, 0)),
-                4 => code.i64_store32(at_offset(self.wire, 0, 0)),
-                _ => code.i64_store(at_offset(self.wire, 0, 0)),
-            };
-            code.end();
-        }
-        code.local_get(value).return_().end();
-        code.unreachable().end();
-        function
-    }
-
-    /// Where `address` and `length` were those of I/O vectors, makes them those of what the first that leads
-    /// anywhere leads to, and `vector` its number. If none does, or if there is no memory where they should
-    /// be, `length` is 0 then.
-    fn follow_vectors(
-        &self,
-        code: &mut InstructionSink<'_>,
-        address: u32,
-        length: u32,
-        vector: u32,
-    ) {
-        let (own_address, own_length) = (at_offset(self.wire, 0, 0), at_offset(self.wire, 4, 0));
-        code.block(BlockType::Empty).block(BlockType::Empty);
-        code.local_get(address).i64_extend_i32_u();
-        code.local_get(length).i64_extend_i32_u();
-        code.i64_const(3).i64_shl().i64_add();
-        self.module.memory_bytes(code, self.wire);
-        code.i64_gt_u().br_if(0);
-        code.loop_(BlockType::Empty);
-        code.local_get(vector).local_get(length).i32_ge_u().br_if(1);
-        code.local_get(address).i32_load(own_length);
-        code.if_(BlockType::Empty);
-        code.local_get(address)
-            .i32_load(own_length)
-            .local_set(length);
-        code.local_get(address)
-            .i32_load(own_address)
-            .local_set(address);
-        code.br(3).end();
-        for (local, by) in [(address, 8), (vector, 1)] {
-            code.local_get(local)
-                .i32_const(by)
-                .i32_add()
-                .local_set(local);
-        }
-        code.br(0).end().end();
-        code.i32_const(0).local_set(length).end();
-    }
-
     /// What is in the place of an import: it sends the call, with a hint.
     fn stub(&self, number: u32, function: &wasi::Function) -> Function {
         let mut stub = Function::new([]);
@@ -553,75 +375,8 @@ impl<'a> Wired<'a> {
     }
 }
 
-fn has_vectors(function: &wasi::Function) -> bool {
-    matches!(hint(function.name), HintOf::Vectors { .. })
-}
-
 fn no_hint<'a, 'b>(code: &'a mut InstructionSink<'b>) -> &'a mut InstructionSink<'b> {
     code.i32_const(0).i32_const(0).i32_const(0)
-}
-
-fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
-    MemArg {
-        offset: offset.into(),
-        align,
-        memory_index: memory,
-    }
-}
-
-/// What a rewritten guest knows of descriptors.
-const STDIN: i32 = 0;
-const STDOUT: i32 = 1;
-
-/// Moves bytes to standard output or from standard input until all are moved:
-/// `(descriptor, base, address, length)`, where `base` is where the I/O vector may be.
-fn transfer(memory: u32) -> Function {
-    const DESCRIPTOR: u32 = 0;
-    const BASE: u32 = 1;
-    const ADDRESS: u32 = 2;
-    const LENGTH: u32 = 3;
-    const COUNT: u32 = 4;
-    let mut function = Function::new([(1, ValType::I32)]);
-    let word = |at: u32| at_offset(memory, at, 2);
-    let mut code = function.instructions();
-    code.loop_(BlockType::Empty)
-        .local_get(LENGTH)
-        .i32_eqz()
-        .if_(BlockType::Empty)
-        .return_()
-        .end();
-    code.local_get(BASE).local_get(ADDRESS);
-    code.i32_store(word(VECTOR));
-    code.local_get(BASE).local_get(LENGTH);
-    code.i32_store(word(VECTOR + 4));
-    let by = |code: &mut InstructionSink<'_>, function: u32| {
-        code.local_get(DESCRIPTOR).local_get(BASE).i32_const(1);
-        code.local_get(BASE).i32_const(MOVED as i32).i32_add();
-        code.call(function);
-    };
-    code.local_get(DESCRIPTOR);
-    code.if_(BlockType::Result(ValType::I32));
-    by(&mut code, FD_WRITE);
-    code.else_();
-    by(&mut code, FD_READ);
-    code.end();
-    code.local_get(BASE).i32_load(word(MOVED)).local_tee(COUNT);
-    // Nobody is there any more: there is nothing to go on for.
-    code.i32_eqz()
-        .i32_or()
-        .if_(BlockType::Empty)
-        .unreachable()
-        .end();
-    code.local_get(ADDRESS)
-        .local_get(COUNT)
-        .i32_add()
-        .local_set(ADDRESS);
-    code.local_get(LENGTH)
-        .local_get(COUNT)
-        .i32_sub()
-        .local_set(LENGTH);
-    code.br(0).end().end();
-    function
 }
 
 #[cfg(test)]
