@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wasmer::{
-    Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError, Store,
+    Engine, Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError, Store,
 };
 use wasmrun::{Control, Guest};
 use wasmrun_wasi_preview1::{GuestMemory, Wasi, preview1};
@@ -16,23 +16,24 @@ struct Host {
     memory: Option<Memory>,
 }
 
-/// With its own settings.
+/// With its own settings, and an engine each time: one keeps the code of all its modules as long as it
+/// lives.
 pub fn compiling(guest: &Guest) -> ByHand {
-    let (engine, guest) = (wasmer::Engine::default(), guest.clone());
-    let run = move || drop(Module::new(&engine, guest.bytes()).expect("compiles"));
+    let guest = guest.clone();
+    let run = move || drop(Module::new(&Engine::default(), guest.bytes()).expect("compiles"));
     ByHand {
         name: "wasmer",
         run: Box::new(run),
     }
 }
 
-/// From a file.
+/// From a file, likewise.
 pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
-    let (engine, file) = (wasmer::Engine::default(), directory.join("wasmer"));
-    let module = Module::new(&engine, guest.bytes()).expect("compiles");
+    let file = directory.join("wasmer");
+    let module = Module::new(&Engine::default(), guest.bytes()).expect("compiles");
     module.serialize_to_file(&file).expect("a file");
-    // SAFETY: it is what the engine made, and nobody changes it.
-    let load = move || unsafe { Module::deserialize_from_file(&engine, &file) };
+    // SAFETY: it is what an engine made, and nobody changes it.
+    let load = move || unsafe { Module::deserialize_from_file(&Engine::default(), &file) };
     ByHand {
         name: "wasmer",
         run: Box::new(move || drop(load().expect("loads"))),
@@ -41,7 +42,7 @@ pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
 
 /// For a guest that imports `fd_write`, or nothing.
 pub fn writing(guest: &Guest) -> ByHand {
-    let engine = wasmer::Engine::default();
+    let engine = Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
     let run = move || {
         let mut store = Store::new(engine.clone());
