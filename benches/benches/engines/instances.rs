@@ -3,7 +3,7 @@
 use std::{fs, thread, time::Duration};
 
 use criterion::Criterion;
-use wasmrun::{Place, Program, RunConfig};
+use wasmrun::{Place, Program, RunConfig, Stdout};
 
 use crate::{SLEEPER, by_hand, engines, guest};
 
@@ -15,12 +15,14 @@ const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
 
 pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);
+    // By hand it has no streams either.
+    let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = criterion.benchmark_group("instantiate");
     by_hand::measure(&mut group, by_hand::simple(&nothing));
     for (name, engine) in engines() {
-        let program = Program::compile(engine, &nothing, &RunConfig::new()).expect(name);
+        let program = Program::compile(engine, &nothing, &config).expect(name);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| program.run(&RunConfig::new()).expect(name));
+            bencher.iter(|| program.run(&config).expect(name));
         });
     }
     group.finish();
