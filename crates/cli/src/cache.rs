@@ -49,7 +49,7 @@ fn run(command: &CacheCommand) -> Result<u8> {
                 ));
             }
             let good = count(verified.good, "program");
-            match say::print(&format!("{good} as they were when they were kept\n")) {
+            match say::print(&format!("{good} undamaged\n")) {
                 0 => u8::from(damaged > 0),
                 failed => failed,
             }

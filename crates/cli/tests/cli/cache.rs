@@ -327,7 +327,7 @@ fn what_is_kept_can_be_listed_checked_and_removed() {
     }
 
     let seen = here.run(&["cache", "verify"]);
-    let told = "2 programs as they were when they were kept\n";
+    let told = "2 programs undamaged\n";
     assert_eq!((seen.code, &*seen.stdout), (Some(0), told));
     let entries = here.list();
     let code = entries[0]["path"].as_str().expect("a path");
