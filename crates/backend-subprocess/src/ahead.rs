@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result, fingerprint};
 use wasmrun_rewrite::FINGERPRINT;
+use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
 use crate::adapters::Job;
 use crate::engine::Runtime;
@@ -16,7 +17,7 @@ use crate::scratch::write_into;
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
-/// A runtime's compiler, whose files the runtime then takes in place of guests.
+/// A runtime's compiler, whose files the runtime then takes in place of guests or along with them.
 pub(crate) trait Compiler: Send + Sync {
     /// The command line that compiles `job`'s program into `file`.
     fn arguments(&self, job: &Job<'_>, file: &Path) -> Vec<OsString>;
@@ -42,14 +43,15 @@ pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
         // Another build of the same version may take other files.
         format!("{:?}", Stamp::of(&runtime.path)),
         format!("{:?}", processor()),
-        format!("{:x} {FINGERPRINT:x}", fingerprint(OURS)),
+        format!("{OURS:x} {FINGERPRINT:x} {HOSTCALL_FUEL}"),
         env!("CARGO_PKG_VERSION").to_owned(),
     ];
     parts.join("\n").into_bytes()
 }
 
 /// Where it is decided what is compiled.
-const OURS: [&[u8]; 12] = [
+const OURS: u64 = fingerprint([
+    include_bytes!("adapters/mod.rs"),
     include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
@@ -62,7 +64,7 @@ const OURS: [&[u8]; 12] = [
     include_bytes!("adapters/wasmer.rs"),
     include_bytes!("adapters/wasmedge.rs"),
     include_bytes!("adapters/wazero.rs"),
-];
+]);
 
 macro_rules! features {
     ($detected:ident: $($feature:tt)*) => {
@@ -116,6 +118,8 @@ pub(crate) fn compile(
     let ended = execute(launch, streams, &Control::new())?;
     if ended.status == Status::Code(0) && compiler.keeps_a_directory() {
         let packed = packed::pack(job.program, &file)?;
+        // What remains goes with the directory.
+        let _ = fs::remove_dir_all(&file);
         let path = write_into(directory, "packed", &packed)?;
         return Ok((path, packed));
     }

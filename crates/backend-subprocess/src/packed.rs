@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use wasmrun_core::{Error, ErrorKind, Result};
 
-use crate::spawn::link;
+use crate::spawn::symlink;
 
 /// Where an unpacked guest's runtime finds its code: next to the guest.
 const DIRECTORY: &str = "code";
@@ -63,7 +63,7 @@ pub(crate) fn unpack(packed: &Path, directory: &Path, name: &str) -> Result<Path
         if let Some(parent) = code.parent() {
             fs::create_dir_all(parent)?;
         }
-        link(packed, &code)?;
+        symlink(packed, &code)?;
         let program = directory.join(name);
         io::copy(&mut file.take(guest), &mut File::create_new(&program)?)?;
         Ok(program)

@@ -16,7 +16,7 @@ use wasmrun_core::{Error, ErrorKind};
 
 use crate::stderr::Splitter;
 
-pub(crate) use platform::{Dialogue, Words, execute, link, make_private};
+pub(crate) use platform::{Dialogue, Words, execute, make_private, symlink};
 
 /// What to start.
 #[derive(Debug)]

@@ -23,6 +23,7 @@ on_every_runtime! {
     a_guest_without_the_entry_is_refused
     an_entry_is_called_after_initialize
     a_guest_without_wasi_has_no_output
+    a_memory_that_is_not_exported_is_none_of_wasis
     captured_output_is_bounded
     a_guest_floods_a_closed_reader_without_harm
     a_guest_that_is_no_file_runs_too
@@ -347,6 +348,31 @@ fn a_guest_without_wasi_has_no_output(engine: SubprocessEngine) {
 }
 
 /// Writes 64 KiB `count` times.
+fn a_memory_that_is_not_exported_is_none_of_wasis(engine: SubprocessEngine) {
+    const EBADF: i32 = 8;
+    let outcome_of = |call: &str| {
+        let wat = format!(
+            r#"(module
+              (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+              (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+              (import "wasi_snapshot_preview1" "path_create_directory"
+                (func $create (param i32 i32 i32) (result i32)))
+              (memory 1)
+              (data (i32.const 1024) "\08\04\00\00\06\00\00\00")
+              (func (export "_start") (call $exit (call {call}))))"#
+        );
+        outcome(&engine, &wat, &captured())
+    };
+    let nowhere = "$fd_write (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 1040)";
+    let Outcome::Trapped(trap) = outcome_of(nowhere) else {
+        panic!("there is no such memory");
+    };
+    assert_eq!(trap.kind, TrapKind::HostFunction);
+    let in_no_directory = "$create (i32.const 3) (i32.const 1024) (i32.const 5)";
+    assert_eq!(outcome_of(in_no_directory), Outcome::Exited(EBADF));
+}
+
 fn flood(fd: u32, count: u32) -> String {
     program(&format!(
         "(local $n i32)

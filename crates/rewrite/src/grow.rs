@@ -20,30 +20,21 @@ pub struct Growth {
 impl Rewriter<'_> {
     /// What an operator that grows something is replaced by a call of.
     pub(crate) fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
-        let growth = self.growth.as_ref()?;
         match *operator {
-            Operator::MemoryGrow { mem } => {
-                let ask = growth.memories.clone();
-                Some(self.grow_memory(mem, ask))
-            }
-            Operator::TableGrow { table } => {
-                let ask = growth.tables.clone();
-                Some(self.grow_table(table, ask))
-            }
+            Operator::MemoryGrow { mem } => self.memory_grower(mem),
+            Operator::TableGrow { table } => self.table_grower(table),
             _ => None,
         }
     }
 
-    fn asked(&mut self, body: Function) -> u32 {
-        self.helper([ValType::I64], [ValType::I32], body)
-    }
-
     /// The function that grows a memory, unless it must not.
-    fn grow_memory(&mut self, memory: u32, ask: Function) -> u32 {
-        if let Some(helper) = self.memory_grow.get(memory as usize).copied().flatten() {
-            return helper;
+    fn memory_grower(&mut self, memory: u32) -> Option<u32> {
+        let growth = self.growth.as_ref()?;
+        if let Some(known) = self.memory_grow.get(memory as usize).copied().flatten() {
+            return Some(known);
         }
-        let ask = self.asked(ask);
+        let ask = growth.memories.clone();
+        let ask = self.helper([ValType::I64], [ValType::I32], ask);
         const TOTAL: u32 = 1;
         let ty = self.parts.memories[memory as usize];
         let (index, is_64) = (index_type(ty.memory64), ty.memory64);
@@ -65,15 +56,17 @@ impl Rewriter<'_> {
         code.local_get(0).memory_grow(memory).end();
         let helper = self.helper([index], [index], function);
         self.memory_grow[memory as usize] = Some(helper);
-        helper
+        Some(helper)
     }
 
     /// The function that grows a table, likewise.
-    fn grow_table(&mut self, table: u32, ask: Function) -> u32 {
-        if let Some(helper) = self.table_grow.get(table as usize).copied().flatten() {
-            return helper;
+    fn table_grower(&mut self, table: u32) -> Option<u32> {
+        let growth = self.growth.as_ref()?;
+        if let Some(known) = self.table_grow.get(table as usize).copied().flatten() {
+            return Some(known);
         }
-        let ask = self.asked(ask);
+        let ask = growth.tables.clone();
+        let ask = self.helper([ValType::I64], [ValType::I32], ask);
         const TOTAL: u32 = 2;
         let ty = self.parts.tables[table as usize];
         let (index, is_64) = (index_type(ty.table64), ty.table64);
@@ -92,7 +85,7 @@ impl Rewriter<'_> {
         code.local_get(0).local_get(1).table_grow(table).end();
         let helper = self.helper([ValType::Ref(element), index], [index], function);
         self.table_grow[table as usize] = Some(helper);
-        helper
+        Some(helper)
     }
 
     /// Bytes of all of the guest's memories: puts an `i64` on the stack.

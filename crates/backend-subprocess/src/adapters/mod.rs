@@ -112,7 +112,8 @@ pub(crate) struct Job<'a> {
     pub(crate) version: &'a Version,
     /// An absolute path of the guest's file.
     pub(crate) program: &'a Path,
-    /// What is there was [compiled](Adapter::compiler) by the runtime.
+    /// What is there, or [beside](crate::packed::directory_of) it, was [compiled](Adapter::compiler) by
+    /// the runtime.
     pub(crate) compiled: bool,
     /// It has a memory that threads may share.
     pub(crate) shared_memory: bool,

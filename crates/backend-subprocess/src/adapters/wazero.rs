@@ -60,8 +60,10 @@ impl Adapter for Wazero {
         (!words.is_empty()).then(|| explain(words))
     }
 
+    /// Elsewhere it interprets.
     fn compiler(&self) -> Option<&'static dyn Compiler> {
-        Some(&Wazero)
+        let compiles = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+        compiles.then_some(&Wazero as &dyn Compiler)
     }
 }
 
@@ -83,7 +85,16 @@ const CACHE: &str = "-cachedir";
 /// `_start` is called as a part of instantiating.
 const NOT_ENDED: &str = "error instantiating wasm binary: ";
 const NOT_COMPILED: &str = "error compiling wasm binary: ";
-const NOT_KEPT: &str = "compilationcache: ";
+/// Of the file that its code is in, or of what is in there.
+const NOT_KEPT: &[&str] = &[
+    "compilationcache: ",
+    "open ",
+    "read ",
+    "remove ",
+    "rename ",
+    "sync ",
+    "write ",
+];
 
 /// Its own words. An "invalid table access" may be of three kinds.
 const WORDS: &traps::Words = &[
@@ -109,7 +120,7 @@ const WORDS: &traps::Words = &[
 fn explain(words: &str) -> Result<Outcome> {
     let first = words.lines().next().unwrap_or_default();
     if let Some(cause) = first.strip_prefix(NOT_COMPILED) {
-        if let Some(cause) = cause.strip_prefix(NOT_KEPT) {
+        if NOT_KEPT.iter().any(|start| cause.starts_with(start)) {
             let message = format!("cannot use the code it once compiled: {cause}");
             return Err(Error::new(ErrorKind::Engine, message).with_context("said", words));
         }

@@ -4,9 +4,8 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 use wasmrun_rewrite::Rewriter;
-use wasmrun_wasi_preview1::{self as wasi, HOSTCALL_FUEL};
+use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
-use super::memory::{HintOf, hint};
 use super::protocol::{
     COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, own,
 };
@@ -29,6 +28,7 @@ pub(super) struct Caller<'a> {
     module: &'a Rewriter<'a>,
     wire: u32,
     layout: Layout,
+    /// Some calls have I/O vectors.
     has_vectors: bool,
     /// The function whose body is [`transfer`].
     transfer: u32,
@@ -59,20 +59,18 @@ impl<'a> Caller<'a> {
     pub(super) fn new(
         module: &'a Rewriter<'a>,
         wire: u32,
-        functions: &[&wasi::Function],
+        layout: Layout,
+        has_vectors: bool,
         transfer: u32,
     ) -> Self {
-        let layout = Layout::of(functions);
         let address = ARGUMENTS + layout.arguments as u32;
         let saved = address + 3;
         let behind = saved + layout.area() / 8;
-        let has_vectors =
-            |function: &&wasi::Function| matches!(hint(function.name), HintOf::Vectors { .. });
         Caller {
             module,
             wire,
             layout,
-            has_vectors: functions.iter().any(has_vectors),
+            has_vectors,
             transfer,
             locals: Locals {
                 address,

@@ -53,7 +53,7 @@ pub(crate) struct RelayedCode {
 struct File {
     relayed: Relayed,
     path: PathBuf,
-    /// By the runtime itself.
+    /// By the runtime itself. Its code is at the path, or beside it.
     compiled: bool,
     /// Where it is, if it is ours.
     directory: Option<TempDir>,

@@ -4,7 +4,7 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! call:    magic u32, number u32, memory u64, hint 3 × u32, 0 u32, arguments n × u64
+//! call:    magic u32, number u32, memory u64, hint 3 × u32, any u32, arguments n × u64
 //! command: code u32, small length u32, address u32, length u32, small address u32, 0 u32,
 //!          small u64, value u64
 //! ```
@@ -45,6 +45,9 @@ pub(super) struct Layout {
     /// How many arguments a call has.
     pub(super) arguments: usize,
 }
+
+/// A command is received where a call was.
+const _: () = assert!(COMMAND_BYTES <= Layout { arguments: 1 }.call_bytes());
 
 impl Layout {
     pub(super) const LONGEST: Layout = Layout {

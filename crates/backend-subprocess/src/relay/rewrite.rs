@@ -177,7 +177,9 @@ impl<'a> Wired<'a> {
         let mut params = vec![I32];
         params.extend(vec![I64; self.layout.arguments]);
         params.extend([I32; 3]);
-        let caller = Caller::new(&self.module, self.wire, self.functions, transfer);
+        let mut hints = self.functions.iter().map(|function| self.hint(function));
+        let has_vectors = hints.any(|hint| matches!(hint, HintOf::Vectors { .. }));
+        let caller = Caller::new(&self.module, self.wire, self.layout, has_vectors, transfer);
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
@@ -290,6 +292,14 @@ impl<'a> Wired<'a> {
 
     // ---- functions ------------------------------------------------------------------------------
 
+    /// Where WASI has no memory, there is nothing to hint at.
+    fn hint(&self, function: &wasi::Function) -> HintOf {
+        match self.module.parts.exported_memory == Some(self.wire) {
+            true => hint(function.name),
+            false => HintOf::Nothing,
+        }
+    }
+
     /// What is in the place of an import: it sends the call, with a hint.
     fn stub(&self, number: u32, function: &wasi::Function) -> Function {
         let mut stub = Function::new([]);
@@ -310,7 +320,7 @@ impl<'a> Wired<'a> {
                 code.i64_const(0);
             }
         }
-        let hint = match hint(function.name) {
+        let hint = match self.hint(function) {
             HintOf::Nothing => None,
             HintOf::Text(at) => Some((at, hinted::FOLLOWS)),
             HintOf::Vectors { at, read: true } => Some((at, hinted::VECTORS | hinted::FOLLOWS)),

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 #[cfg(target_os = "linux")]
 use rustix::net::SendFlags;
 use wasmrun_core::{Control, Hook, Result};
@@ -103,8 +103,13 @@ impl Dialogue {
                 return Ok(());
             }
             if ended {
-                // Whoever else holds the other end would hold us up.
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                // It may have sent its last between the looks at its output and at its end. To wait for
+                // more, whoever else holds the other end would hold us up.
+                let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+                return match retry_on_intr(|| poll(&mut stdout, Some(&Timespec::default())))? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    _ => Ok(()),
+                };
             }
         }
     }

@@ -59,7 +59,7 @@ fn not_here(launch: &Launch) -> Error {
     )
 }
 
-pub(crate) fn link(_: &Path, _: &Path) -> io::Result<()> {
+pub(crate) fn symlink(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

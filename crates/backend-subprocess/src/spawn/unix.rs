@@ -12,7 +12,7 @@ use super::{Ended, Launch, Status, Streams};
 
 pub(crate) use dialogue::Dialogue;
 pub(crate) use pump::{Words, execute};
-pub(crate) use std::os::unix::fs::symlink as link;
+pub(crate) use std::os::unix::fs::symlink;
 
 /// How often a wait that nothing may ever end looks whether it still makes sense.
 const TICK: Duration = Duration::from_millis(50);
