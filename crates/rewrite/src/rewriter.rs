@@ -73,12 +73,7 @@ impl<'a> Rewriter<'a> {
         let ty = FuncType::new(params, results);
         ty.params().encode(&mut encoded);
         ty.results().encode(&mut encoded);
-        let place = self.types.iter().position(|other| *other == encoded);
-        let place = place.unwrap_or_else(|| {
-            self.types.push(encoded);
-            self.types.len() - 1
-        });
-        (self.parts.types.len() + place) as u32
+        (self.parts.types.len() + add(&mut self.types, encoded)) as u32
     }
 
     /// Adds a function, unless it is there: its number.
@@ -89,13 +84,8 @@ impl<'a> Rewriter<'a> {
         body: Function,
     ) -> u32 {
         let helper = (self.func_type(params, results), body);
-        let place = self.helpers.iter().position(|other| *other == helper);
-        let place = place.unwrap_or_else(|| {
-            self.helpers.push(helper);
-            self.helpers.len() - 1
-        });
         let guests = self.parts.imports.len() + self.parts.functions.len();
-        self.shift + (guests + place) as u32
+        self.shift + (guests + add(&mut self.helpers, helper)) as u32
     }
 
     /// Adds a global that can change: its number.
@@ -328,4 +318,13 @@ impl<'a> Rewriter<'a> {
         }
         code
     }
+}
+
+/// Adds something to a list, unless it is there: its place.
+fn add<T: PartialEq>(list: &mut Vec<T>, new: T) -> usize {
+    let place = list.iter().position(|other| *other == new);
+    place.unwrap_or_else(|| {
+        list.push(new);
+        list.len() - 1
+    })
 }

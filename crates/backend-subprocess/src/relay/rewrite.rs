@@ -92,12 +92,11 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u
     ];
     let calls: Vec<_> = calls.into_iter().flatten().collect();
     let wire = wire_memory(&parts, terms)?;
-    let has_memory = parts.exported_memory == Some(wire);
-    let wasm = Wired::new(&parts, &functions, wire).write(&calls, terms)?;
     let relayed = Relayed {
         functions,
-        has_memory,
+        has_memory: parts.exported_memory == Some(wire),
     };
+    let wasm = Wired::new(&parts, &relayed, wire).write(&calls, terms)?;
     Ok((wasm, relayed))
 }
 
@@ -151,7 +150,7 @@ const SHIFT: u32 = 2;
 /// The guest on a wire.
 struct Wired<'a> {
     module: Rewriter<'a>,
-    functions: &'a [&'static wasi::Function],
+    relayed: &'a Relayed,
     wire: u32,
     layout: Layout,
     /// The helper that makes calls.
@@ -159,12 +158,12 @@ struct Wired<'a> {
 }
 
 impl<'a> Wired<'a> {
-    fn new(parts: &'a Parts<'a>, functions: &'a [&'static wasi::Function], wire: u32) -> Self {
+    fn new(parts: &'a Parts<'a>, relayed: &'a Relayed, wire: u32) -> Self {
         Wired {
             module: Rewriter::new(parts, SHIFT),
-            functions,
+            relayed,
             wire,
-            layout: Layout::of(functions),
+            layout: relayed.layout(),
             call: 0,
         }
     }
@@ -177,7 +176,11 @@ impl<'a> Wired<'a> {
         let mut params = vec![I32];
         params.extend(vec![I64; self.layout.arguments]);
         params.extend([I32; 3]);
-        let mut hints = self.functions.iter().map(|function| self.hint(function));
+        let mut hints = self
+            .relayed
+            .functions
+            .iter()
+            .map(|function| self.hint(function));
         let has_vectors = hints.any(|hint| matches!(hint, HintOf::Vectors { .. }));
         let caller = Caller::new(&self.module, self.wire, self.layout, has_vectors, transfer);
         let call = caller.body();
@@ -211,7 +214,7 @@ impl<'a> Wired<'a> {
         exports.export(Guest::DEFAULT_ENTRY, ExportKind::Func, start);
 
         let (own, parts) = (&self.module, self.module.parts);
-        let stubs = self.functions.iter().enumerate();
+        let stubs = self.relayed.functions.iter().enumerate();
         let stubs = stubs.map(|(number, function)| self.stub(number as u32, function));
         let mut module = Module::new();
         raw(&mut module, SectionId::Type, &own.type_section());
@@ -294,7 +297,7 @@ impl<'a> Wired<'a> {
 
     /// Where WASI has no memory, there is nothing to hint at.
     fn hint(&self, function: &wasi::Function) -> HintOf {
-        match self.module.parts.exported_memory == Some(self.wire) {
+        match self.relayed.has_memory {
             true => hint(function.name),
             false => HintOf::Nothing,
         }
