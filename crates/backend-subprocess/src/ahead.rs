@@ -13,7 +13,7 @@ use crate::adapters::Job;
 use crate::engine::Runtime;
 use crate::packed;
 use crate::program_file::Stamp;
-use crate::scratch::write_into;
+use crate::scratch::{read_file, write_into};
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
@@ -37,21 +37,28 @@ pub(crate) trait Compiler: Send + Sync {
 /// How much of what a compiler says is listened to, in bytes.
 const LONGEST_COMPLAINT: u64 = 64 << 10;
 
-/// What compiled modules depend on beside the guest, the options, and the runtime's name and version.
+/// What the files that runtimes are given depend on beside the guest, the options, and the runtime's name
+/// and version.
 pub(crate) fn identity(runtime: &Runtime) -> Vec<u8> {
-    let parts = [
+    let version = env!("CARGO_PKG_VERSION");
+    let ours = format!("{version} {OURS:x} {FINGERPRINT:x} {HOSTCALL_FUEL}");
+    let theirs = runtime.adapter.compiler().map(|_| {
         // Another build of the same version may take other files.
-        format!("{:?}", Stamp::of(&runtime.path)),
-        format!("{:?}", processor()),
-        format!("{OURS:x} {FINGERPRINT:x} {HOSTCALL_FUEL}"),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    ];
-    parts.join("\n").into_bytes()
+        let build = Stamp::of(&runtime.path);
+        format!("{build:?}\n{:?}", processor())
+    });
+    format!("{ours}\n{}", theirs.unwrap_or_default()).into_bytes()
 }
 
-/// Where it is decided what is compiled.
+/// Where it is decided what is in them.
 const OURS: u64 = fingerprint([
     include_bytes!("adapters/mod.rs"),
+    include_bytes!("adapters/node.rs"),
+    include_bytes!("adapters/wasmedge.rs"),
+    include_bytes!("adapters/wasmer.rs"),
+    include_bytes!("adapters/wasmi.rs"),
+    include_bytes!("adapters/wasmtime.rs"),
+    include_bytes!("adapters/wazero.rs"),
     include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
@@ -60,10 +67,6 @@ const OURS: u64 = fingerprint([
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),
-    include_bytes!("adapters/wasmtime.rs"),
-    include_bytes!("adapters/wasmer.rs"),
-    include_bytes!("adapters/wasmedge.rs"),
-    include_bytes!("adapters/wazero.rs"),
 ]);
 
 macro_rules! features {
@@ -124,10 +127,7 @@ pub(crate) fn compile(
         return Ok((path, packed));
     }
     if ended.status == Status::Code(0) && file.is_file() {
-        let code = fs::read(&file).map_err(|source| {
-            let message = format!("cannot read {}", file.display());
-            Error::new(ErrorKind::Io, message).with_source(source)
-        })?;
+        let code = read_file(&file)?;
         return Ok((file, code));
     }
     let words = String::from_utf8_lossy(&said.take().bytes).into_owned();

@@ -102,7 +102,8 @@ impl Engine for SubprocessEngine {
     }
 
     /// The guest is made ready for the runtime; each run compiles it, in its own process, unless there
-    /// is a cache to keep what the runtime compiles ahead.
+    /// is a cache to keep what the runtime compiles ahead. Of other runtimes a cache keeps the guest as it is
+    /// made ready.
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         let (runtime, guest) = (self.0.clone(), compile.guest);
         Ok(match (guest.kind(), self.0.adapter.components()) {
@@ -114,8 +115,7 @@ impl Engine for SubprocessEngine {
     }
 
     fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        let compiler = self.0.adapter.compiler();
-        Ok(compiler.map(|_| ahead::identity(&self.0)))
+        Ok(Some(ahead::identity(&self.0)))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {

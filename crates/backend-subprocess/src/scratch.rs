@@ -39,3 +39,9 @@ pub(crate) fn write_into(directory: &Path, name: &str, bytes: &[u8]) -> Result<P
     })?;
     Ok(path)
 }
+
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| {
+        Error::new(ErrorKind::Io, format!("cannot read {}", path.display())).with_source(source)
+    })
+}

@@ -1,5 +1,6 @@
 //! The end of a run, which comes once: by the guest, or by a signal at any time before.
 
+use std::io;
 use std::path::Path;
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,17 +58,31 @@ impl Ending {
             return Ok(());
         }
         let ending = self.clone();
-        signals::watch(move |signal| ending.lock().on_signal(signal)).map_err(|source| {
-            Error::new(ErrorKind::Io, "cannot watch for signals").with_source(source)
-        })?;
+        signals::watch(move |signal| ending.lock().on_signal(signal)).map_err(unwatched)?;
         state.watching = true;
         Ok(())
+    }
+
+    /// Does the work while signals are [watched](Ending::watch_signals), with a thread less.
+    pub fn attend<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        // Not under the lock.
+        let watching = self.lock().watching;
+        match watching {
+            true => Ok(work()),
+            false => {
+                signals::attend(|signal| self.lock().on_signal(signal), work).map_err(unwatched)
+            }
+        }
     }
 
     /// Says what ends the guest.
     pub fn kill_by(&self, killer: Killer) {
         self.lock().killer = Some(killer);
     }
+}
+
+fn unwatched(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, "cannot watch for signals").with_source(source)
 }
 
 impl State {

@@ -85,10 +85,8 @@ fn execute(
     }
     ending.lock().report.compiled(&program);
     let (outcome, stats, signal) = if outside {
-        ending.watch_signals()?;
-        let run = program.start(&config)?;
-        ending.kill_by(run.killer()?);
-        let ended = run.wait();
+        let run = || program.run_killable(&config, |killer| ending.kill_by(killer));
+        let ended = ending.attend(run)?;
         match ending.lock().signal {
             Some(signal) => (Outcome::Killed, Stats::default(), Some(signal)),
             None => ended.map(|report| (report.outcome, report.stats, None))?,

@@ -5,16 +5,20 @@ pub use unix::*;
 
 #[cfg(unix)]
 mod unix {
+    use std::fs::File;
+    use std::io::{self, Read};
+    use std::panic::resume_unwind;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
     use signal_hook::flag::register_conditional_shutdown;
-    use signal_hook::iterator::Signals;
+    use signal_hook::iterator::{Handle, Signals};
     use wasmrun::exit_code;
 
     static ON_CLOSED_PIPE: AtomicBool = AtomicBool::new(true);
-    /// Until [`watch`] takes over.
+    /// Unless [`watch`] or [`attend`] has taken over.
     static AT_ONCE: AtomicBool = AtomicBool::new(true);
 
     /// A closed pipe ends us as it ends any filter. Rust's runtime would otherwise have every
@@ -35,8 +39,8 @@ mod unix {
 
     /// Calls `on_signal` with each signal that asks us to end, on a thread of its own, and lets no
     /// signal end us otherwise.
-    pub fn watch(mut on_signal: impl FnMut(u8) + Send + 'static) -> std::io::Result<()> {
-        let mut signals = Signals::new(heeded([SIGHUP, SIGINT, SIGTERM]))?;
+    pub fn watch(mut on_signal: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
+        let mut signals = those_that_end_us()?;
         thread::Builder::new()
             .name("wasmrun-signals".into())
             .spawn(move || {
@@ -46,6 +50,44 @@ mod unix {
             })?;
         AT_ONCE.store(false, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Does the work on a thread of its own, and calls `on_signal` with each signal that comes meanwhile and
+    /// asks us to end.
+    pub fn attend<T: Send>(
+        mut on_signal: impl FnMut(u8),
+        work: impl FnOnce() -> T + Send,
+    ) -> io::Result<T> {
+        let mut signals = those_that_end_us()?;
+        let done = Done(signals.handle());
+        AT_ONCE.store(false, Ordering::SeqCst);
+        let worked = thread::scope(|scope| {
+            let worker = thread::Builder::new()
+                .name("wasmrun-guest".into())
+                .spawn_scoped(scope, move || {
+                    let _done = done;
+                    work()
+                })?;
+            for signal in signals.forever() {
+                on_signal(number(signal));
+            }
+            Ok(worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        AT_ONCE.store(true, Ordering::SeqCst);
+        worked
+    }
+
+    /// Nobody waits for signals once this is dropped.
+    struct Done(Handle);
+
+    impl Drop for Done {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+
+    fn those_that_end_us() -> io::Result<Signals> {
+        Signals::new(heeded([SIGHUP, SIGINT, SIGTERM]))
     }
 
     fn exit_on(signal: i32, condition: &'static AtomicBool) {
@@ -61,10 +103,20 @@ mod unix {
     /// Without those that whoever started us wants ignored, as `nohup` and shells do for jobs in the
     /// background.
     fn heeded<const N: usize>(signals: [i32; N]) -> impl Iterator<Item = i32> {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let ignored = ignored(&status).unwrap_or(0);
+        static IGNORED: OnceLock<u64> = OnceLock::new();
+        let ignored = *IGNORED.get_or_init(|| ignored(&status()).unwrap_or(0));
         let heeded = move |signal: &i32| ignored >> (signal - 1) & 1 == 0;
         signals.into_iter().filter(heeded)
+    }
+
+    /// What the system says of this process.
+    fn status() -> String {
+        // With room for all of it, it is read at once.
+        let mut status = String::with_capacity(4 << 10);
+        let read = File::open("/proc/self/status");
+        // Without it, no signal is known to be ignored.
+        let _ = read.and_then(|mut file| file.read_to_string(&mut status));
+        status
     }
 
     /// The mask of signals that are ignored.
@@ -88,7 +140,7 @@ mod unix {
     }
 }
 
-/// Elsewhere the system ends us, and in-process guests with us; `watch` cannot.
+/// Elsewhere the system ends us, and in-process guests with us; nothing is watched.
 #[cfg(not(unix))]
 mod elsewhere {
     pub fn end_quietly_on_a_closed_pipe() {}
@@ -97,6 +149,10 @@ mod elsewhere {
 
     pub fn watch(_on_signal: impl FnMut(u8) + Send + 'static) -> std::io::Result<()> {
         Ok(())
+    }
+
+    pub fn attend<T>(_on_signal: impl FnMut(u8), work: impl FnOnce() -> T) -> std::io::Result<T> {
+        Ok(work())
     }
 }
 

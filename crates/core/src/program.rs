@@ -9,8 +9,8 @@ use crate::cache::find_or_compile;
 use crate::task::{Streams, resolve};
 use crate::{
     CacheUse, Capability, Code, CodeCache, Compile, CompileOptions, Control, Engine, Error,
-    ErrorKind, Guest, GuestKind, Limits, Outcome, Report, Result, Run, RunConfig, Stats, Stdin,
-    Stdout, Task, check, watchdog,
+    ErrorKind, Guest, GuestKind, Killer, Limits, Outcome, Report, Result, Run, RunConfig, Stats,
+    Stdin, Stdout, Task, check, watchdog,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -170,6 +170,26 @@ impl Program {
     /// [`Report`]. A stream that is a [pipe](Stdout::Pipe) needs [`Program::start`], and is a
     /// [`Config`](ErrorKind::Config) error here.
     pub fn run(&self, config: &RunConfig) -> Result<Report> {
+        self.run_here(config, &Control::new())
+    }
+
+    /// As [`run`](Program::run), for a config that is [killable](RunConfig::killable): `hand_out` is given
+    /// what ends the guest from another thread, before the guest starts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Program::run`] and [`Run::killer`].
+    pub fn run_killable(
+        &self,
+        config: &RunConfig,
+        hand_out: impl FnOnce(Killer),
+    ) -> Result<Report> {
+        let control = Control::new();
+        hand_out(Killer::new(&control, config.killable)?);
+        self.run_here(config, &control)
+    }
+
+    fn run_here(&self, config: &RunConfig, control: &Control) -> Result<Report> {
         if config.stdin == Stdin::Pipe
             || config.stdout == Stdout::Pipe
             || config.stderr == Stdout::Pipe
@@ -179,15 +199,14 @@ impl Program {
                 "a stream is a pipe, and nobody could use its other end before the guest has ended",
             )));
         }
-        let control = Control::new();
-        let (task, streams) = self.prepare(config, &control)?;
+        let (task, streams) = self.prepare(config, control)?;
         let Some(stack) = config.limits.stack else {
-            return self.execute(task, &streams, &control);
+            return self.execute(task, &streams, control);
         };
         // The caller's stack may be smaller than what the guest is to have.
         thread::scope(|scope| {
             guest_thread(Some(stack))
-                .spawn_scoped(scope, || self.execute(task, &streams, &control))
+                .spawn_scoped(scope, || self.execute(task, &streams, control))
                 .map_err(|source| self.named(no_thread(source)))?
                 .join()
                 .unwrap_or_else(|_| Err(self.named(panicked())))

@@ -91,13 +91,7 @@ impl Run {
     ///
     /// As for [`Run::kill`].
     pub fn killer(&self) -> Result<Killer> {
-        if !self.killable {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the guest was not started killable; ask for it with RunConfig::killable",
-            ));
-        }
-        Ok(Killer(self.control.clone()))
+        Killer::new(&self.control, self.killable)
     }
 
     /// What the guest writes to those of its streams that are pipes, as it comes, and then its end.
@@ -119,6 +113,16 @@ impl Run {
 pub struct Killer(Control);
 
 impl Killer {
+    pub(crate) fn new(control: &Control, killable: bool) -> Result<Self> {
+        match killable {
+            true => Ok(Killer(control.clone())),
+            false => Err(Error::new(
+                ErrorKind::Unsupported,
+                "the guest was not started killable; ask for it with RunConfig::killable",
+            )),
+        }
+    }
+
     /// Ends the guest. Returns at once; [`Run::wait`] tells when it is gone.
     pub fn kill(&self) {
         self.0.interrupt(Interrupt::Kill);

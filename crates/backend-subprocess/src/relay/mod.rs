@@ -32,7 +32,7 @@ use wasmrun_wasi_preview1::Wasi;
 use crate::adapters::{Job, trapped};
 use crate::ahead::{self, Compiler};
 use crate::engine::Runtime;
-use crate::scratch::{Scratch, private_directory, write_into};
+use crate::scratch::{Scratch, private_directory, read_file, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
 use crate::{packed, program_file};
 use rewrite::{Relayed, Terms, relayed};
@@ -72,7 +72,7 @@ impl RelayedCode {
         Ok(code)
     }
 
-    /// What the runtime once compiled of the rewritten guest, for its default entry.
+    /// What was once [kept](Code::artifact) of the rewritten guest, for its default entry.
     pub(crate) fn load(
         runtime: Arc<Runtime>,
         guest: &Guest,
@@ -81,7 +81,7 @@ impl RelayedCode {
     ) -> Result<Self> {
         let code = RelayedCode::without_files(runtime, guest, options);
         let path = artifact.path().to_owned();
-        code.keep_compiled(Relayed::of(guest)?, path, None)?;
+        code.keep_artifact(Relayed::of(guest)?, path, None)?;
         Ok(code)
     }
 
@@ -126,11 +126,11 @@ impl RelayedCode {
         file
     }
 
-    /// Keeps what the runtime compiled, in a directory if that is ours.
-    fn keep_compiled(
+    /// Keeps an artifact as the file to run, in a directory if that is ours.
+    fn keep_artifact(
         &self,
         relayed: Relayed,
-        code: PathBuf,
+        artifact: PathBuf,
         directory: Option<TempDir>,
     ) -> Result<()> {
         let compiler = self.runtime.adapter.compiler();
@@ -138,15 +138,15 @@ impl RelayedCode {
             true => {
                 let unpacked = directory.map_or_else(private_directory, Ok)?;
                 let name = file_name(self.guest.name());
-                let program = packed::unpack(&code, unpacked.path(), &name)?;
+                let program = packed::unpack(&artifact, unpacked.path(), &name)?;
                 (program, Some(unpacked))
             }
-            false => (code, directory),
+            false => (artifact, directory),
         };
         let file = File {
             relayed,
             path,
-            compiled: true,
+            compiled: compiler.is_some(),
             directory,
         };
         self.keep(Guest::DEFAULT_ENTRY, file);
@@ -223,14 +223,16 @@ impl Code for RelayedCode {
         Ok(Ran { outcome, stats })
     }
 
-    /// What the runtime compiles of the guest; from then on it runs that.
+    /// What the runtime compiles of the rewritten guest, and from then on it runs that. Of one that does not
+    /// compile ahead, the rewritten guest itself.
     fn artifact(&self) -> Result<Option<Vec<u8>>> {
-        let Some(compiler) = self.runtime.adapter.compiler() else {
-            return Ok(None);
-        };
         if !self.guest.is_command() {
             return Ok(None);
         }
+        let Some(compiler) = self.runtime.adapter.compiler() else {
+            let file = self.file(Guest::DEFAULT_ENTRY)?;
+            return read_file(&file.path).map(Some);
+        };
         if compiler.is_slow() && !self.ahead {
             let message = "takes its time to compile, so it does that only when it is asked to; `wasmrun compile` asks it";
             return Err(Error::new(ErrorKind::Unsupported, message));
@@ -240,7 +242,7 @@ impl Code for RelayedCode {
         let job = self.job(&module, &limits, &scratch);
         let directory = private_directory()?;
         let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
-        self.keep_compiled(module.relayed.clone(), path, Some(directory))?;
+        self.keep_artifact(module.relayed.clone(), path, Some(directory))?;
         Ok(Some(code))
     }
 }

@@ -116,7 +116,7 @@ fn every_phase_and_start_of_every_engine_is_measured_as_often_as_asked() {
 fn a_runtime_is_measured_cold_and_warm_and_by_itself() {
     let guests = Guests::new();
     let guest = guests.file("app.wat", exit(0));
-    for (engine, keeps_code) in [("wasmtime-cli", true), ("wasmi-cli", false)] {
+    for engine in ["wasmtime-cli", "wasmi-cli"] {
         let args = ["bench", "--json", "--runs", "2", "--engines", engine];
         let seen = run(args
             .map(AsRef::as_ref)
@@ -126,10 +126,9 @@ fn a_runtime_is_measured_cold_and_warm_and_by_itself() {
         let results: Value = serde_json::from_str(&seen.stdout).expect("JSON");
         let series = results["series"].as_array().expect("a list");
         let has = |subject| series.iter().any(|one| one["subject"] == subject);
-        for subject in ["cold start", "warm start", "start by itself"] {
+        for subject in ["cold start", "warm start", "load", "start by itself"] {
             assert!(has(subject), "{subject} of {engine}: {results:#}");
         }
-        assert_eq!(has("load"), keeps_code, "{results:#}");
     }
 }
 

@@ -436,6 +436,10 @@ fn a_kill_at_once_is_a_kill(case: &Case) {
         if let Some(outcome) = ended(case, &endless.guest(), &config, kill) {
             assert_eq!(outcome, Outcome::Killed, "{endless:?}");
         }
+        if let Some(program) = case.compile(&endless.guest(), &config) {
+            let ran = program.run_killable(&config, |killer| killer.kill());
+            assert_eq!(case.ran(ran).outcome, Outcome::Killed, "{endless:?}");
+        }
     }
 }
 
@@ -460,6 +464,11 @@ fn only_what_was_started_killable_can_be_killed(case: &Case) {
     let error = run.kill().expect_err("nobody asked for it");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(0));
+    if let Some(program) = case.compile(&hello(), &captured()) {
+        let ran = program.run_killable(&captured(), |_| panic!("there is nothing to hand out"));
+        let error = ran.expect_err("nobody asked for it");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
 }
 
 // ---- stack -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ use wasmrun::{
 };
 use wasmrun_testkit::{may_be_missing, particular};
 
-/// Those of this build that have compiled code to keep.
+/// Those of this build that have something to keep of a guest.
 const ENGINES: &[&str] = &[
     #[cfg(feature = "wasmtime")]
     "wasmtime",
@@ -23,7 +23,11 @@ const ENGINES: &[&str] = &[
     #[cfg(feature = "subprocess")]
     "wasmer-cli",
     #[cfg(feature = "subprocess")]
+    "wasmi-cli",
+    #[cfg(feature = "subprocess")]
     "wazero-cli",
+    #[cfg(feature = "subprocess")]
+    "node-cli",
 ];
 
 /// Those of them that run components.
