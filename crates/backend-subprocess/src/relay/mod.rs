@@ -173,7 +173,6 @@ impl RelayedCode {
 impl Code for RelayedCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let file = self.file(task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY))?;
-        let wasi = Wasi::of(&mut task, control)?;
         let scratch = Scratch::default();
         let launch = Launch {
             executable: self.runtime.path.clone(),
@@ -185,6 +184,8 @@ impl Code for RelayedCode {
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
         let mut dialogue = Dialogue::start(&launch, control)?;
+        // While the runtime starts. The guest begins when it is answered.
+        let wasi = Wasi::of(&mut task, control)?;
         let mut session = Session::new(&file.relayed, wasi, &task);
         let served = session.serve(&mut dialogue);
         let ended = Instant::now();
