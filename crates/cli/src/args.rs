@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand};
 
@@ -110,6 +111,10 @@ pub fn plain_run() -> Option<RunArgs> {
     (!Command::has_subcommand(first.to_str().unwrap_or_default())).then_some(run)
 }
 
+fn output_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(values::output_file)
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program; the word may be left out
@@ -189,7 +194,7 @@ pub struct RunArgs {
     ///
     /// Outcome, engine and version, times, limits, what the cache had, and every engine considered;
     /// the error, if the guest could not be started.
-    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    #[arg(long, value_name = "FILE", value_parser = output_file(), help_heading = "Reporting")]
     pub report: Option<PathBuf>,
 
     /// Tell all there is about an error or a trap
@@ -411,7 +416,7 @@ pub struct BenchArgs {
     pub markdown: bool,
 
     /// Write a page with plots to a file, too
-    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    #[arg(long, value_name = "FILE", value_parser = output_file(), help_heading = "Reporting")]
     pub html: Option<PathBuf>,
 }
 

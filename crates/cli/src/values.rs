@@ -30,6 +30,14 @@ pub enum StdinArg {
     File(PathBuf),
 }
 
+/// A file to be written. By `-` some mean standard output, which is the guest's.
+pub fn output_file(path: PathBuf) -> Result<PathBuf, String> {
+    match path.as_os_str() == "-" {
+        true => Err("a file of that name is ./-, and standard output /dev/stdout".into()),
+        false => Ok(path),
+    }
+}
+
 pub fn dir(text: &str) -> Result<DirArg, String> {
     let (rest, access) = access(text);
     let (host, guest) = match rest.rsplit_once("::") {

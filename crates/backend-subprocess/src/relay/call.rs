@@ -30,6 +30,8 @@ pub(super) struct Caller<'a> {
     layout: Layout,
     /// Some calls have I/O vectors.
     has_vectors: bool,
+    /// Fuel is counted.
+    metered: bool,
     /// The function whose body is [`transfer`].
     transfer: u32,
     locals: Locals,
@@ -61,6 +63,7 @@ impl<'a> Caller<'a> {
         wire: u32,
         layout: Layout,
         has_vectors: bool,
+        metered: bool,
         transfer: u32,
     ) -> Self {
         let address = ARGUMENTS + layout.arguments as u32;
@@ -71,6 +74,7 @@ impl<'a> Caller<'a> {
             wire,
             layout,
             has_vectors,
+            metered,
             transfer,
             locals: Locals {
                 address,
@@ -108,8 +112,6 @@ impl<'a> Caller<'a> {
         }
         self.check_hint(&mut code);
         self.send_call(&mut code);
-        code.local_get(NUMBER).i32_const(own::END as i32).i32_eq();
-        code.if_(BlockType::Empty).i64_const(0).return_().end();
         self.obey(&mut code);
         code.end();
         function
@@ -188,14 +190,14 @@ impl<'a> Caller<'a> {
         let arguments = self.layout.arguments as u32;
         self.restore(code, MESSAGE + HEADER, arguments, ARGUMENTS);
         code.i32_const(STDOUT);
-        self.message(code, self.layout.call_bytes());
-        code.local_get(hinted).i32_const(hinted::FOLLOWS).i32_and();
-        code.if_(BlockType::Empty).i32_const(STDOUT);
-        self.part(code);
-        code.end();
+        message(code, self.layout.call_bytes());
+        code.local_get(address);
+        code.local_get(length).i32_const(0).local_get(hinted);
+        code.i32_const(hinted::FOLLOWS).i32_and().select();
+        code.call(self.transfer);
     }
 
-    /// Does as it is told until it is told to return.
+    /// Does as it is told until it is told to return, or nothing where no answer comes.
     fn obey(&self, code: &mut InstructionSink<'_>) {
         let Locals {
             saved,
@@ -207,8 +209,14 @@ impl<'a> Caller<'a> {
             small_length,
             ..
         } = self.locals;
-        code.loop_(BlockType::Empty).i32_const(STDIN);
-        self.message(code, COMMAND_BYTES);
+        const { assert!(own::END == u32::MAX && own::BEGIN == own::END - 1) };
+        let unanswered = if self.metered { own::END } else { own::BEGIN };
+        code.loop_(BlockType::Empty).block(BlockType::Empty);
+        code.local_get(NUMBER).i32_const(unanswered as i32);
+        code.i32_ge_u().br_if(0);
+        code.i32_const(STDIN);
+        message(code, COMMAND_BYTES);
+        self.transfer(code);
         for (at, local) in [
             (0, command),
             (4, small_length),
@@ -222,12 +230,15 @@ impl<'a> Caller<'a> {
         self.save(code, MESSAGE + 24, 2, small);
         const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
         code.local_get(command).i32_eqz();
-        self.part(code);
+        code.i32_const(VECTOR as i32);
+        code.local_get(self.locals.address);
+        code.local_get(self.locals.length);
+        self.transfer(code);
         let is_below = |code: &mut InstructionSink<'_>, other: u32| {
             code.local_get(command).i32_const(other as i32).i32_lt_u();
         };
         is_below(code, command::RETURN);
-        code.br_if(0);
+        code.br_if(1).end();
 
         self.restore(code, 0, self.saved_count(), saved);
         code.local_get(command).i32_const(command::RETURN as i32);
@@ -236,7 +247,8 @@ impl<'a> Caller<'a> {
         self.save(code, area, 2, behind);
         is_below(code, command::REPLACE);
         code.i32_const(area as i32).i32_const(0);
-        code.i32_const(area as i32).call(self.transfer);
+        code.i32_const(area as i32);
+        self.transfer(code);
         self.restore(code, area, 2, behind);
         is_below(code, command::REPLACE);
         code.br_if(1).end();
@@ -257,17 +269,9 @@ impl<'a> Caller<'a> {
 
     // ---- parts of these -------------------------------------------------------------------------
 
-    /// Moves a message, to or from the descriptor on the stack.
-    fn message(&self, code: &mut InstructionSink<'_>, bytes: u32) {
-        code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
-        code.i32_const(bytes as i32).call(self.transfer);
-    }
-
-    /// Moves what `address` and `length` tell, likewise.
-    fn part(&self, code: &mut InstructionSink<'_>) {
-        code.i32_const(VECTOR as i32);
-        code.local_get(self.locals.address);
-        code.local_get(self.locals.length).call(self.transfer);
+    /// Moves what is on the stack, and nothing after it.
+    fn transfer(&self, code: &mut InstructionSink<'_>) {
+        code.i32_const(0).i32_const(0).call(self.transfer);
     }
 
     fn saved_count(&self) -> u32 {
@@ -301,25 +305,42 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// The body of `(descriptor, base, address, length)`, which moves bytes to standard output or from standard
-/// input until all are moved. The I/O vector may be at `base`.
+/// Where the vector of a message is, and the message.
+fn message(code: &mut InstructionSink<'_>, bytes: u32) {
+    code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
+    code.i32_const(bytes as i32);
+}
+
+/// The parameters of [`transfer`].
+pub(super) const TRANSFER: [ValType; 6] = [ValType::I32; 6];
+
+/// The body of `(descriptor, base, address, length, next, next_length)`, which moves bytes to standard output or
+/// from standard input until all are moved, those that are next after the others. The I/O vectors may be at
+/// `base`.
 pub(super) fn transfer(memory: u32, fd_read: u32, fd_write: u32) -> Function {
     const DESCRIPTOR: u32 = 0;
     const BASE: u32 = 1;
     const ADDRESS: u32 = 2;
     const LENGTH: u32 = 3;
-    const COUNT: u32 = 4;
+    const NEXT: u32 = 4;
+    const NEXT_LENGTH: u32 = 5;
+    const COUNT: u32 = 6;
     let mut function = Function::new([(1, ValType::I32)]);
     let word = |at: u32| at_offset(memory, at, 2);
     let mut code = function.instructions();
     code.loop_(BlockType::Empty);
     code.local_get(LENGTH).i32_eqz();
     code.if_(BlockType::Empty).return_().end();
-    for (at, local) in [(VECTOR, ADDRESS), (VECTOR + 4, LENGTH)] {
-        code.local_get(BASE).local_get(local).i32_store(word(at));
+    for (place, local) in [ADDRESS, LENGTH, NEXT, NEXT_LENGTH].into_iter().enumerate() {
+        code.local_get(BASE).local_get(local);
+        code.i32_store(word(VECTOR + 4 * place as u32));
     }
     let moved_by = |code: &mut InstructionSink<'_>, function: u32| {
-        code.local_get(DESCRIPTOR).local_get(BASE).i32_const(1);
+        code.local_get(DESCRIPTOR).local_get(BASE);
+        code.i32_const(2)
+            .i32_const(1)
+            .local_get(NEXT_LENGTH)
+            .select();
         code.local_get(BASE).i32_const(MOVED as i32).i32_add();
         code.call(function);
     };
@@ -333,10 +354,20 @@ pub(super) fn transfer(memory: u32, fd_read: u32, fd_write: u32) -> Function {
     // Nobody is there any more: there is nothing to go on for.
     code.i32_eqz().i32_or();
     code.if_(BlockType::Empty).unreachable().end();
+    code.local_get(COUNT).local_get(LENGTH).i32_lt_u();
+    code.if_(BlockType::Empty);
     code.local_get(ADDRESS).local_get(COUNT);
     code.i32_add().local_set(ADDRESS);
     code.local_get(LENGTH).local_get(COUNT);
     code.i32_sub().local_set(LENGTH);
+    code.else_();
+    code.local_get(COUNT).local_get(LENGTH);
+    code.i32_sub().local_tee(COUNT);
+    code.local_get(NEXT).i32_add().local_set(ADDRESS);
+    code.local_get(NEXT_LENGTH).local_get(COUNT);
+    code.i32_sub().local_set(LENGTH);
+    code.i32_const(0).local_set(NEXT_LENGTH);
+    code.end();
     code.br(0).end().end();
     function
 }

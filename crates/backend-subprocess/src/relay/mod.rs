@@ -184,9 +184,9 @@ impl Code for RelayedCode {
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
         let mut dialogue = Dialogue::start(&launch, control)?;
-        // While the runtime starts. The guest begins when it is answered.
+        // While the runtime starts. Whatever the guest asks for waits until then.
         let wasi = Wasi::of(&mut task, control)?;
-        let mut session = Session::new(&file.relayed, wasi, &task);
+        let mut session = Session::new(&file.relayed, self.terms.fuel, wasi, &task);
         let served = session.serve(&mut dialogue);
         let ended = Instant::now();
 

@@ -26,8 +26,8 @@ pub(super) const MAGIC: u32 = 0x7772_6e01;
 /// As many as the longest function of WASI preview1 takes.
 pub(super) const MAX_ARGUMENTS: usize = 9;
 
-/// Where in the guest's memory a message is prepared: an I/O vector, the count it moved, and then
-/// the call or command.
+/// Where in the guest's memory a message is prepared: two I/O vectors, of which the second makes room for
+/// the count that they moved, and then the call or command.
 pub(super) const VECTOR: u32 = 0;
 pub(super) const MOVED: u32 = 8;
 pub(super) const MESSAGE: u32 = 16;
@@ -76,7 +76,7 @@ impl Layout {
         MESSAGE + self.call_bytes()
     }
 
-    /// The memory a guest needs at least: while the area is sent itself, the I/O vector is behind it.
+    /// The memory a guest needs at least: while the area is sent itself, the I/O vectors are behind it.
     pub(super) const fn room(self) -> u32 {
         self.area() + 16
     }
@@ -94,15 +94,15 @@ pub(super) mod command {
 
 /// Calls of the rewritten guest's own; smaller numbers are the guest's imports in their order.
 pub(super) mod own {
-    /// The guest is about to run, with so many bytes in all its memories; returns the fuel it may use. It is
-    /// answered before it is made.
-    pub(in crate::relay) const BEGIN: u32 = u32::MAX;
-    /// Whether its memories may have that many bytes together; not 0 if they may.
-    pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 1;
-    /// Whether its tables may have that many elements together.
-    pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 2;
     /// The guest has returned from its entry, with this much fuel left. It waits for no answer.
-    pub(in crate::relay) const END: u32 = u32::MAX - 3;
+    pub(in crate::relay) const END: u32 = u32::MAX;
+    /// The guest is about to run, with so many bytes in all its memories. Where fuel is counted it returns what
+    /// the guest may use, and is answered before it is made; elsewhere it waits for no answer either.
+    pub(in crate::relay) const BEGIN: u32 = u32::MAX - 1;
+    /// Whether its memories may have that many bytes together; not 0 if they may.
+    pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 2;
+    /// Whether its tables may have that many elements together.
+    pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 3;
     /// The guest's calls take more stack than they may.
     pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
     /// The guest has no fuel left.

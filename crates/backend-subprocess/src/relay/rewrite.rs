@@ -18,7 +18,7 @@ use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{self as wasi, preview1};
 
-use super::call::{Caller, hinted, transfer};
+use super::call::{Caller, TRANSFER, hinted, transfer};
 use super::memory::{HintOf, hint};
 use super::protocol::{Layout, own};
 
@@ -172,7 +172,7 @@ impl<'a> Wired<'a> {
         use ValType::{I32, I64};
         let fd = self.module.func_type([I32; 4], [I32]);
         let transfer = transfer(self.wire, FD_READ, FD_WRITE);
-        let transfer = self.module.helper([I32; 4], [], transfer);
+        let transfer = self.module.helper(TRANSFER, [], transfer);
         let mut params = vec![I32];
         params.extend(vec![I64; self.layout.arguments]);
         params.extend([I32; 3]);
@@ -182,7 +182,8 @@ impl<'a> Wired<'a> {
             .iter()
             .map(|function| self.hint(function));
         let has_vectors = hints.any(|hint| matches!(hint, HintOf::Vectors { .. }));
-        let caller = Caller::new(&self.module, self.wire, self.layout, has_vectors, transfer);
+        let (module, wire, layout) = (&self.module, self.wire, self.layout);
+        let caller = Caller::new(module, wire, layout, has_vectors, terms.fuel, transfer);
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {

@@ -31,8 +31,8 @@ pub(super) struct Session<'a> {
     relayed: &'a Relayed,
     wasi: Wasi,
     limits: Limits,
-    /// What the guest may use, as the number it counts down.
-    fuel: u64,
+    /// What the guest may use, as the number it counts down. `None` where it counts none.
+    fuel: Option<u64>,
     fuel_left: Option<u64>,
     strings: (Strings, Strings),
     mirror: Mirror,
@@ -43,14 +43,14 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(relayed: &'a Relayed, wasi: Wasi, task: &Task) -> Self {
+    pub(super) fn new(relayed: &'a Relayed, metered: bool, wasi: Wasi, task: &Task) -> Self {
         let args = task.args.iter().map(String::len);
         let env = task.env.iter();
         let env = env.map(|(name, value)| name.len() + 1 + value.len());
         Session {
             relayed,
             wasi,
-            fuel: task.limits.fuel.unwrap_or(0).min(i64::MAX as u64),
+            fuel: metered.then(|| task.limits.fuel.unwrap_or(0).min(i64::MAX as u64)),
             fuel_left: None,
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
@@ -64,8 +64,10 @@ impl<'a> Session<'a> {
     pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
         const MAGIC_BYTES: usize = size_of_val(&MAGIC);
         let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
-        // What the guest asks first is known. It finds the answer there and need not wait for us.
-        self.mirror.finish(wire, self.fuel)?;
+        if let Some(fuel) = self.fuel {
+            // What the guest asks first is known. It finds the answer there and need not wait for us.
+            self.mirror.finish(wire, fuel)?;
+        }
         loop {
             let mut magic = [0; MAGIC_BYTES];
             wire.receive(&mut magic)?;
@@ -118,7 +120,7 @@ impl<'a> Session<'a> {
     /// The fuel the guest used, if it was counted and the guest said how much is left.
     pub(super) fn fuel_used(&self) -> Option<u64> {
         self.limits.fuel?;
-        Some(self.fuel.saturating_sub(self.fuel_left?))
+        Some(self.fuel?.saturating_sub(self.fuel_left?))
     }
 
     fn answer(&mut self, wire: &mut Dialogue, call: &Call) -> io::Result<Result<(), Stop>> {

@@ -108,6 +108,8 @@ fn bad_usage_is_125() {
         &["--stdin", "no/such/file", app],
         &["--engine", "wasmtime", "--prefer", "wasmer", app],
         &["--report", "no/such/directory/report.json", app],
+        &["--report", "-", app],
+        &["bench", "--html", "-", app],
         &["engines", "--no-such-option"],
         &["inspect"],
     ] {
