@@ -114,8 +114,10 @@ impl Engine for SubprocessEngine {
         })
     }
 
-    fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(ahead::identity(&self.0)))
+    /// Of a module, what starts by default is kept.
+    fn code_identity(&self, Compile { guest, .. }: Compile<'_>) -> Result<Option<Vec<u8>>> {
+        let is_kept = guest.kind() == GuestKind::Component || guest.is_command();
+        Ok(is_kept.then(|| ahead::identity(&self.0)))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {

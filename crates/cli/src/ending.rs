@@ -63,9 +63,9 @@ impl Ending {
         Ok(())
     }
 
-    /// Does the work while signals are [watched](Ending::watch_signals), with a thread less.
+    /// Does the work while signals are [watched](Ending::watch_signals), by this thread if no other does.
     pub fn attend<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        // Not under the lock.
+        // What a signal calls takes the lock.
         let watching = self.lock().watching;
         match watching {
             true => Ok(work()),
@@ -82,7 +82,7 @@ impl Ending {
 }
 
 fn unwatched(source: io::Error) -> Error {
-    Error::new(ErrorKind::Io, "cannot watch for signals").with_source(source)
+    Error::new(ErrorKind::Io, "cannot watch for signals beside the guest").with_source(source)
 }
 
 impl State {

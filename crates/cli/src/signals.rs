@@ -32,7 +32,7 @@ mod unix {
     /// An exit code of our own rather than the signal's default action: that does nothing for the
     /// first process of a container.
     pub fn end_with_the_process() {
-        for signal in heeded([SIGINT, SIGTERM]) {
+        for signal in heeded() {
             exit_on(signal, &AT_ONCE);
         }
     }
@@ -40,7 +40,7 @@ mod unix {
     /// Calls `on_signal` with each signal that asks us to end, on a thread of its own, and lets no
     /// signal end us otherwise.
     pub fn watch(mut on_signal: impl FnMut(u8) + Send + 'static) -> io::Result<()> {
-        let mut signals = those_that_end_us()?;
+        let mut signals = Signals::new(heeded())?;
         thread::Builder::new()
             .name("wasmrun-signals".into())
             .spawn(move || {
@@ -58,7 +58,7 @@ mod unix {
         mut on_signal: impl FnMut(u8),
         work: impl FnOnce() -> T + Send,
     ) -> io::Result<T> {
-        let mut signals = those_that_end_us()?;
+        let mut signals = Signals::new(heeded())?;
         let done = Done(signals.handle());
         AT_ONCE.store(false, Ordering::SeqCst);
         let worked = thread::scope(|scope| {
@@ -86,10 +86,6 @@ mod unix {
         }
     }
 
-    fn those_that_end_us() -> io::Result<Signals> {
-        Signals::new(heeded([SIGHUP, SIGINT, SIGTERM]))
-    }
-
     fn exit_on(signal: i32, condition: &'static AtomicBool) {
         let code = exit_code::of_signal(number(signal));
         // It fails for signals that cannot be handled, and these can.
@@ -100,13 +96,13 @@ mod unix {
         u8::try_from(signal).unwrap_or(u8::MAX)
     }
 
-    /// Without those that whoever started us wants ignored, as `nohup` and shells do for jobs in the
-    /// background.
-    fn heeded<const N: usize>(signals: [i32; N]) -> impl Iterator<Item = i32> {
+    /// The signals that end us, without those that whoever started us wants ignored, as `nohup` and shells do
+    /// for jobs in the background.
+    fn heeded() -> impl Iterator<Item = i32> {
         static IGNORED: OnceLock<u64> = OnceLock::new();
         let ignored = *IGNORED.get_or_init(|| ignored(&status()).unwrap_or(0));
         let heeded = move |signal: &i32| ignored >> (signal - 1) & 1 == 0;
-        signals.into_iter().filter(heeded)
+        [SIGHUP, SIGINT, SIGTERM].into_iter().filter(heeded)
     }
 
     /// What the system says of this process.

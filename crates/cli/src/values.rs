@@ -30,10 +30,11 @@ pub enum StdinArg {
     File(PathBuf),
 }
 
-/// A file to be written. By `-` some mean standard output, which is the guest's.
+/// A file to be written. By `-` some mean standard output, where what they ask for would be mixed with the
+/// rest.
 pub fn output_file(path: PathBuf) -> Result<PathBuf, String> {
     match path.as_os_str() == "-" {
-        true => Err("a file of that name is ./-, and standard output /dev/stdout".into()),
+        true => Err("it takes a file; one of that name is ./-".into()),
         false => Ok(path),
     }
 }

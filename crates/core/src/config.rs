@@ -49,8 +49,8 @@ pub struct RunConfig {
     pub stderr: Stdout,
     /// What it may use.
     pub limits: Limits,
-    /// Whether [`Run::kill`](crate::Run::kill) is to end the guest. Some engines run loops more
-    /// slowly when they must be ready for it.
+    /// Whether a [`Killer`](crate::Killer) is to end the guest. Some engines run loops more slowly when they
+    /// must be ready for it.
     pub killable: bool,
     /// What of the network it may reach. Preview1 cannot connect, so only components may ask.
     pub network: Network,
@@ -277,7 +277,7 @@ impl RunConfig {
         self
     }
 
-    /// Makes [`Run::kill`](crate::Run::kill) able to end the guest.
+    /// Makes [`Run::kill`](crate::Run::kill) and a [`Killer`](crate::Killer) able to end the guest.
     #[must_use]
     pub fn killable(mut self, killable: bool) -> Self {
         self.killable = killable;

@@ -1,6 +1,7 @@
 //! A guest compiled by an engine, and the one way to run it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -173,12 +174,13 @@ impl Program {
         self.run_here(config, &Control::new())
     }
 
-    /// As [`run`](Program::run), for a config that is [killable](RunConfig::killable): `hand_out` is given
-    /// what ends the guest from another thread, before the guest starts.
+    /// As [`run`](Program::run), for a config that is [killable](RunConfig::killable). Before the guest starts,
+    /// `hand_out` is given its [`Killer`], for other threads.
     ///
     /// # Errors
     ///
-    /// As for [`Program::run`] and [`Run::killer`].
+    /// As for [`Program::run`] and [`Run::killer`]. An engine that panics is an error, as it is with
+    /// [`Program::start`].
     pub fn run_killable(
         &self,
         config: &RunConfig,
@@ -186,7 +188,8 @@ impl Program {
     ) -> Result<Report> {
         let control = Control::new();
         hand_out(Killer::new(&control, config.killable)?);
-        self.run_here(config, &control)
+        let run = AssertUnwindSafe(|| self.run_here(config, &control));
+        catch_unwind(run).unwrap_or_else(|_| Err(self.named(panicked())))
     }
 
     fn run_here(&self, config: &RunConfig, control: &Control) -> Result<Report> {

@@ -123,7 +123,7 @@ impl Killer {
         }
     }
 
-    /// Ends the guest. Returns at once; [`Run::wait`] tells when it is gone.
+    /// Ends the guest. Returns at once; what waits for the guest tells when it is gone.
     pub fn kill(&self) {
         self.0.interrupt(Interrupt::Kill);
     }

@@ -190,14 +190,14 @@ impl<'a> Caller<'a> {
         let arguments = self.layout.arguments as u32;
         self.restore(code, MESSAGE + HEADER, arguments, ARGUMENTS);
         code.i32_const(STDOUT);
-        message(code, self.layout.call_bytes());
+        push_message(code, self.layout.call_bytes());
         code.local_get(address);
         code.local_get(length).i32_const(0).local_get(hinted);
         code.i32_const(hinted::FOLLOWS).i32_and().select();
         code.call(self.transfer);
     }
 
-    /// Does as it is told until it is told to return, or nothing where no answer comes.
+    /// Does as it is told until it is told to return. Where no answer comes, all that it would be told is 0.
     fn obey(&self, code: &mut InstructionSink<'_>) {
         let Locals {
             saved,
@@ -215,8 +215,8 @@ impl<'a> Caller<'a> {
         code.local_get(NUMBER).i32_const(unanswered as i32);
         code.i32_ge_u().br_if(0);
         code.i32_const(STDIN);
-        message(code, COMMAND_BYTES);
-        self.transfer(code);
+        push_message(code, COMMAND_BYTES);
+        self.move_one(code);
         for (at, local) in [
             (0, command),
             (4, small_length),
@@ -233,7 +233,7 @@ impl<'a> Caller<'a> {
         code.i32_const(VECTOR as i32);
         code.local_get(self.locals.address);
         code.local_get(self.locals.length);
-        self.transfer(code);
+        self.move_one(code);
         let is_below = |code: &mut InstructionSink<'_>, other: u32| {
             code.local_get(command).i32_const(other as i32).i32_lt_u();
         };
@@ -248,7 +248,7 @@ impl<'a> Caller<'a> {
         is_below(code, command::REPLACE);
         code.i32_const(area as i32).i32_const(0);
         code.i32_const(area as i32);
-        self.transfer(code);
+        self.move_one(code);
         self.restore(code, area, 2, behind);
         is_below(code, command::REPLACE);
         code.br_if(1).end();
@@ -269,8 +269,8 @@ impl<'a> Caller<'a> {
 
     // ---- parts of these -------------------------------------------------------------------------
 
-    /// Moves what is on the stack, and nothing after it.
-    fn transfer(&self, code: &mut InstructionSink<'_>) {
+    /// Moves what the stack tells, and nothing after it.
+    fn move_one(&self, code: &mut InstructionSink<'_>) {
         code.i32_const(0).i32_const(0).call(self.transfer);
     }
 
@@ -305,8 +305,8 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Where the vector of a message is, and the message.
-fn message(code: &mut InstructionSink<'_>, bytes: u32) {
+/// What a message is moved by, on the stack behind the descriptor.
+fn push_message(code: &mut InstructionSink<'_>, bytes: u32) {
     code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
     code.i32_const(bytes as i32);
 }
