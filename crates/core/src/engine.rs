@@ -81,7 +81,8 @@ pub trait Code: Send + Sync {
     /// [`Outcome`].
     fn run(&self, task: Task, control: &Control) -> Result<Ran>;
 
-    /// The compiled code, or what else saves an engine work, as [`Engine::load`] takes it. `None`, the default, if it cannot be kept.
+    /// The compiled code, or what else saves an engine work, as [`Engine::load`] takes it. `None`, the
+    /// default, if it cannot be kept.
     ///
     /// # Errors
     ///

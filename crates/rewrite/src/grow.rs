@@ -17,24 +17,37 @@ pub struct Growth {
     pub tables: Function,
 }
 
+/// What grows, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Growing {
+    Memory(u32),
+    Table(u32),
+}
+
 impl Rewriter<'_> {
     /// What an operator that grows something is replaced by a call of.
     pub(crate) fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
-        match *operator {
-            Operator::MemoryGrow { mem } => self.memory_grower(mem),
-            Operator::TableGrow { table } => self.table_grower(table),
-            _ => None,
+        let growth = self.growth.as_ref()?;
+        let (growing, ask) = match *operator {
+            Operator::MemoryGrow { mem } => (Growing::Memory(mem), &growth.memories),
+            Operator::TableGrow { table } => (Growing::Table(table), &growth.tables),
+            _ => return None,
+        };
+        if let Some(known) = self.growers.get(&growing) {
+            return Some(*known);
         }
+        let ask = ask.clone();
+        let ask = self.helper([ValType::I64], [ValType::I32], ask);
+        let grower = match growing {
+            Growing::Memory(memory) => self.memory_grower(memory, ask),
+            Growing::Table(table) => self.table_grower(table, ask),
+        };
+        self.growers.insert(growing, grower);
+        Some(grower)
     }
 
-    /// The function that grows a memory, unless it must not.
-    fn memory_grower(&mut self, memory: u32) -> Option<u32> {
-        let growth = self.growth.as_ref()?;
-        if let Some(known) = self.memory_grow.get(memory as usize).copied().flatten() {
-            return Some(known);
-        }
-        let ask = growth.memories.clone();
-        let ask = self.helper([ValType::I64], [ValType::I32], ask);
+    /// The function that grows a memory, unless the function `ask` says that it must not.
+    fn memory_grower(&mut self, memory: u32, ask: u32) -> u32 {
         const TOTAL: u32 = 1;
         let ty = self.parts.memories[memory as usize];
         let (index, is_64) = (index_type(ty.memory64), ty.memory64);
@@ -54,19 +67,11 @@ impl Rewriter<'_> {
         code.local_get(TOTAL).call(ask).i32_eqz();
         refuse_if(&mut code, is_64, 0);
         code.local_get(0).memory_grow(memory).end();
-        let helper = self.helper([index], [index], function);
-        self.memory_grow[memory as usize] = Some(helper);
-        Some(helper)
+        self.helper([index], [index], function)
     }
 
     /// The function that grows a table, likewise.
-    fn table_grower(&mut self, table: u32) -> Option<u32> {
-        let growth = self.growth.as_ref()?;
-        if let Some(known) = self.table_grow.get(table as usize).copied().flatten() {
-            return Some(known);
-        }
-        let ask = growth.tables.clone();
-        let ask = self.helper([ValType::I64], [ValType::I32], ask);
+    fn table_grower(&mut self, table: u32, ask: u32) -> u32 {
         const TOTAL: u32 = 2;
         let ty = self.parts.tables[table as usize];
         let (index, is_64) = (index_type(ty.table64), ty.table64);
@@ -83,9 +88,7 @@ impl Rewriter<'_> {
         code.local_get(TOTAL).call(ask).i32_eqz();
         refuse_if(&mut code, is_64, 1);
         code.local_get(0).local_get(1).table_grow(table).end();
-        let helper = self.helper([ValType::Ref(element), index], [index], function);
-        self.table_grow[table as usize] = Some(helper);
-        Some(helper)
+        self.helper([ValType::Ref(element), index], [index], function)
     }
 
     /// Bytes of all of the guest's memories: puts an `i64` on the stack.

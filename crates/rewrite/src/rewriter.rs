@@ -1,5 +1,7 @@
 //! A guest with additions.
 
+use std::collections::HashMap;
+
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     BlockType, ConstExpr, Encode, FuncType, Function, GlobalType, InstructionSink, Module,
@@ -12,6 +14,7 @@ use wasmrun_core::Result;
 
 use crate::bounded::{Around, Frame};
 use crate::copy::{Copy, append, copy_operator, copy_operators, raw, split_count};
+use crate::grow::Growing;
 use crate::parts::invalid;
 use crate::{Bound, Growth, Meter, Parts, metered};
 
@@ -35,10 +38,10 @@ pub struct Rewriter<'a> {
     types: Vec<Vec<u8>>,
     /// Functions behind the guest's own: their types and bodies.
     helpers: Vec<(u32, Function)>,
+    /// Those of them by which something grows.
+    pub(crate) growers: HashMap<Growing, u32>,
     /// Globals behind the guest's own: their encodings.
     globals: Vec<Vec<u8>>,
-    pub(crate) memory_grow: Vec<Option<u32>>,
-    pub(crate) table_grow: Vec<Option<u32>>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -46,8 +49,6 @@ impl<'a> Rewriter<'a> {
     /// imports of its own in front.
     pub fn new(parts: &'a Parts<'a>, shift: u32) -> Self {
         Rewriter {
-            memory_grow: vec![None; parts.memories.len()],
-            table_grow: vec![None; parts.tables.len()],
             parts,
             bound: None,
             meter: None,
@@ -55,6 +56,7 @@ impl<'a> Rewriter<'a> {
             shift,
             types: Vec::new(),
             helpers: Vec::new(),
+            growers: HashMap::new(),
             globals: Vec::new(),
         }
     }
