@@ -4,6 +4,7 @@ use criterion::Criterion;
 use wasmrun::{Guest, Program, RunConfig};
 use wasmrun_testkit::compiler;
 
+use crate::group::Group;
 use crate::{by_hand, engines, guest};
 
 const TEXT: [(&str, &str); 3] = [
@@ -29,17 +30,14 @@ pub fn benches(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, kernel: &str, guest: &Guest) {
-    let mut group = criterion.benchmark_group(format!("compute {kernel}"));
+    let mut group = Group::new(criterion, format!("compute {kernel}"));
     group.sample_size(10);
-    by_hand::measure(&mut group, by_hand::all(guest, None));
+    group.by_hand(by_hand::all(guest, None));
     for (name, engine) in engines() {
         let program = Program::compile(engine, guest, &RunConfig::new()).expect(name);
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let report = program.run(&RunConfig::new()).expect(name);
-                assert!(report.outcome.success());
-            });
+        group.bench(name, || {
+            let report = program.run(&RunConfig::new()).expect(name);
+            assert!(report.outcome.success());
         });
     }
-    group.finish();
 }

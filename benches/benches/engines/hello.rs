@@ -12,6 +12,8 @@ use criterion::Criterion;
 use wasmrun::Engines;
 use wasmrun::{Cache, Place, Program, RunConfig, Stdout};
 
+use crate::by_hand::ByHand;
+use crate::group::Group;
 use crate::{by_hand, engines, guest};
 
 const HELLO: &str = r#"(module
@@ -29,8 +31,8 @@ pub fn benches(criterion: &mut Criterion) {
     std::fs::write(&file, guest.bytes()).expect("a file");
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = criterion.benchmark_group("hello");
-    by_hand::measure(&mut group, by_hand::simple(&guest));
+    let mut group = Group::new(criterion, "hello");
+    group.by_hand(by_hand::simple(&guest));
     #[cfg(feature = "wasix")]
     {
         // What imports one function of WASIX's is run by wasmer's own WASI.
@@ -40,22 +42,25 @@ pub fn benches(criterion: &mut Criterion) {
         );
         let engine = Engines::shared().get("wasmer").expect("wasmer");
         let program = Program::compile(engine, &guest, &config).expect("compiles");
-        group.bench_function("wasmer/by its own WASI", |bencher| {
-            bencher.iter(|| program.run(&config).expect("runs"));
+        group.bench("wasmer/by its own WASI", || {
+            program.run(&config).expect("runs")
         });
     }
     for (name, engine) in engines() {
         if let Place::Executable(path) = &engine.info().place
             && let Some(args) = command_line(name, &directory.path().join("its-cache"))
         {
-            group.bench_function(format!("{name}/by hand"), |bencher| {
-                bencher.iter(|| {
-                    let mut command = Command::new(path);
-                    command.args(&args).arg(&file);
-                    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-                    assert!(status.expect(name).success());
-                });
-            });
+            let (path, file) = (path.clone(), file.clone());
+            let run = move || {
+                let mut command = Command::new(&path);
+                command.args(&args).arg(&file);
+                let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+                assert!(status.expect(name).success());
+            };
+            group.by_hand(vec![ByHand {
+                name,
+                run: Box::new(run),
+            }]);
         }
         let timed = config
             .clone()
@@ -71,12 +76,9 @@ pub fn benches(criterion: &mut Criterion) {
                 _ => Program::compile(engine.clone(), &guest, config),
             };
             let program = program.expect(name);
-            group.bench_function(variant, |bencher| {
-                bencher.iter(|| program.run(config).expect(name));
-            });
+            group.bench(variant, || program.run(config).expect(name));
         }
     }
-    group.finish();
 }
 
 /// What one would type to run a file with it. Unlike others, wazero keeps code only if it is told where.

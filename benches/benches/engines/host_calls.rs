@@ -4,6 +4,7 @@
 use criterion::Criterion;
 use wasmrun::{Access, Program, RunConfig, Stdout};
 
+use crate::group::Group;
 use crate::{by_hand, engines, guest};
 
 pub fn benches(criterion: &mut Criterion) {
@@ -16,9 +17,9 @@ pub fn benches(criterion: &mut Criterion) {
     for call in ["clock", "write", "seek", "read16", "read1024"] {
         let text = include_str!("../../guests/calls.wat").replace("CALL", call);
         let guest = guest(call, &text);
-        let mut group = criterion.benchmark_group(format!("1000 calls of {call}"));
+        let mut group = Group::new(criterion, format!("1000 calls of {call}"));
         group.sample_size(20);
-        by_hand::measure(&mut group, by_hand::all(&guest, Some(directory.path())));
+        group.by_hand(by_hand::all(&guest, Some(directory.path())));
         #[cfg(feature = "wasmtime")]
         {
             let by_hand = by_hand::wasmtime::as_it_comes(&guest, Some(directory.path()));
@@ -27,10 +28,9 @@ pub fn benches(criterion: &mut Criterion) {
         }
         for (name, engine) in engines() {
             let program = Program::compile(engine, &guest, &config).expect(name);
-            group.bench_function(name, |bencher| {
-                bencher.iter(|| assert!(program.run(&config).expect(name).outcome.success()));
+            group.bench(name, || {
+                assert!(program.run(&config).expect(name).outcome.success());
             });
         }
-        group.finish();
     }
 }

@@ -5,6 +5,7 @@ use std::{fs, thread, time::Duration};
 use criterion::Criterion;
 use wasmrun::{Place, Program, RunConfig, Stdout};
 
+use crate::group::Group;
 use crate::{SLEEPER, by_hand, engines, guest};
 
 /// As many as live at the same time.
@@ -17,15 +18,12 @@ pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);
     // By hand it has no streams either.
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = criterion.benchmark_group("instantiate");
-    by_hand::measure(&mut group, by_hand::simple(&nothing));
+    let mut group = Group::new(criterion, "instantiate");
+    group.by_hand(by_hand::simple(&nothing));
     for (name, engine) in engines() {
         let program = Program::compile(engine, &nothing, &config).expect(name);
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| program.run(&config).expect(name));
-        });
+        group.bench(name, || program.run(&config).expect(name));
     }
-    group.finish();
 }
 
 /// Prints how much more memory this process has while guests live in it, for each of them.

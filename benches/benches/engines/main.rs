@@ -6,6 +6,7 @@
 mod by_hand;
 mod compile;
 mod compute;
+mod group;
 mod hello;
 mod host_calls;
 mod instances;

@@ -20,6 +20,8 @@
 mod component;
 mod engine;
 mod epoch;
+#[cfg(target_os = "linux")]
+mod kept;
 mod limits;
 mod module;
 mod refusal;

@@ -30,9 +30,13 @@ pub(crate) struct Settings {
 /// A guest of so many bytes is compiled before other threads could have been started.
 const SMALL: u64 = 16 << 10;
 
-/// So many bytes, a page of most processors, are copied in less time than it takes to map them and to be
-/// told of the first access.
-const FEW_DATA: u64 = 4 << 10;
+/// So many bytes are copied in less time than it takes to map them and to be told of the first access: into
+/// a memory that is kept, where all else is in place already, a few pages; else one.
+const FEW_DATA: u64 = if cfg!(target_os = "linux") {
+    32 << 10
+} else {
+    4 << 10
+};
 
 impl Settings {
     pub(crate) fn of(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
@@ -83,6 +87,11 @@ impl Variant {
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
             .epoch_interruption(settings.interruptible);
+        // They have no place for images.
+        #[cfg(target_os = "linux")]
+        if !settings.images {
+            config.with_host_memory(crate::kept::creator());
+        }
         if let Some(stack) = settings.stack {
             config
                 .max_wasm_stack(stack)

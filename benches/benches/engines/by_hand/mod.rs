@@ -7,8 +7,6 @@ pub mod wasmtime;
 
 use std::path::Path;
 
-use criterion::BenchmarkGroup;
-use criterion::measurement::WallTime;
 use wasmrun::Guest;
 
 /// Something to do with a guest.
@@ -17,13 +15,6 @@ pub struct ByHand {
     pub name: &'static str,
     /// Does it once. A run of a guest that was made ready has nothing on its streams.
     pub run: Box<dyn Fn() + Send + Sync>,
-}
-
-/// Measures each under its name.
-pub fn measure(group: &mut BenchmarkGroup<'_, WallTime>, all: Vec<ByHand>) {
-    for ByHand { name, run } in all {
-        group.bench_function(format!("{name}/by hand"), |bencher| bencher.iter(&run));
-    }
 }
 
 /// Every engine that has a WASI of its own for `guest`, which sees `directory` as `/`, if there is one.

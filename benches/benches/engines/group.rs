@@ -1,0 +1,93 @@
+//! A group of benches: what is done with wasmrun, beside the same by hand.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion};
+
+use crate::by_hand::ByHand;
+use crate::summary;
+
+/// criterion's group, which measures one thing after the other. A machine is not the same machine some
+/// seconds later, so what has a counterpart by hand is measured in turn with it, run by run.
+pub struct Group<'a> {
+    group: BenchmarkGroup<'a, WallTime>,
+    name: String,
+    by_hand: Vec<ByHand>,
+}
+
+impl<'a> Group<'a> {
+    pub fn new(criterion: &'a mut Criterion, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            group: criterion.benchmark_group(&name),
+            name,
+            by_hand: Vec::new(),
+        }
+    }
+
+    /// Measures each under its engine's name, and again beside each bench of that engine.
+    pub fn by_hand(&mut self, all: Vec<ByHand>) {
+        for ByHand { name, run } in &all {
+            self.group
+                .bench_function(format!("{name}/by hand"), |bencher| bencher.iter(run));
+        }
+        self.by_hand.extend(all);
+    }
+
+    /// Measures `run`, which is called `engine` or `engine/variant`.
+    pub fn bench<Output>(&mut self, name: impl Into<String>, run: impl Fn() -> Output) {
+        let name = name.into();
+        let engine = summary::engine(&name);
+        let Some(by_hand) = self.by_hand.iter().find(|by_hand| by_hand.name == engine) else {
+            self.group
+                .bench_function(&name, |bencher| bencher.iter(&run));
+            return;
+        };
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        self.group.bench_function(&name, |bencher| {
+            bencher.iter_custom(|turns| {
+                let first = ours.len();
+                for _ in 0..turns {
+                    theirs.push(timed(&by_hand.run));
+                    ours.push(timed(&run));
+                }
+                ours[first..].iter().sum()
+            });
+        });
+        if let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) {
+            summary::beside(&self.name, &name, ours / theirs);
+        }
+    }
+}
+
+impl<'a> Deref for Group<'a> {
+    type Target = BenchmarkGroup<'a, WallTime>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.group
+    }
+}
+
+impl DerefMut for Group<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.group
+    }
+}
+
+fn timed<Output>(run: impl Fn() -> Output) -> Duration {
+    let began = Instant::now();
+    drop(run());
+    began.elapsed()
+}
+
+/// In seconds; of nothing, where a filter leaves the bench out.
+fn median(mut times: Vec<Duration>) -> Option<f64> {
+    let middle = times.len() / 2;
+    if times.is_empty() {
+        return None;
+    }
+    let (_, median, _) = times.select_nth_unstable(middle);
+    Some(median.as_secs_f64())
+}

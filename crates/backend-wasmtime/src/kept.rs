@@ -1,0 +1,126 @@
+//! Memories in address space that a thread keeps for its next guest.
+
+use std::sync::Arc;
+
+use wasmrun_memory::{Layout, Space};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+/// What makes them.
+pub(crate) fn creator() -> Arc<dyn MemoryCreator> {
+    Arc::new(Kept)
+}
+
+struct Kept;
+
+// SAFETY: each is mapped for itself alone, and is all zeros (`Space`).
+unsafe impl MemoryCreator for Kept {
+    fn new_memory(
+        &self,
+        _: MemoryType,
+        minimum: usize,
+        _: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let layout = Layout {
+            // As wasmtime has it around its own.
+            before: guard,
+            capacity: minimum.max(reserved.unwrap_or(0)),
+            behind: guard,
+        };
+        match Space::take(layout, minimum) {
+            Ok(space) => Ok(Box::new(KeptMemory { space, guard })),
+            Err(error) => Err(format!("cannot have {minimum} bytes: {error}")),
+        }
+    }
+}
+
+struct KeptMemory {
+    space: Space,
+    guard: usize,
+}
+
+// SAFETY: what is behind its pages, which are whole, cannot be accessed; and it moves only to become
+// larger than its capacity.
+unsafe impl LinearMemory for KeptMemory {
+    fn byte_size(&self) -> usize {
+        self.space.accessible()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.space.capacity()
+    }
+
+    fn grow_to(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        if bytes > self.space.capacity() {
+            self.space = self.larger(bytes)?;
+        } else {
+            self.space.grow(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.space.start().as_ptr()
+    }
+}
+
+impl KeptMemory {
+    /// As it is, with room for as much again as `bytes`, so that it is not copied each time it grows.
+    fn larger(&self, bytes: usize) -> std::io::Result<Space> {
+        let layout = Layout {
+            before: self.guard,
+            capacity: bytes.saturating_mul(2),
+            behind: self.guard,
+        };
+        let space = Space::take(layout, bytes)?;
+        // SAFETY: so much is accessible on both sides, and they are apart from each other.
+        unsafe {
+            let from = self.space.start().as_ptr();
+            from.copy_to_nonoverlapping(space.start().as_ptr(), self.space.accessible());
+        }
+        Ok(space)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 64 << 10;
+
+    fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
+        // SAFETY: so much is accessible, and it is borrowed with the memory.
+        unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
+    }
+
+    #[test]
+    fn a_memory_moves_to_grow_beyond_its_capacity_and_keeps_what_it_has() {
+        let ty = MemoryType::new(2, None);
+        let made = Kept.new_memory(ty, 2 * PAGE, None, Some(0), PAGE);
+        let mut memory = made.expect("a memory");
+        assert_eq!(
+            (memory.byte_size(), memory.byte_capacity()),
+            (2 * PAGE, 2 * PAGE)
+        );
+        bytes(&mut *memory).fill(1);
+        let before = memory.as_ptr();
+        memory.grow_to(3 * PAGE).expect("more");
+        assert_ne!(memory.as_ptr(), before);
+        assert_eq!(memory.byte_size(), 3 * PAGE);
+        let (old, new) = bytes(&mut *memory).split_at(2 * PAGE);
+        assert!(old.iter().all(|byte| *byte == 1));
+        assert!(new.iter().all(|byte| *byte == 0));
+        let there = memory.as_ptr();
+        memory.grow_to(4 * PAGE).expect("more");
+        assert_eq!(memory.as_ptr(), there);
+    }
+
+    #[test]
+    fn more_than_there_is_is_an_error() {
+        for minimum in [1 << 60, usize::MAX - PAGE + 1] {
+            let ty = MemoryType::new(1, None);
+            assert!(Kept.new_memory(ty, minimum, None, Some(0), PAGE).is_err());
+        }
+    }
+}
