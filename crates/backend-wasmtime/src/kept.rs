@@ -1,5 +1,6 @@
 //! Memories in address space that a thread keeps for its next guest.
 
+use std::io;
 use std::sync::Arc;
 
 use wasmrun_memory::{Layout, Space};
@@ -12,31 +13,53 @@ pub(crate) fn creator() -> Arc<dyn MemoryCreator> {
 
 struct Kept;
 
+/// More than was reserved at first is reserved with so much to grow into: as wasmtime has it.
+const ROOM: usize = 2 << 30;
+
 // SAFETY: each is mapped for itself alone, and is all zeros (`Space`).
 unsafe impl MemoryCreator for Kept {
     fn new_memory(
         &self,
         _: MemoryType,
         minimum: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let layout = Layout {
-            // As wasmtime has it around its own.
-            before: guard,
-            capacity: minimum.max(reserved.unwrap_or(0)),
-            behind: guard,
+        let reserved = reserved.unwrap_or(0);
+        let maximum = maximum.unwrap_or(usize::MAX);
+        let capacity = if minimum <= reserved {
+            reserved
+        } else {
+            with_room(minimum, maximum)
         };
-        match Space::take(layout, minimum) {
-            Ok(space) => Ok(Box::new(KeptMemory { space, guard })),
+        match Space::take(around(capacity, guard), minimum) {
+            Ok(space) => Ok(Box::new(KeptMemory {
+                space,
+                maximum,
+                guard,
+            })),
             Err(error) => Err(format!("cannot have {minimum} bytes: {error}")),
         }
     }
 }
 
+fn with_room(bytes: usize, maximum: usize) -> usize {
+    bytes.saturating_add(ROOM).min(maximum).max(bytes)
+}
+
+/// Guarded on both sides, as wasmtime has it.
+fn around(capacity: usize, guard: usize) -> Layout {
+    Layout {
+        before: guard,
+        capacity,
+        behind: guard,
+    }
+}
+
 struct KeptMemory {
     space: Space,
+    maximum: usize,
     guard: usize,
 }
 
@@ -66,13 +89,9 @@ unsafe impl LinearMemory for KeptMemory {
 }
 
 impl KeptMemory {
-    /// As it is, with room for as much again as `bytes`, so that it is not copied each time it grows.
-    fn larger(&self, bytes: usize) -> std::io::Result<Space> {
-        let layout = Layout {
-            before: self.guard,
-            capacity: bytes.saturating_mul(2),
-            behind: self.guard,
-        };
+    /// As it is, of so many `bytes`.
+    fn larger(&self, bytes: usize) -> io::Result<Space> {
+        let layout = around(with_room(bytes, self.maximum), self.guard);
         let space = Space::take(layout, bytes)?;
         // SAFETY: so much is accessible on both sides, and they are apart from each other.
         unsafe {
@@ -96,24 +115,31 @@ mod tests {
 
     #[test]
     fn a_memory_moves_to_grow_beyond_its_capacity_and_keeps_what_it_has() {
-        let ty = MemoryType::new(2, None);
-        let made = Kept.new_memory(ty, 2 * PAGE, None, Some(0), PAGE);
+        let ty = MemoryType::new(1, None);
+        let made = Kept.new_memory(ty, PAGE, None, Some(2 * PAGE), PAGE);
         let mut memory = made.expect("a memory");
-        assert_eq!(
-            (memory.byte_size(), memory.byte_capacity()),
-            (2 * PAGE, 2 * PAGE)
-        );
+        let first = memory.as_ptr();
+        memory.grow_to(2 * PAGE).expect("more");
+        assert_eq!(memory.as_ptr(), first);
         bytes(&mut *memory).fill(1);
-        let before = memory.as_ptr();
         memory.grow_to(3 * PAGE).expect("more");
-        assert_ne!(memory.as_ptr(), before);
+        assert_ne!(memory.as_ptr(), first);
         assert_eq!(memory.byte_size(), 3 * PAGE);
         let (old, new) = bytes(&mut *memory).split_at(2 * PAGE);
         assert!(old.iter().all(|byte| *byte == 1));
         assert!(new.iter().all(|byte| *byte == 0));
-        let there = memory.as_ptr();
-        memory.grow_to(4 * PAGE).expect("more");
-        assert_eq!(memory.as_ptr(), there);
+    }
+
+    #[test]
+    fn a_memory_larger_than_what_is_reserved_can_grow_without_moving() {
+        let capacity = |maximum| {
+            let ty = MemoryType::new(2, None);
+            let made = Kept.new_memory(ty, 2 * PAGE, maximum, Some(PAGE), PAGE);
+            made.expect("a memory").byte_capacity()
+        };
+        assert_eq!(capacity(None), 2 * PAGE + ROOM);
+        assert_eq!(capacity(Some(3 * PAGE)), 3 * PAGE);
+        assert_eq!(capacity(Some(2 * PAGE)), 2 * PAGE);
     }
 
     #[test]

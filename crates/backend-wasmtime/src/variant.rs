@@ -40,12 +40,14 @@ const FEW_DATA: u64 = if cfg!(target_os = "linux") {
 
 impl Settings {
     pub(crate) fn of(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+        // What is copied takes fuel.
+        let copied = if options.fuel { 0 } else { FEW_DATA };
         Ok(Settings {
             fuel: options.fuel,
             interruptible: options.interruptible,
             stack: options.stack.map(possible_stack).transpose()?,
             parallel: guest.size() > SMALL,
-            images: guest.data_size() > FEW_DATA,
+            images: guest.data_size() > copied,
         })
     }
 }

@@ -20,11 +20,13 @@ thread_local! {
 /// What a thread's last guest has left.
 struct Spare {
     reservation: Cell<Option<Reservation>>,
-    /// Whether the thread is to keep any.
-    keeps: bool,
+    /// Whether it is one of the threads that keep some.
+    keeps: Cell<bool>,
+    /// Whether the process has only so much address space.
+    is_limited: bool,
 }
 
-/// The threads that keep address space, or might.
+/// The threads that keep address space.
 static KEEPING: AtomicUsize = AtomicUsize::new(0);
 
 /// So many threads keep address space, some 8 GiB each: a process may have no more than 512.
@@ -35,18 +37,28 @@ const MOST_ACCESSIBLE: usize = 64 << 20;
 
 impl Spare {
     fn new() -> Self {
-        let before = KEEPING.fetch_add(1, Ordering::Relaxed);
-        let is_limited = getrlimit(Resource::As).current.is_some();
         Spare {
             reservation: Cell::new(None),
-            keeps: before < MOST_THREADS && !is_limited,
+            keeps: Cell::new(false),
+            is_limited: getrlimit(Resource::As).current.is_some(),
         }
+    }
+
+    fn may_keep(&self) -> bool {
+        if !self.keeps.get() && !self.is_limited {
+            let one_more = |keeping| (keeping < MOST_THREADS).then_some(keeping + 1);
+            let admitted = KEEPING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+            self.keeps.set(admitted.is_ok());
+        }
+        self.keeps.get()
     }
 }
 
 impl Drop for Spare {
     fn drop(&mut self) {
-        KEEPING.fetch_sub(1, Ordering::Relaxed);
+        if self.keeps.get() {
+            KEEPING.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -145,9 +157,10 @@ unsafe impl Sync for Reservation {}
 impl Reservation {
     fn new(layout: Layout) -> io::Result<Self> {
         let total = layout.total().ok_or(io::ErrorKind::OutOfMemory)?;
+        // Pages are the system's to find once they are written to, as wasmtime has it for its own.
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: it is put where nothing is yet.
-        let base =
-            unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), MapFlags::PRIVATE)? };
+        let base = unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), flags)? };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Reservation {
             base,
@@ -202,8 +215,8 @@ impl Reservation {
     fn keep(self) {
         // A thread that is about to end keeps nothing more.
         let _ = SPARE.try_with(|spare| {
-            let is_worth_it = spare.keeps && self.accessible <= MOST_ACCESSIBLE;
-            if is_worth_it && !self.is_soiled && self.clear() {
+            let is_worth_it = self.accessible <= MOST_ACCESSIBLE && !self.is_soiled;
+            if is_worth_it && spare.may_keep() && self.clear() {
                 spare.reservation.set(Some(self));
             }
         });

@@ -29,6 +29,7 @@ crate::suite::rules![
     fuel_ends_a_loop_of_host_calls,
     fuel_ends_a_start_section,
     fuel_that_suffices_changes_nothing,
+    the_data_a_guest_begins_with_take_no_fuel,
     the_fuel_used_is_told_and_the_same_each_time,
     time_ends_whatever_the_guest_does,
     time_ends_a_start_section,
@@ -254,6 +255,17 @@ fn fuel_that_suffices_changes_nothing(case: &Case) {
             assert_eq!(report.outcome, Outcome::Exited(0), "with {amount}");
             assert_eq!(stdout(&report), "hello\n");
         }
+    }
+}
+
+fn the_data_a_guest_begins_with_take_no_fuel(case: &Case) {
+    let data = "x".repeat(20_000);
+    let guest = with_memory(
+        r#"(memory (export "memory") 1)"#,
+        &format!(r#"(data (i32.const 8) "{data}") (func (export "_start"))"#),
+    );
+    if let Some(report) = case.run(&guest, &fuel(1_000)) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
     }
 }
 
