@@ -262,10 +262,12 @@ fn the_data_a_guest_begins_with_take_no_fuel(case: &Case) {
     let data = "x".repeat(20_000);
     let guest = with_memory(
         r#"(memory (export "memory") 1)"#,
-        &format!(r#"(data (i32.const 8) "{data}") (func (export "_start"))"#),
+        &format!(
+            r#"(data (i32.const 8) "{data}") (func (export "_start") (call $proc_exit (i32.const 7)))"#
+        ),
     );
     if let Some(report) = case.run(&guest, &fuel(1_000)) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.outcome, Outcome::Exited(7));
     }
 }
 
