@@ -1,7 +1,7 @@
 //! A compiled module, and how it runs.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use wasmer::sys::wasmparser::Operator;
@@ -16,8 +16,8 @@ use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::guest::{Import, TableDecl, shown};
 use wasmrun_core::{
-    Artifact, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome, Ran,
-    Result, Stats, Task, fingerprint,
+    Artifact, Code, Compile, CompileOptions, Control, Digest, Error, ErrorKind, Guest, Outcome,
+    Ran, Result, Stats, Task, fingerprint,
 };
 use wasmrun_wasi_preview1::Wasi;
 
@@ -131,7 +131,7 @@ pub(crate) fn artifact(module: &Module) -> Result<Option<Vec<u8>>> {
 
 /// What code depends on beside wasmer's version and the options. wasmer's own word for it knows
 /// neither what middlewares compile in nor the processor.
-pub(crate) fn identity() -> Vec<u8> {
+pub(crate) static IDENTITY: LazyLock<Digest> = LazyLock::new(|| {
     let target = Target::default();
     let engine = engine(CompileOptions::default());
     let parts = [
@@ -141,8 +141,8 @@ pub(crate) fn identity() -> Vec<u8> {
         format!("{OURS:x}"),
         env!("CARGO_PKG_VERSION").to_owned(),
     ];
-    parts.join("\n").into_bytes()
-}
+    Digest::of(parts.join("\n").as_bytes())
+});
 
 /// Where it is decided what is compiled in.
 const OURS: u64 = fingerprint([include_bytes!("code.rs"), include_bytes!("checkpoints.rs")]);

@@ -116,7 +116,7 @@ impl Engine for WasmtimeEngine {
     }
 
     fn code_identity(&self, compile: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(self.variant(compile)?.identity()))
+        Ok(Some(self.variant(compile)?.identity().as_bytes().to_vec()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {

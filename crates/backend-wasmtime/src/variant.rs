@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
-use wasmrun_core::{Compile, Error, ErrorKind, Proposals, Result};
+use wasmrun_core::{Compile, Digest, Error, ErrorKind, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::component;
@@ -66,6 +66,7 @@ fn possible_stack(bytes: u64) -> Result<usize> {
 pub(crate) struct Variant {
     settings: Settings,
     engine: Engine,
+    identity: OnceLock<Digest>,
     components: OnceLock<component::Linker>,
 }
 
@@ -107,6 +108,7 @@ impl Variant {
         Ok(Variant {
             settings,
             engine,
+            identity: OnceLock::new(),
             components: OnceLock::new(),
         })
     }
@@ -124,12 +126,14 @@ impl Variant {
     }
 
     /// What code compiled here depends on: target, features of the processor, and all settings.
-    pub(crate) fn identity(&self) -> Vec<u8> {
-        let mut identity = Gathered(Vec::new());
-        self.engine
-            .precompile_compatibility_hash()
-            .hash(&mut identity);
-        identity.0
+    pub(crate) fn identity(&self) -> Digest {
+        *self.identity.get_or_init(|| {
+            let mut settings = Gathered(Vec::new());
+            self.engine
+                .precompile_compatibility_hash()
+                .hash(&mut settings);
+            Digest::of(&settings.0)
+        })
     }
 
     /// What components import.
@@ -181,7 +185,7 @@ fn set_proposals(config: &mut Config) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::HashSet;
 
     use super::*;
 
@@ -243,7 +247,7 @@ mod tests {
             },
             Settings { images, ..PLAIN },
         ];
-        let identities: BTreeSet<_> = others.map(identity).into();
+        let identities: HashSet<_> = others.map(identity).into();
         assert_eq!(identities.len(), others.len());
     }
 
