@@ -29,7 +29,7 @@ struct Spare {
 /// The threads that keep address space.
 static KEEPING: AtomicUsize = AtomicUsize::new(0);
 
-/// So many threads keep address space, some 8 GiB each: a process may have no more than 512.
+/// So many threads keep address space, 4 to 8 GiB each: a process may have no more than 512.
 const MOST_THREADS: usize = 32;
 
 /// So much may have been accessible of what is kept: its page tables are kept with it.
@@ -119,13 +119,14 @@ impl Space {
         self.0.layout.capacity
     }
 
-    /// Makes `accessible` bytes, whole pages and no fewer than before, accessible.
+    /// Makes `accessible` bytes, whole pages, accessible, if they are not.
     ///
     /// # Errors
     ///
     /// What the system says where it has no more. Nothing has changed then.
     pub fn grow(&mut self, accessible: usize) -> io::Result<()> {
-        debug_assert!(accessible >= self.0.accessible);
+        // What is given up would have to be cleared.
+        let accessible = accessible.max(self.0.accessible);
         self.0.set_accessible(accessible)
     }
 }
