@@ -6,13 +6,10 @@ use criterion::Criterion;
 use wasmrun::{Place, Program, RunConfig, Stdout};
 
 use crate::group::Group;
-use crate::{SLEEPER, by_hand, engines, guest};
+use crate::{NOTHING, SLEEPER, by_hand, engines, guest};
 
 /// As many as live at the same time.
 const LIVE: usize = 1000;
-
-/// Does nothing, with a page of memory.
-const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
 
 pub fn benches(criterion: &mut Criterion) {
     let nothing = guest("nothing", NOTHING);

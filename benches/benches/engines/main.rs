@@ -68,6 +68,9 @@ fn engines() -> impl Iterator<Item = (&'static str, Arc<dyn Engine>)> {
     PRESENT.iter().cloned()
 }
 
+/// Does nothing, with a page of memory.
+const NOTHING: &str = r#"(module (memory 1) (func (export "_start")))"#;
+
 /// Sleeps for ten minutes.
 const SLEEPER: &str = r#"(module
     (import "wasi_snapshot_preview1" "poll_oneoff"

@@ -7,13 +7,13 @@ use wasmrun::{Place, Program, RunConfig, Stdout};
 
 use crate::by_hand::{self, ByHand};
 use crate::group::Group;
-use crate::{engines, guest};
+use crate::{NOTHING, engines, guest};
 
 /// Runs of each thread.
 const RUNS: usize = 200;
 
 pub fn benches(criterion: &mut Criterion) {
-    let guest = guest("nothing", r#"(module (memory 1) (func (export "_start")))"#);
+    let guest = guest("nothing", NOTHING);
     // By hand it has no streams either.
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let most = thread::available_parallelism().map_or(1, usize::from);

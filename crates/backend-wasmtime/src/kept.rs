@@ -33,12 +33,14 @@ unsafe impl MemoryCreator for Kept {
         } else {
             with_room(minimum, maximum)
         };
-        match Space::take(around(capacity, guard), minimum) {
-            Ok(space) => Ok(Box::new(KeptMemory {
-                space,
-                maximum,
-                guard,
-            })),
+        let layout = Layout {
+            // As wasmtime has it around its own.
+            before: guard,
+            capacity,
+            behind: guard,
+        };
+        match Space::take(layout, minimum) {
+            Ok(space) => Ok(Box::new(KeptMemory { space, maximum })),
             Err(error) => Err(format!("cannot have {minimum} bytes: {error}")),
         }
     }
@@ -48,19 +50,9 @@ fn with_room(bytes: usize, maximum: usize) -> usize {
     bytes.saturating_add(ROOM).min(maximum).max(bytes)
 }
 
-/// Guarded on both sides, as wasmtime has it.
-fn around(capacity: usize, guard: usize) -> Layout {
-    Layout {
-        before: guard,
-        capacity,
-        behind: guard,
-    }
-}
-
 struct KeptMemory {
     space: Space,
     maximum: usize,
-    guard: usize,
 }
 
 // SAFETY: what is behind its pages, which are whole, cannot be accessed; and it moves only to become
@@ -71,11 +63,11 @@ unsafe impl LinearMemory for KeptMemory {
     }
 
     fn byte_capacity(&self) -> usize {
-        self.space.capacity()
+        self.space.layout().capacity
     }
 
     fn grow_to(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        if bytes > self.space.capacity() {
+        if bytes > self.byte_capacity() {
             self.space = self.larger(bytes)?;
         } else {
             self.space.grow(bytes)?;
@@ -91,7 +83,10 @@ unsafe impl LinearMemory for KeptMemory {
 impl KeptMemory {
     /// As it is, of so many `bytes`.
     fn larger(&self, bytes: usize) -> io::Result<Space> {
-        let layout = around(with_room(bytes, self.maximum), self.guard);
+        let layout = Layout {
+            capacity: with_room(bytes, self.maximum),
+            ..self.space.layout()
+        };
         let space = Space::take(layout, bytes)?;
         // SAFETY: so much is accessible on both sides, and they are apart from each other.
         unsafe {

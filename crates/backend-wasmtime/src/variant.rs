@@ -30,8 +30,8 @@ pub(crate) struct Settings {
 /// A guest of so many bytes is compiled before other threads could have been started.
 const SMALL: u64 = 16 << 10;
 
-/// So many bytes are copied in less time than it takes to map them and to be told of the first access: into
-/// a memory that is kept, where all else is in place already, a few pages; else one.
+/// So many bytes are copied in less time than it takes to map them and to be told of the first access: a page,
+/// or some pages where that leaves the memory to be kept.
 const FEW_DATA: u64 = if cfg!(target_os = "linux") {
     32 << 10
 } else {

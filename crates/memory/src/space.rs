@@ -114,9 +114,9 @@ impl Space {
         self.0.accessible
     }
 
-    /// So many bytes may be.
-    pub fn capacity(&self) -> usize {
-        self.0.layout.capacity
+    /// Where it is within what is reserved for it.
+    pub fn layout(&self) -> Layout {
+        self.0.layout
     }
 
     /// Makes `accessible` bytes, whole pages, accessible, if they are not.
