@@ -12,15 +12,37 @@ use crate::{NOTHING, SLEEPER, by_hand, engines, guest};
 const LIVE: usize = 1000;
 
 pub fn benches(criterion: &mut Criterion) {
-    let nothing = guest("nothing", NOTHING);
+    let all = |_: &Place| true;
+    run(criterion, "instantiate", NOTHING, all);
+    // The start of a process says nothing of it.
+    let in_process = |place: &Place| *place == Place::InProcess;
+    run(criterion, "data", &changing_data(), in_process);
+}
+
+fn run(criterion: &mut Criterion, group: &str, text: &str, of: impl Fn(&Place) -> bool) {
+    let guest = guest(group, text);
     // By hand it has no streams either.
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = Group::new(criterion, "instantiate");
-    group.by_hand(by_hand::simple(&nothing));
-    for (name, engine) in engines() {
-        let program = Program::compile(engine, &nothing, &config).expect(name);
+    let mut group = Group::new(criterion, group);
+    group.by_hand(by_hand::simple(&guest));
+    for (name, engine) in engines().filter(|(_, engine)| of(&engine.info().place)) {
+        let program = Program::compile(engine, &guest, &config).expect(name);
         group.bench(name, || program.run(&config).expect(name));
     }
+}
+
+/// Begins with 128 KiB of data, and changes a byte in every sixteenth KiB of them.
+fn changing_data() -> String {
+    let data = "wasmrun!".repeat(16 << 10);
+    format!(
+        r#"(module (memory 4) (data (i32.const 65536) "{data}")
+            (func (export "_start") (local $at i32)
+                (local.set $at (i32.const 65536))
+                (loop $next
+                    (i32.store8 (local.get $at) (i32.load8_u offset=1 (local.get $at)))
+                    (local.set $at (i32.add (local.get $at) (i32.const 16384)))
+                    (br_if $next (i32.lt_u (local.get $at) (i32.const 196608))))))"#
+    )
 }
 
 /// Prints how much more memory this process has while guests live in it, for each of them.

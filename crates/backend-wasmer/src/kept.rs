@@ -33,7 +33,7 @@ pub(crate) unsafe fn create(
     style: &MemoryStyle,
     mut definition: NonNull<VMMemoryDefinition>,
 ) -> Result<VMMemory, MemoryError> {
-    let space = Space::take(needed, ty.minimum.bytes().0)
+    let space = Space::take(needed, ty.minimum.bytes().0, None)
         .map_err(|error| MemoryError::Region(error.to_string()))?;
     // SAFETY: the caller's promise.
     *unsafe { definition.as_mut() } = VMMemoryDefinition {

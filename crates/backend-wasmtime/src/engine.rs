@@ -109,7 +109,7 @@ impl Engine for WasmtimeEngine {
         let guest = compile.guest;
         let variant = self.variant(compile)?;
         match guest.kind() {
-            GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, guest.bytes())?)),
+            GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, compile)?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),
             GuestKind::Package => Err(no_packages()),
         }
@@ -122,7 +122,7 @@ impl Engine for WasmtimeEngine {
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
         let variant = self.variant(compile)?;
         match compile.guest.kind() {
-            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, artifact)?)),
+            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, compile, artifact)?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),
             GuestKind::Package => Err(no_packages()),
         }

@@ -1,14 +1,48 @@
-//! Memories in address space that a thread keeps for its next guest.
+//! Memories in address space that a thread keeps for its next guest, made with the data they begin with.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
-use wasmrun_memory::{Layout, Space};
-use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+use wasmrun_memory::{Image, Layout, Space};
+use wasmtime::{Config, LinearMemory, MemoryCreator, MemoryType};
 
-/// What makes them.
-pub(crate) fn creator() -> Arc<dyn MemoryCreator> {
-    Arc::new(Kept)
+/// Has them in place of wasmtime's own.
+pub(crate) fn keep_memories(config: &mut Config) {
+    config.with_host_memory(Arc::new(Kept));
+}
+
+thread_local! {
+    /// What the next memory is to begin with: wasmtime does not tell which one it asks for.
+    static NEXT: Cell<Option<Arc<Image>>> = const { Cell::new(None) };
+}
+
+/// Makes an instance of a guest with one memory, which is to begin with `image`.
+pub(crate) fn beginning_with<T>(image: Option<&Arc<Image>>, make: impl FnOnce() -> T) -> T {
+    /// Nor is it for another guest if this one could not have its memory.
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            NEXT.take();
+        }
+    }
+    let Some(image) = image else {
+        return make();
+    };
+    NEXT.set(Some(image.clone()));
+    let _forget = Forget;
+    make()
+}
+
+/// The image, if a memory of so many bytes is the one that begins with it. wasmtime asks for other memories
+/// as well, for what its collector collects; these have nothing at first.
+fn image_for(bytes: usize) -> Option<Arc<Image>> {
+    let image = NEXT.take()?;
+    if image.place().end <= bytes {
+        return Some(image);
+    }
+    NEXT.set(Some(image));
+    None
 }
 
 struct Kept;
@@ -16,7 +50,7 @@ struct Kept;
 /// More than was reserved at first is reserved with so much to grow into: as wasmtime has it.
 const ROOM: usize = 2 << 30;
 
-// SAFETY: each is mapped for itself alone, and is all zeros (`Space`).
+// SAFETY: each is mapped for itself alone, and is all zeros, or the data that were taken out of the guest (`Space`).
 unsafe impl MemoryCreator for Kept {
     fn new_memory(
         &self,
@@ -39,7 +73,7 @@ unsafe impl MemoryCreator for Kept {
             capacity,
             behind: guard,
         };
-        match Space::take(layout, minimum) {
+        match Space::take(layout, minimum, image_for(minimum).as_deref()) {
             Ok(space) => Ok(Box::new(KeptMemory { space, maximum })),
             Err(error) => Err(format!("cannot have {minimum} bytes: {error}")),
         }
@@ -87,7 +121,7 @@ impl KeptMemory {
             capacity: with_room(bytes, self.maximum),
             ..self.space.layout()
         };
-        let space = Space::take(layout, bytes)?;
+        let space = Space::take(layout, bytes, None)?;
         // SAFETY: so much is accessible on both sides, and they are apart from each other.
         unsafe {
             let from = self.space.start().as_ptr();

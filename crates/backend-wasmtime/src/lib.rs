@@ -18,9 +18,10 @@
 //! wasmtime's own.
 
 mod component;
+mod data;
 mod engine;
 mod epoch;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "kept/unsupported.rs")]
 mod kept;
 mod limits;
 mod module;

@@ -1,18 +1,23 @@
 //! Core modules, over preview1.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Artifact, Code, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task};
+use wasmrun_core::{
+    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task,
+};
+use wasmrun_memory::Image;
 use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, preview1, unstable};
 use wasmtime::{
     Caller, Extern, ExternType, Instance, InstancePre, Linker, Memory, Module, ModuleExport, Store,
 };
 
+use crate::data::{self, Data};
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{refusal, traps};
+use crate::{kept, refusal, traps};
 
 /// The world of a module.
 pub(crate) struct World {
@@ -82,29 +87,50 @@ fn view<'a>(caller: &'a mut Caller<'_, Host<World>>) -> (&'a mut [u8], &'a mut W
 pub(crate) struct ModuleCode {
     variant: Arc<Variant>,
     module: InstancePre<Host<World>>,
+    /// What its memory is to be made with.
+    data: Option<Arc<Image>>,
     initialize: Option<ModuleExport>,
     start: Option<ModuleExport>,
 }
 
 impl ModuleCode {
-    pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
+        let apart = data::apart(compile)?;
+        let bytes = apart
+            .as_ref()
+            .map_or(compile.guest.bytes(), |(module, _)| module);
         let module = Module::new(variant.engine(), bytes).map_err(refusal::of_code)?;
-        ModuleCode::of(variant, module)
+        ModuleCode::of(variant, module, apart.map(|(_, data)| data))
     }
 
-    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
-        // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
-        let module = unsafe { Module::deserialize_file(variant.engine(), artifact.path()) };
-        ModuleCode::of(variant, module.map_err(refusal::of_artifact)?)
+    pub(crate) fn load(
+        variant: Arc<Variant>,
+        compile: Compile<'_>,
+        artifact: Artifact,
+    ) -> Result<Self> {
+        let open = || {
+            let file = File::open(artifact.path())?;
+            let data = match Data::of(compile) {
+                // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+                Data::Kept => unsafe { data::behind(&file)? },
+                Data::Copied | Data::Mapped => None,
+            };
+            // SAFETY: likewise.
+            let module = unsafe { Module::deserialize_open_file(variant.engine(), file)? };
+            Ok((module, data))
+        };
+        let (module, data) = open().map_err(refusal::of_artifact)?;
+        ModuleCode::of(variant, module, data)
     }
 
-    fn of(variant: Arc<Variant>, module: Module) -> Result<Self> {
+    fn of(variant: Arc<Variant>, module: Module, data: Option<Image>) -> Result<Self> {
         Ok(ModuleCode {
             initialize: entry(&module, Guest::INITIALIZE),
             start: entry(&module, Guest::DEFAULT_ENTRY),
             module: linker(&module)
                 .and_then(|linker| linker.instantiate_pre(&module))
                 .map_err(refusal::of_imports)?,
+            data: data.map(Arc::new),
             variant,
         })
     }
@@ -144,7 +170,8 @@ impl Code for ModuleCode {
             memory: None,
         };
         let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
-        let instance = self.module.instantiate(&mut store);
+        let instance =
+            kept::beginning_with(self.data.as_ref(), || self.module.instantiate(&mut store));
         let made = Instant::now();
         let outcome = match instance {
             Ok(instance) => match call(&mut store, &instance, entries) {
@@ -160,8 +187,14 @@ impl Code for ModuleCode {
     }
 
     fn artifact(&self) -> Result<Option<Vec<u8>>> {
-        let artifact = self.module.module().serialize();
-        artifact.map(Some).map_err(refusal::of_keeping)
+        let write = || {
+            let code = self.module.module().serialize()?;
+            Ok(match &self.data {
+                Some(data) => data::append(code, data)?,
+                None => code,
+            })
+        };
+        write().map(Some).map_err(refusal::of_keeping)
     }
 }
 

@@ -7,6 +7,8 @@ use wasmrun_core::{Compile, Digest, Error, ErrorKind, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::component;
+use crate::data::{self, Data};
+use crate::kept;
 
 /// The proposals that [`Variant::new`] switches on. Threads are not among them: wasmtime asks nobody
 /// before a shared memory grows, and nothing could end a guest that waits on one.
@@ -23,31 +25,22 @@ pub(crate) struct Settings {
     pub(crate) stack: Option<usize>,
     /// Compile on several threads. The code is the same.
     parallel: bool,
-    /// Map the data that memories start out with, rather than copy them there.
+    /// Make memories with the data they begin with, which takes wasmtime's own memories.
     images: bool,
 }
 
 /// A guest of so many bytes is compiled before other threads could have been started.
 const SMALL: u64 = 16 << 10;
 
-/// So many bytes are copied in less time than it takes to map them and to be told of the first access: a page,
-/// or some pages where that leaves the memory to be kept.
-const FEW_DATA: u64 = if cfg!(target_os = "linux") {
-    32 << 10
-} else {
-    4 << 10
-};
-
 impl Settings {
-    pub(crate) fn of(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        // What is copied takes fuel.
-        let copied = if options.fuel { 0 } else { FEW_DATA };
+    pub(crate) fn of(compile: Compile<'_>) -> Result<Self> {
+        let Compile { guest, options, .. } = compile;
         Ok(Settings {
             fuel: options.fuel,
             interruptible: options.interruptible,
             stack: options.stack.map(possible_stack).transpose()?,
             parallel: guest.size() > SMALL,
-            images: guest.data_size() > copied,
+            images: Data::of(compile) == Data::Mapped,
         })
     }
 }
@@ -90,10 +83,8 @@ impl Variant {
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
             .epoch_interruption(settings.interruptible);
-        // They have no place for images.
-        #[cfg(target_os = "linux")]
         if !settings.images {
-            config.with_host_memory(crate::kept::creator());
+            kept::keep_memories(&mut config);
         }
         if let Some(stack) = settings.stack {
             config
@@ -132,6 +123,7 @@ impl Variant {
             self.engine
                 .precompile_compatibility_hash()
                 .hash(&mut settings);
+            data::FINGERPRINT.hash(&mut settings);
             Digest::of(&settings.0)
         })
     }

@@ -177,6 +177,96 @@ fn data_is_what_active_segments_put_into_memories() {
     let guest = wat(r#"(module (memory 1)
             (data (i32.const 0) "abc") (data "passive") (data (i32.const 9) "de"))"#);
     assert_eq!(guest.data_size(), 5);
+    assert_eq!(guest.data_range(), Some(0..11));
+}
+
+#[test]
+fn where_data_are_is_known_of_constant_places_in_a_memory_of_its_own() {
+    let range = |text: &str| wat(text).data_range();
+    for (memory, data, expected) in [
+        ("(memory 1)", "", None),
+        ("(memory 1)", r#"(data "passive")"#, None),
+        ("(memory 1)", r#"(data (i32.const 7) "")"#, None),
+        (
+            "(memory 1)",
+            r#"(data (i32.const 65535) "a")"#,
+            Some(65535..65536),
+        ),
+        ("(memory 1)", r#"(data (i32.const 65535) "ab")"#, None),
+        ("(memory 1)", r#"(data (i32.const -1) "a")"#, None),
+        (
+            "(memory 1)",
+            r#"(data (i32.const 3) "a") (data (i32.const 65537) "")"#,
+            None,
+        ),
+        ("(memory 0)", r#"(data (i32.const 0) "a")"#, None),
+        (
+            "(memory i64 1)",
+            r#"(data (i64.const 8) "a") (data (i64.const 2) "b")"#,
+            Some(2..9),
+        ),
+        ("(memory i64 1)", r#"(data (i64.const -1) "a")"#, None),
+        ("(memory 1) (memory 1)", r#"(data (i32.const 0) "a")"#, None),
+        ("(memory 1 1 shared)", r#"(data (i32.const 0) "a")"#, None),
+        (
+            r#"(import "" "" (memory 1))"#,
+            r#"(data (i32.const 0) "a")"#,
+            None,
+        ),
+        (
+            r#"(import "" "" (global i32)) (memory 1)"#,
+            r#"(data (i32.const 0) "a") (data (global.get 0) "b")"#,
+            None,
+        ),
+        (
+            "(memory 1)",
+            r#"(data (offset (i32.add (i32.const 1) (i32.const 2))) "a")"#,
+            None,
+        ),
+    ] {
+        assert_eq!(
+            range(&format!("(module {memory} {data})")),
+            expected,
+            "{memory} {data}"
+        );
+    }
+    let component = wat(r#"(component (core module (memory 1) (data (i32.const 0) "abc")))"#);
+    assert_eq!(component.data_size(), 3);
+    assert_eq!(component.data_range(), None);
+}
+
+#[test]
+fn without_its_data_a_module_is_the_same_and_begins_with_zeros() {
+    let text = r#"(module (memory $m 1) (table 1 funcref)
+        (func $f (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop $first))
+        (elem (i32.const 0) $f)
+        (data $first (i32.const 8) "abc") (data $passive "xyz") (data (i32.const 10) "de")
+        (data (i32.const 0) "") (data (memory $m) (offset (i32.const 300)) "end"))"#;
+    let guest = wat(text);
+    let (module, data) = guest.without_data().expect("sound").expect("known");
+    let mut expected = vec![0; 295];
+    expected[..4].copy_from_slice(b"abde");
+    expected[292..].copy_from_slice(b"end");
+    assert_eq!(guest.data_range(), Some(8..303));
+    assert_eq!(data, expected);
+
+    let emptied = text
+        .replace("\"abc\"", "\"\"")
+        .replace("\"de\"", "\"\"")
+        .replace("\"end\"", "\"\"");
+    let same = guest.bytes().iter().zip(&module);
+    let same = same.take_while(|(one, other)| one == other).count();
+    let data_section = guest.bytes().windows(3).position(|bytes| bytes == b"abc");
+    assert!(same + 16 > data_section.expect("there"), "{same}");
+    assert_eq!(module, wat(&emptied).bytes());
+
+    for text in [
+        "(module (memory 1))",
+        r#"(module (memory 1) (data (i32.const 65536) "a"))"#,
+        r#"(component (core module (memory 1) (data (i32.const 0) "abc")))"#,
+    ] {
+        assert!(wat(text).without_data().expect("sound").is_none(), "{text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use rustix::mm::{
 };
 use rustix::process::{Resource, getrlimit};
 
+use crate::Image;
+
 thread_local! {
     static SPARE: Spare = Spare::new();
 }
@@ -81,18 +83,20 @@ impl Layout {
     }
 }
 
-/// A guest's memory. It begins with zeros, never moves, and grows. Dropped, it is given back, and its
+/// A guest's memory. It never moves, and it grows. Dropped, it is given back, and its
 /// address space is the thread's for its next guest.
 #[derive(Debug)]
 pub struct Space(ManuallyDrop<Reservation>);
 
 impl Space {
-    /// Of which `accessible` bytes, whole pages, are accessible.
+    /// Of which `accessible` bytes, whole pages, are accessible. It begins with the `image`, if any, and zeros
+    /// around it.
     ///
     /// # Errors
     ///
-    /// What the system says where it has no more, or not as much in one piece.
-    pub fn take(layout: Layout, accessible: usize) -> io::Result<Self> {
+    /// What the system says where it has no more, or not as much in one piece;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the image goes beyond what is accessible.
+    pub fn take(layout: Layout, accessible: usize, image: Option<&Image>) -> io::Result<Self> {
         // A thread that is about to end has nothing any more.
         let spare = SPARE.try_with(|spare| spare.reservation.take());
         let spare = spare.ok().flatten();
@@ -100,7 +104,7 @@ impl Space {
             Some(spare) => spare,
             None => Reservation::new(layout)?,
         };
-        reservation.set_accessible(accessible)?;
+        reservation.begin(accessible, image)?;
         Ok(Space(ManuallyDrop::new(reservation)))
     }
 
@@ -138,7 +142,8 @@ impl Drop for Space {
     }
 }
 
-/// What the system has reserved. What of it is accessible is all zeros while nobody has it.
+/// What the system has reserved. What of it is accessible is its image, and zeros around that, while nobody has
+/// it.
 #[derive(Debug)]
 struct Reservation {
     base: NonNull<c_void>,
@@ -146,8 +151,17 @@ struct Reservation {
     total: usize,
     layout: Layout,
     accessible: usize,
+    image: Option<Mapped>,
     /// More may have been accessible for a moment.
     is_soiled: bool,
+}
+
+/// An image that is in a memory.
+#[derive(Debug)]
+struct Mapped {
+    number: u64,
+    /// Within what is accessible.
+    place: Range<usize>,
 }
 
 // SAFETY: it is owned, like a box of bytes.
@@ -155,21 +169,58 @@ unsafe impl Send for Reservation {}
 // SAFETY: without `&mut` it gives only numbers away.
 unsafe impl Sync for Reservation {}
 
+/// Pages are the system's to find once they are written to, as wasmtime has it for its own.
+const FLAGS: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+
 impl Reservation {
     fn new(layout: Layout) -> io::Result<Self> {
         let total = layout.total().ok_or(io::ErrorKind::OutOfMemory)?;
-        // Pages are the system's to find once they are written to, as wasmtime has it for its own.
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: it is put where nothing is yet.
-        let base = unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), flags)? };
+        let base = unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), FLAGS)? };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Reservation {
             base,
             total,
             layout,
             accessible: 0,
+            image: None,
             is_soiled: false,
         })
+    }
+
+    /// Makes it what a guest begins with.
+    fn begin(&mut self, accessible: usize, image: Option<&Image>) -> io::Result<()> {
+        if image.is_some_and(|image| image.place().end > accessible) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let number = image.map(|image| image.number);
+        if self.image.as_ref().map(|mapped| mapped.number) == number {
+            return self.set_accessible(accessible);
+        }
+        if let Some(mapped) = self.image.take() {
+            self.map_zeros(mapped.place)?;
+        }
+        self.set_accessible(accessible)?;
+        if let Some(image) = image {
+            // SAFETY: nobody else has it, and the image's place is within what is accessible.
+            unsafe { image.map(self.start())? };
+            self.image = Some(Mapped {
+                number: image.number,
+                place: image.place(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Replaces an image.
+    fn map_zeros(&mut self, range: Range<usize>) -> io::Result<()> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the range is within what is reserved and accessible, and nobody else has it.
+        unsafe {
+            let at = self.start().byte_add(range.start).as_ptr();
+            mmap_anonymous(at, range.len(), access, FLAGS | MapFlags::FIXED)?;
+        }
+        Ok(())
     }
 
     fn start(&self) -> NonNull<c_void> {
@@ -223,10 +274,11 @@ impl Reservation {
         });
     }
 
-    /// Whether all that is accessible could be made zeros.
+    /// Whether all that is accessible could be made what it began with.
     fn clear(&self) -> bool {
-        // SAFETY: the range is within what is reserved, which nobody else has. Linux promises zeros
-        // for the next access to private anonymous pages after this: madvise(2), MADV_DONTNEED.
+        // SAFETY: the range is within what is reserved, which nobody else has. Linux promises zeros for the
+        // next access to private anonymous pages after this, and the file's content for those of an image:
+        // madvise(2), MADV_DONTNEED.
         let cleared = unsafe {
             madvise(
                 self.start().as_ptr(),
@@ -269,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_taken_again_and_empty() {
-        let mut space = Space::take(LAYOUT, 128 << 10).expect("space");
+        let mut space = Space::take(LAYOUT, 128 << 10, None).expect("space");
         let start = space.start();
         bytes(&mut space).fill(0xff);
         space.grow(256 << 10).expect("more");
@@ -277,33 +329,83 @@ mod tests {
         bytes(&mut space).fill(0xff);
         drop(space);
         for accessible in [64 << 10, 0, 1 << 20] {
-            let mut space = Space::take(LAYOUT, accessible).expect("space");
+            let mut space = Space::take(LAYOUT, accessible, None).expect("space");
             assert_eq!((space.start(), space.accessible()), (start, accessible));
             assert!(bytes(&mut space).iter().all(|byte| *byte == 0));
             bytes(&mut space).fill(0xff);
         }
     }
 
+    /// Of the byte at `at` on, one page before it and one behind.
+    fn image(at: usize, byte: u8) -> Image {
+        Image::new(at, &[byte; 5000]).expect("an image")
+    }
+
+    #[test]
+    fn a_memory_begins_with_its_image_whatever_was_written_to_the_last() {
+        let images = [
+            None,
+            Some(image(70_000, 1)),
+            Some(image(10, 2)),
+            Some(image(130_000, 3)),
+        ];
+        let mut begins = Vec::new();
+        // Each after each, and after itself.
+        for next in [0, 0, 1, 1, 0, 2, 2, 1, 3, 3, 2, 0, 3, 1, 2, 3, 0] {
+            let image = images[next].as_ref();
+            let mut expected = vec![0; 192 << 10];
+            if let Some(image) = image {
+                let place = image.place();
+                assert_eq!((place.start % 4096, place.end % 4096), (0, 0));
+                expected[place].copy_from_slice(&image.bytes().expect("readable"));
+            }
+            let mut space = Space::take(LAYOUT, 192 << 10, image).expect("space");
+            begins.push(space.start());
+            assert!(*bytes(&mut space) == *expected, "{next}");
+            space.grow(256 << 10).expect("more");
+            bytes(&mut space).fill(0xff);
+        }
+        assert!(begins.iter().all(|begin| *begin == begins[0]));
+        let first = images[1].as_ref().expect("an image");
+        assert_eq!(
+            first.bytes().expect("readable")[70_000 % 4096..][..5000],
+            [1; 5000]
+        );
+    }
+
+    #[test]
+    fn an_image_is_within_what_is_accessible_and_goes_with_its_memory() {
+        let image = image(100 << 10, 1);
+        for _ in 0..2 {
+            assert!(Space::take(LAYOUT, 64 << 10, Some(&image)).is_err());
+            drop(Space::take(LAYOUT, 128 << 10, Some(&image)).expect("space"));
+        }
+        let mut less = Space::take(LAYOUT, 64 << 10, None).expect("space");
+        less.grow(128 << 10).expect("more");
+        assert!(bytes(&mut less).iter().all(|byte| *byte == 0));
+        assert!(Image::new(usize::MAX - 1, b"ab").is_err());
+    }
+
     #[test]
     fn what_was_very_large_is_not_kept() {
         let capacity = 2 * MOST_ACCESSIBLE;
         let layout = Layout { capacity, ..LAYOUT };
-        drop(Space::take(layout, MOST_ACCESSIBLE + 4096).expect("space"));
+        drop(Space::take(layout, MOST_ACCESSIBLE + 4096, None).expect("space"));
         assert!(!is_kept());
     }
 
     #[test]
     fn what_was_laid_out_otherwise_is_not_taken() {
-        drop(Space::take(LAYOUT, 64 << 10).expect("space"));
+        drop(Space::take(LAYOUT, 64 << 10, None).expect("space"));
         let behind = 2 * LAYOUT.behind;
         let other = Layout { behind, ..LAYOUT };
-        let space = Space::take(other, 64 << 10).expect("space");
+        let space = Space::take(other, 64 << 10, None).expect("space");
         assert_eq!(space.0.layout, other);
     }
 
     #[test]
     fn no_more_is_accessible_than_there_is_and_nothing_around_it() {
-        let mut space = Space::take(LAYOUT, LAYOUT.capacity).expect("space");
+        let mut space = Space::take(LAYOUT, LAYOUT.capacity, None).expect("space");
         assert!(space.grow(LAYOUT.capacity + 4096).is_err());
         assert_eq!(space.accessible(), LAYOUT.capacity);
         assert!(is_readable(&space, 0));
@@ -315,7 +417,7 @@ mod tests {
     #[test]
     fn more_than_there_can_be_is_an_error() {
         for capacity in [usize::MAX, 1 << 60] {
-            assert!(Space::take(Layout { capacity, ..LAYOUT }, 0).is_err());
+            assert!(Space::take(Layout { capacity, ..LAYOUT }, 0, None).is_err());
         }
     }
 
@@ -334,10 +436,10 @@ mod tests {
 
     #[test]
     fn growth_that_fails_half_way_leaves_nothing_accessible_and_nothing_to_keep() {
-        let mut space = Space::take(LAYOUT, 1 << 20).expect("space");
+        let mut space = Space::take(LAYOUT, 1 << 20, None).expect("space");
         bytes(&mut space).fill(0xff);
         drop(space);
-        let mut space = Space::take(LAYOUT, 64 << 10).expect("space");
+        let mut space = Space::take(LAYOUT, 64 << 10, None).expect("space");
         assert!(!is_readable(&space, 128 << 10));
         // What is mapped for reading alone from a file that others write cannot be made writable.
         let file = std::env::current_exe().and_then(std::fs::File::open);

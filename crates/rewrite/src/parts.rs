@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ExternalKind, FuncType, FuncValidator,
-    FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name, NameSectionReader,
-    Parser, Payload, TableType, TypeRef, ValType, ValidPayload, Validator, ValidatorResources,
-    WasmFeatures,
+    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, ExternalKind, FuncType,
+    FuncValidator, FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name,
+    NameSectionReader, Parser, Payload, TableType, TypeRef, ValType, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures,
 };
 use wasmrun_core::guest::ValueType;
 use wasmrun_core::{Error, ErrorKind, Guest, Result};
@@ -32,6 +32,11 @@ pub struct Parts<'a> {
     pub tables: Vec<TableType>,
     /// The memory that WASI works on.
     pub exported_memory: Option<u32>,
+    /// The segments of data that are in a memory when the guest begins.
+    pub(crate) active_data: Vec<u32>,
+    /// The segments of elements that nobody can use any more when it begins: those that are in a table, and
+    /// those that only declare.
+    pub(crate) spent_elements: Vec<u32>,
     /// The function of the start section.
     pub start: Option<u32>,
     /// The functions it exports, by name.
@@ -115,6 +120,20 @@ impl<'a> Parts<'a> {
                                 parts.exported_functions.push((name, export.index));
                             }
                             _ => {}
+                        }
+                    }
+                }
+                Payload::ElementSection(elements) => {
+                    for (element, number) in elements.into_iter().zip(0..) {
+                        if !matches!(element?.kind, ElementKind::Passive) {
+                            parts.spent_elements.push(number);
+                        }
+                    }
+                }
+                Payload::DataSection(segments) => {
+                    for (segment, number) in segments.into_iter().zip(0..) {
+                        if matches!(segment?.kind, DataKind::Active { .. }) {
+                            parts.active_data.push(number);
                         }
                     }
                 }

@@ -195,6 +195,19 @@ impl<'a> Rewriter<'a> {
         Ok(append(&own, self.globals.iter().map(Vec::as_slice)))
     }
 
+    /// Drops the segments that are gone once a guest begins, for an engine that still has them then.
+    pub fn drop_spent_segments(&self, code: &mut InstructionSink<'_>) {
+        // Without a count of them no code may name data, the guest's neither.
+        if self.parts.range(SectionId::DataCount).is_some() {
+            for segment in &self.parts.active_data {
+                code.data_drop(*segment);
+            }
+        }
+        for segment in &self.parts.spent_elements {
+            code.elem_drop(*segment);
+        }
+    }
+
     /// The guest's own functions, adjusted. May add functions.
     ///
     /// # Errors

@@ -76,6 +76,12 @@ pub(crate) trait Adapter: Send + Sync {
         false
     }
 
+    /// Whether it still has active segments once they are in a memory or a table, where the specification has
+    /// them dropped.
+    fn keeps_spent_segments(&self) -> bool {
+        false
+    }
+
     /// The command line that runs a rewritten module: one that wants nothing but its standard input
     /// and output.
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>>;

@@ -47,6 +47,11 @@ impl Adapter for Wazero {
         Proposals::WASM2
     }
 
+    /// Seen of 1.12.0.
+    fn keeps_spent_segments(&self) -> bool {
+        true
+    }
+
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
         let mut args = vec!["run".into()];
         if job.compiled {

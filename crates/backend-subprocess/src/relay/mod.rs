@@ -92,6 +92,7 @@ impl RelayedCode {
             terms: Terms {
                 proposals: runtime.proposals(),
                 first_memory_only: adapter.sees_first_memory_only(),
+                spent_segments_stay: adapter.keeps_spent_segments(),
                 stack: bounded.then(|| options.stack.unwrap_or(USUAL_STACK)),
                 fuel: options.fuel,
             },

@@ -60,6 +60,8 @@ pub(super) struct Terms {
     pub(super) proposals: Proposals,
     /// Its WASI sees a module's first memory only, whichever is exported.
     pub(super) first_memory_only: bool,
+    /// It still has the segments that are gone once a guest begins.
+    pub(super) spent_segments_stay: bool,
     /// Bytes that the guest's calls may take, for a runtime that has no bound of its own.
     pub(super) stack: Option<u64>,
     /// Fuel is to be counted.
@@ -204,7 +206,7 @@ impl<'a> Wired<'a> {
             });
         }
         let bodies = self.module.bodies()?;
-        let start = self.start_body(calls);
+        let start = self.start_body(calls, terms);
         let start = self.module.helper([], [], start);
 
         let mut imports = ImportSection::new();
@@ -347,9 +349,12 @@ impl<'a> Wired<'a> {
         stub
     }
 
-    fn start_body(&self, calls: &[u32]) -> Function {
+    fn start_body(&self, calls: &[u32], terms: Terms) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
+        if terms.spent_segments_stay {
+            self.module.drop_spent_segments(&mut code);
+        }
         self.ask(&mut code, own::BEGIN, |code| {
             self.module.total_bytes(code);
             code
@@ -403,12 +408,14 @@ mod tests {
     const TERMS: Terms = Terms {
         proposals: Proposals::ALL,
         first_memory_only: false,
+        spent_segments_stay: false,
         stack: None,
         fuel: false,
     };
 
-    /// Everything that is counted.
+    /// Everything that is counted, and segments dropped.
     const COUNTED: Terms = Terms {
+        spent_segments_stay: true,
         stack: Some(1 << 20),
         fuel: true,
         ..TERMS

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Data, DataKind, Encoding,
-    ExternalKind, FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType,
-    TypeRef, TypeSectionReader, ValType, WasmFeatures,
+    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind,
+    FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType, TypeRef,
+    TypeSectionReader, ValType, WasmFeatures,
 };
 
 use super::component_types;
+use super::data::ActiveData;
 use super::decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
@@ -42,8 +43,7 @@ pub(super) struct Facts {
     pub(super) memories: Vec<MemoryDecl>,
     pub(super) tables: Vec<TableDecl>,
     pub(super) start_section: bool,
-    /// The bytes that active segments put into memories.
-    pub(super) data: u64,
+    pub(super) data: ActiveData,
 }
 
 /// Why bytes are no well-formed WebAssembly; says where.
@@ -156,12 +156,10 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             Payload::DataCountSection { .. } => {}
             Payload::DataSection(section) => {
                 fits(&section, "data")?;
-                for segment in section {
-                    let Data { kind, data, .. } = segment?;
-                    if let DataKind::Active { .. } = kind {
-                        facts.data += data.len() as u64;
-                    }
-                }
+                let data = ActiveData::read(section, &facts.memories)?;
+                facts.data.bytes += data.bytes;
+                // Of a component's modules each has memories of its own.
+                facts.data.range = data.range.filter(|_| outermost);
             }
             Payload::CodeSectionStart { count, range, .. } => {
                 fits_in(count, range, "code")?;

@@ -6,12 +6,14 @@
 //! is *valid* is left to the engine, because each of them validates what it compiles.
 
 mod component_types;
+mod data;
 mod decl;
 mod inspect;
 mod inspection;
 mod known;
 mod read;
 mod scan;
+mod sections;
 mod shown;
 mod source;
 mod start;
@@ -20,6 +22,7 @@ mod wasi;
 
 use std::fmt;
 use std::fs::Metadata;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -287,7 +290,31 @@ impl Guest {
     /// How many bytes its active data segments put into memories when it is instantiated. Of a
     /// component those of all its modules, once; 0 for a package.
     pub fn data_size(&self) -> u64 {
-        self.0.facts.data
+        self.0.facts.data.bytes
+    }
+
+    /// From the first of those bytes to the last, where in memory that is known without running the guest:
+    /// a module with one memory, its own and not shared, whose active segments all have constant places
+    /// within what it has at first. What lies between them is zeros.
+    pub fn data_range(&self) -> Option<Range<u64>> {
+        self.0.facts.data.range.clone()
+    }
+
+    /// A module that puts nothing into its memory, and the bytes of its [`data_range`](Guest::data_range);
+    /// `None` where that is not known. Its active segments are there, at their places, and empty; nothing
+    /// else has changed, and its code is where it was.
+    ///
+    /// For engines that are faster at making a memory with data than at putting them there. What lies
+    /// between the data is among the bytes, however much that is.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if its data section cannot be read.
+    pub fn without_data(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        match self.data_range() {
+            Some(range) => data::apart(self, range),
+            None => Ok(None),
+        }
     }
 
     /// The digest of the binary. The first call reads all of it, at about a gigabyte a second.

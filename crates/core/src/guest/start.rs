@@ -2,12 +2,12 @@
 
 use wasmparser::{BinaryReader, BinaryReaderError};
 
+use super::sections::{HEADER, sections, write_leb};
 use super::{Guest, invalid, shown};
 use crate::Result;
 
 const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
-const HEADER: usize = 8;
 
 /// See [`Guest::start_export`].
 pub(super) fn name(guest: &Guest) -> Option<String> {
@@ -78,35 +78,4 @@ fn with_export(exports: &[u8], name: &str, function: u32) -> Result<Vec<u8>, Bin
     contents.push(0);
     write_leb(&mut contents, function as usize);
     Ok(contents)
-}
-
-struct Section<'a> {
-    id: u8,
-    whole: &'a [u8],
-    contents: &'a [u8],
-}
-
-fn sections(wasm: &[u8]) -> impl Iterator<Item = Result<Section<'_>, BinaryReaderError>> {
-    let mut reader = BinaryReader::new(&wasm[HEADER..], HEADER);
-    std::iter::from_fn(move || {
-        (!reader.eof()).then(|| {
-            let begin = reader.original_position();
-            let id = reader.read_u8()?;
-            let length = reader.read_var_u32()? as usize;
-            let contents = reader.read_bytes(length)?;
-            Ok(Section {
-                id,
-                whole: &wasm[begin..reader.original_position()],
-                contents,
-            })
-        })
-    })
-}
-
-fn write_leb(bytes: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }

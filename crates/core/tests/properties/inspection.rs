@@ -8,6 +8,12 @@ pub fn holds(bytes: &[u8]) {
             let told = serde_json::to_string(&guest.inspect()).expect("all of it can be told");
             let told: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
             assert_eq!(told["bytes"], guest.bytes().len());
+            if let Ok(Some((module, data))) = guest.without_data() {
+                let range = guest.data_range().expect("it has some");
+                assert_eq!(data.len() as u64, range.end - range.start);
+                let emptied = Guest::from_bytes("emptied", module).expect("as sound as before");
+                assert_eq!((emptied.data_size(), emptied.data_range()), (0, None));
+            }
             for entry in guest.entries() {
                 assert!(guest.has_entry(&entry), "{entry:?}");
             }

@@ -23,6 +23,8 @@ crate::suite::rules![
     pointers_out_of_memory_do_not_harm_the_host,
     a_program_runs_again_from_its_beginning,
     what_a_guest_left_in_its_memory_no_other_sees,
+    a_guest_begins_with_its_data_whatever_ran_before,
+    segments_are_what_the_specification_says,
     a_program_runs_on_many_threads,
     a_program_runs_after_a_trap,
 ];
@@ -381,6 +383,92 @@ fn what_a_guest_left_in_its_memory_no_other_sees(case: &Case) {
             TrapKind::MemoryOutOfBounds,
             "beyond its memory",
         );
+    }
+}
+
+/// Sees that its memory is so many bytes of data and zeros around them, and fills it.
+fn with_data(bytes: u32, step: u32) -> Guest {
+    const BEGIN: u32 = 5000;
+    let data: String = (0..bytes)
+        .map(|at| format!("\\{:02x}", at * step % 251))
+        .collect();
+    with_memory(
+        r#"(memory (export "memory") 3)"#,
+        &format!(
+            r#"(data (i32.const {BEGIN}) "{data}")
+            (func $expected (param $at i32) (result i32)
+                (local.set $at (i32.sub (local.get $at) (i32.const {BEGIN})))
+                (if (result i32) (i32.lt_u (local.get $at) (i32.const {bytes}))
+                    (then (i32.rem_u
+                        (i32.mul (local.get $at) (i32.const {step})) (i32.const 251)))
+                    (else (i32.const 0))))
+            (func (export "_start") (local $at i32)
+                (loop $next
+                    (if (i32.ne (i32.load8_u (local.get $at)) (call $expected (local.get $at)))
+                        (then unreachable))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $at) (i32.const 0x30000))))
+                (memory.fill (i32.const 0) (i32.const 0xff) (local.get $at))
+                (call $proc_exit (i32.const 7)))"#
+        ),
+    )
+}
+
+fn a_guest_begins_with_its_data_whatever_ran_before(case: &Case) {
+    let guests = [
+        with_data(1_000, 3),
+        with_data(100_000, 5),
+        with_data(100_000, 7),
+        soiling(3),
+    ];
+    let programs: Option<Vec<_>> = guests
+        .iter()
+        .map(|guest| case.compile(guest, &captured()))
+        .collect();
+    let Some(programs) = programs else { return };
+    for next in [1, 1, 0, 1, 2, 2, 1, 3, 1, 0, 3, 2, 0] {
+        let report = case.ran(programs[next].run(&captured()));
+        assert_eq!(report.outcome, Outcome::Exited(7), "guest {next}");
+    }
+}
+
+/// The later go over the earlier, and those that were put into a memory or a table are gone.
+fn segments_are_what_the_specification_says(case: &Case) {
+    let many = "z".repeat(60_000);
+    let segments = format!(
+        r#"(data $first (i32.const 2000) "{many}") (data $passive "passive")
+        (data (i32.const 61990) "over the end") (data (i32.const 131072) "")"#
+    );
+    let print = r#"
+        (call $print (i32.const 61980) (i32.const 22))
+        (memory.init $passive (i32.const 100) (i32.const 0) (i32.const 7))
+        (call $print (i32.const 100) (i32.const 7))
+        (memory.init $first (i32.const 0) (i32.const 0) (i32.const 0))"#;
+    let guest = wasi(&format!(r#"{segments} (func (export "_start") {print})"#));
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(stdout(&report), "zzzzzzzzzzover the endpassive");
+        assert_eq!(report.outcome, Outcome::Exited(0));
+    }
+    let again = wasi(&format!(
+        r#"{segments} (func (export "_start")
+            (memory.init $first (i32.const 0) (i32.const 0) (i32.const 1)))"#
+    ));
+    let beyond = wasi(&format!(
+        r#"{segments} (data (i32.const 131071) "ab") (func (export "_start"))"#
+    ));
+    let table = plain(
+        r#"(table 2 funcref) (elem $first (i32.const 0) $f) (func $f)
+        (func (export "_start")
+            (table.init $first (i32.const 0) (i32.const 0) (i32.const 1)))"#,
+    );
+    for (guest, kind) in [
+        (again, TrapKind::MemoryOutOfBounds),
+        (beyond, TrapKind::MemoryOutOfBounds),
+        (table, TrapKind::TableOutOfBounds),
+    ] {
+        if let Some(outcome) = ends(case, &guest) {
+            assert_trapped(case, &outcome, kind, "a segment that is gone");
+        }
     }
 }
 

@@ -99,6 +99,15 @@ fn guests() -> Vec<Guest> {
                  (call $exit (memory.grow (i32.const 10))))"#,
         ),
         module(
+            "data",
+            &format!(
+                r#"(data (i32.const 1000) "{}")
+                   (func (export "_start")
+                     (call $hello) (call $exit (i32.load8_u (i32.const 60000))))"#,
+                "z".repeat(100_000),
+            ),
+        ),
+        module(
             "computes",
             r#"(func (export "_start") (local $i i32)
                  (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
