@@ -14,7 +14,7 @@ use wasmer::{
 };
 use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
-use wasmrun_core::guest::{Import, TableDecl, shown};
+use wasmrun_core::guest::{self, Import, TableDecl, shown};
 use wasmrun_core::{
     Artifact, Code, Compile, CompileOptions, Control, Digest, Error, ErrorKind, Guest, Outcome,
     Ran, Result, Stats, Task, fingerprint,
@@ -138,7 +138,7 @@ pub(crate) static IDENTITY: LazyLock<Digest> = LazyLock::new(|| {
         engine.deterministic_id(),
         target.triple().to_string(),
         format!("{:?}", target.cpu_features()),
-        format!("{OURS:x}"),
+        format!("{OURS:x} {:x}", guest::FINGERPRINT),
         env!("CARGO_PKG_VERSION").to_owned(),
     ];
     Digest::of(parts.join("\n").as_bytes())

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use wasmrun_core::{Compile, Result, fingerprint};
+use wasmrun_core::{Compile, Error, ErrorKind, Result, fingerprint, guest};
 use wasmrun_memory::Image;
 
-/// Changes with what is kept: a part of the identity of code.
-pub(crate) const FINGERPRINT: u64 = fingerprint([include_bytes!("data.rs")]);
+/// Change with what is kept: a part of the identity of code.
+pub(crate) const FINGERPRINTS: [u64; 2] =
+    [fingerprint([include_bytes!("data.rs")]), guest::FINGERPRINT];
 
 /// How a guest's memory comes by the data it begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +22,21 @@ pub(crate) enum Data {
 }
 
 /// So many bytes are copied in less time than it takes to be told of the first access to them.
-const FEW: u64 = if cfg!(target_os = "linux") {
+const FEW_BYTES: u64 = if cfg!(target_os = "linux") {
     32 << 10
 } else {
     4 << 10
 };
 
+/// Each segment that is copied is a call, whatever is in it.
+const FEW_SEGMENTS: u64 = 8;
+
 impl Data {
     pub(crate) fn of(Compile { guest, options, .. }: Compile<'_>) -> Self {
         let bytes = guest.data_size();
+        let are_few = bytes <= FEW_BYTES && guest.data_segments() <= FEW_SEGMENTS;
         // What is copied takes fuel.
-        if bytes == 0 || (bytes <= FEW && !options.fuel) {
+        if are_few && (bytes == 0 || !options.fuel) {
             return Data::Copied;
         }
         let is_dense = guest
@@ -46,23 +51,26 @@ impl Data {
 }
 
 /// A guest's module as wasmtime is to compile it and, apart from it, the data that its memory is to be made
-/// with. Without a file in memory to put them into, they stay where they are.
+/// with. `None` if wasmtime sees to them.
 ///
 /// # Errors
 ///
-/// Those of [`Guest::without_data`](wasmrun_core::Guest::without_data).
+/// Those of [`Guest::without_data`](wasmrun_core::Guest::without_data) and [`Image::new`].
 pub(crate) fn apart(compile: Compile<'_>) -> Result<Option<(Vec<u8>, Image)>> {
     if Data::of(compile) != Data::Kept {
         return Ok(None);
     }
     let guest = compile.guest;
-    let (Some(range), Some((module, data))) = (guest.data_range(), guest.without_data()?) else {
+    let (Some(range), Some(apart)) = (guest.data_range(), guest.without_data()?) else {
         return Ok(None);
     };
     let image = usize::try_from(range.start)
-        .ok()
-        .and_then(|at| Image::new(at, &data).ok());
-    Ok(image.map(|image| (module, image)))
+        .map_err(io::Error::other)
+        .and_then(|at| Image::new(at, &apart.data));
+    let image = image.map_err(|source| {
+        Error::new(ErrorKind::Engine, "cannot have the guest's data").with_source(source)
+    })?;
+    Ok(Some((apart.module, image)))
 }
 
 /// The end of an artifact that has data: where they go and how many they are, least significant byte first, and

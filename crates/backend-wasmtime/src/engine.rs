@@ -122,7 +122,7 @@ impl Engine for WasmtimeEngine {
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
         let variant = self.variant(compile)?;
         match compile.guest.kind() {
-            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, compile, artifact)?)),
+            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, artifact)?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),
             GuestKind::Package => Err(no_packages()),
         }

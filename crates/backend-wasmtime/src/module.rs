@@ -14,10 +14,9 @@ use wasmtime::{
     Caller, Extern, ExternType, Instance, InstancePre, Linker, Memory, Module, ModuleExport, Store,
 };
 
-use crate::data::{self, Data};
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{kept, refusal, traps};
+use crate::{data, kept, refusal, traps};
 
 /// The world of a module.
 pub(crate) struct World {
@@ -103,18 +102,11 @@ impl ModuleCode {
         ModuleCode::of(variant, module, apart.map(|(_, data)| data))
     }
 
-    pub(crate) fn load(
-        variant: Arc<Variant>,
-        compile: Compile<'_>,
-        artifact: Artifact,
-    ) -> Result<Self> {
+    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
         let open = || {
             let file = File::open(artifact.path())?;
-            let data = match Data::of(compile) {
-                // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
-                Data::Kept => unsafe { data::behind(&file)? },
-                Data::Copied | Data::Mapped => None,
-            };
+            // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+            let data = unsafe { data::behind(&file)? };
             // SAFETY: likewise.
             let module = unsafe { Module::deserialize_open_file(variant.engine(), file)? };
             Ok((module, data))

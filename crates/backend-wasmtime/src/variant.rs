@@ -123,7 +123,7 @@ impl Variant {
             self.engine
                 .precompile_compatibility_hash()
                 .hash(&mut settings);
-            data::FINGERPRINT.hash(&mut settings);
+            data::FINGERPRINTS.hash(&mut settings);
             Digest::of(&settings.0)
         })
     }

@@ -44,6 +44,26 @@ fn data_are_there_at_each_run() {
 }
 
 #[test]
+fn many_segments_take_no_fuel_and_come_in_their_order() {
+    let segments: String = (0..1_000)
+        .map(|number| format!("(data (i32.const {}) \"abcdef\")", number * 3))
+        .collect();
+    let guest = module(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory 1) {segments}
+            (func (export "_start") (call $exit (i32.load (i32.const 3)))))"#
+    ));
+    let code = i32::from_le_bytes(*b"abca");
+    for config in [
+        RunConfig::new(),
+        RunConfig::new().limit(|limits| limits.fuel = Some(20)),
+    ] {
+        assert_eq!(outcome(&guest, &config), Outcome::Exited(code));
+    }
+}
+
+#[test]
 fn objects_made_before_the_memory_have_none_of_its_data() {
     let objects = r#"(type $bytes (array (mut i8)))
         (global (ref $bytes) (array.new_default $bytes (i32.const 1000)))"#;

@@ -37,6 +37,10 @@ const MOST_THREADS: usize = 32;
 /// So much may have been accessible of what is kept: its page tables are kept with it.
 const MOST_ACCESSIBLE: usize = 64 << 20;
 
+/// So much of what a guest began with is kept with it, which keeps the memory or the file that it is in, though
+/// the guest be gone for good.
+const MOST_DATA: usize = 4 << 20;
+
 impl Spare {
     fn new() -> Self {
         Spare {
@@ -203,8 +207,8 @@ impl Reservation {
         self.set_accessible(accessible)?;
         if let Some(image) = image {
             // SAFETY: nobody else has it, and the image's place is within what is accessible.
-            unsafe { image.map(self.start())? };
-            self.image = Some(Mapped {
+            let is_mapped = unsafe { image.put(self.start())? };
+            self.image = is_mapped.then(|| Mapped {
                 number: image.number,
                 place: image.place(),
             });
@@ -264,11 +268,11 @@ impl Reservation {
     }
 
     /// Keeps it for the thread's next guest, if that is worth while.
-    fn keep(self) {
+    fn keep(mut self) {
         // A thread that is about to end keeps nothing more.
         let _ = SPARE.try_with(|spare| {
             let is_worth_it = self.accessible <= MOST_ACCESSIBLE && !self.is_soiled;
-            if is_worth_it && spare.may_keep() && self.clear() {
+            if is_worth_it && spare.may_keep() && self.clear() && self.forget_large_image() {
                 spare.reservation.set(Some(self));
             }
         });
@@ -287,6 +291,12 @@ impl Reservation {
             )
         };
         cleared.is_ok()
+    }
+
+    /// Whether a large image could be replaced by zeros, if there is one.
+    fn forget_large_image(&mut self) -> bool {
+        let large = self.image.take_if(|image| image.place.len() > MOST_DATA);
+        large.is_none_or(|image| self.map_zeros(image.place).is_ok())
     }
 }
 
@@ -347,7 +357,7 @@ mod tests {
             None,
             Some(image(70_000, 1)),
             Some(image(10, 2)),
-            Some(image(130_000, 3)),
+            Some(image(130_000, 3).copied()),
         ];
         let mut begins = Vec::new();
         // Each after each, and after itself.
@@ -384,6 +394,20 @@ mod tests {
         less.grow(128 << 10).expect("more");
         assert!(bytes(&mut less).iter().all(|byte| *byte == 0));
         assert!(Image::new(usize::MAX - 1, b"ab").is_err());
+    }
+
+    #[test]
+    fn a_large_image_goes_and_its_address_space_stays() {
+        for (length, stays) in [(MOST_DATA, true), (MOST_DATA + 1, false)] {
+            let image = Image::new(0, &vec![1; length]).expect("an image");
+            drop(Space::take(LAYOUT, 8 << 20, Some(&image)).expect("space"));
+            let spare = SPARE.with(|spare| spare.reservation.take());
+            let spare = spare.expect("it is kept");
+            assert_eq!(spare.image.is_some(), stays);
+            spare.keep();
+            let mut space = Space::take(LAYOUT, 8 << 20, None).expect("space");
+            assert!(bytes(&mut space).iter().all(|byte| *byte == 0));
+        }
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use wasmparser::{
-    BinaryReader, BinaryReaderError, ConstExpr, DataKind, DataSectionReader, Operator,
-};
+use wasmparser::{BinaryReader, BinaryReaderError, Data, DataKind, DataSectionReader, Operator};
 
 use super::sections::{HEADER, sections, write_leb};
 use super::{Guest, MemoryDecl, invalid, shown};
@@ -16,6 +14,8 @@ use crate::Result;
 pub(super) struct ActiveData {
     /// So many bytes.
     pub(super) bytes: u64,
+    /// From so many segments.
+    pub(super) segments: u64,
     /// Where, where that is known of all of them.
     pub(super) range: Option<Range<u64>>,
 }
@@ -26,115 +26,123 @@ impl ActiveData {
         section: DataSectionReader<'_>,
         memories: &[MemoryDecl],
     ) -> Result<Self, BinaryReaderError> {
-        let room = match memories {
-            [memory] if !memory.imported && !memory.shared => memory.initial_bytes,
-            _ => 0,
+        let memory = match memories {
+            [memory] if !memory.imported && !memory.shared => Some(memory),
+            _ => None,
         };
-        let (mut bytes, mut range, mut are_known) = (0, None::<Range<u64>>, true);
+        let mut active = ActiveData::default();
+        let mut are_known = true;
         for segment in section {
             let segment = segment?;
-            let DataKind::Active { offset_expr, .. } = segment.kind else {
+            if matches!(segment.kind, DataKind::Passive) {
                 continue;
-            };
-            let length = segment.data.len() as u64;
-            bytes += length;
-            match place(&offset_expr, length).filter(|place| place.end <= room) {
+            }
+            active.segments += 1;
+            active.bytes += segment.data.len() as u64;
+            match memory.and_then(|memory| place(&segment, memory)) {
                 Some(place) if place.is_empty() => {}
-                Some(place) => range = Some(range.map_or(place.clone(), |all| around(all, place))),
+                Some(place) => {
+                    let all = active.range.take().unwrap_or(place.clone());
+                    active.range = Some(all.start.min(place.start)..all.end.max(place.end));
+                }
                 None => are_known = false,
             }
         }
-        Ok(ActiveData {
-            bytes,
-            range: range.filter(|_| are_known),
-        })
+        active.range.take_if(|_| !are_known);
+        Ok(active)
     }
 }
 
-/// Where a segment goes whose place is a constant.
-fn place(offset: &ConstExpr<'_>, length: u64) -> Option<Range<u64>> {
-    let mut operators = offset.get_operators_reader();
-    let begin = match operators.read().ok()? {
-        Operator::I32Const { value } => value.cast_unsigned().into(),
-        Operator::I64Const { value } => value.cast_unsigned(),
+/// Where in the one `memory` an active segment goes, if that is a constant within what the memory has at
+/// first.
+fn place(segment: &Data<'_>, memory: &MemoryDecl) -> Option<Range<u64>> {
+    let DataKind::Active {
+        memory_index: 0,
+        offset_expr,
+    } = &segment.kind
+    else {
+        return None;
+    };
+    let mut operators = offset_expr.get_operators_reader();
+    let begin = match (operators.read().ok()?, memory.memory64) {
+        (Operator::I32Const { value }, false) => value.cast_unsigned().into(),
+        (Operator::I64Const { value }, true) => value.cast_unsigned(),
         _ => return None,
     };
     let is_all = matches!(operators.read(), Ok(Operator::End));
-    is_all.then_some(begin..begin.checked_add(length)?)
+    let end = begin.checked_add(segment.data.len() as u64)?;
+    (is_all && end <= memory.initial_bytes).then_some(begin..end)
 }
 
-fn around(one: Range<u64>, other: Range<u64>) -> Range<u64> {
-    one.start.min(other.start)..one.end.max(other.end)
+/// A module and its data, apart from each other: [`Guest::without_data`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WithoutData {
+    /// The module. Its active segments are as they are once they were dropped, which they are before it runs;
+    /// nothing else has changed, and its code is where it was.
+    pub module: Vec<u8>,
+    /// The bytes of its [`data_range`](Guest::data_range).
+    pub data: Vec<u8>,
 }
 
 /// See [`Guest::without_data`].
-pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let mut data = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
-    let take = |place: Range<u64>, bytes: &[u8]| {
-        let begin = place.start.checked_sub(range.start)?;
-        let begin = usize::try_from(begin).ok()?;
-        data.get_mut(begin..begin + bytes.len())?
-            .copy_from_slice(bytes);
-        Some(())
+pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutData>> {
+    let [memory] = guest.memories() else {
+        return Ok(None);
     };
-    match emptied(guest.bytes(), take) {
-        Ok(module) => Ok(module.map(|module| (module, data))),
-        Err(source) => Err(
-            invalid(&shown(guest.name()), "its data section cannot be read").with_source(source),
-        ),
-    }
+    split(guest.bytes(), memory, range).map_err(|source| {
+        invalid(&shown(guest.name()), "its data section cannot be read").with_source(source)
+    })
 }
 
 const DATA_SECTION: u8 = 11;
+const DATA_COUNT_SECTION: u8 = 12;
 
-/// The module with its active segments empty. `take` is told where each is and what is in it; `None` if it
-/// does not take one.
-fn emptied(
+/// A segment without anything, as one is that was dropped.
+const DROPPED: [u8; 2] = [1, 0];
+
+fn split(
     wasm: &[u8],
-    mut take: impl FnMut(Range<u64>, &[u8]) -> Option<()>,
-) -> Result<Option<Vec<u8>>, BinaryReaderError> {
+    memory: &MemoryDecl,
+    range: Range<u64>,
+) -> Result<Option<WithoutData>, BinaryReaderError> {
     let mut module = wasm[..HEADER].to_vec();
+    let mut data = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
+    let mut are_counted = false;
     for section in sections(wasm) {
         let section = section?;
+        are_counted |= section.id == DATA_COUNT_SECTION;
         if section.id != DATA_SECTION {
             module.extend(section.whole);
             continue;
         }
-        let Some(contents) = emptied_segments(section.contents, &mut take)? else {
-            return Ok(None);
-        };
-        module.push(DATA_SECTION);
-        write_leb(&mut module, contents.len());
-        module.extend(contents);
-    }
-    Ok(Some(module))
-}
-
-fn emptied_segments(
-    contents: &[u8],
-    take: &mut impl FnMut(Range<u64>, &[u8]) -> Option<()>,
-) -> Result<Option<Vec<u8>>, BinaryReaderError> {
-    let segments = DataSectionReader::new(BinaryReader::new(contents, 0))?;
-    let mut emptied = Vec::new();
-    write_leb(&mut emptied, segments.count() as usize);
-    for segment in segments {
-        let segment = segment?;
-        let DataKind::Active { offset_expr, .. } = segment.kind else {
-            emptied.extend(&contents[segment.range]);
-            continue;
-        };
-        let length = segment.data.len() as u64;
-        let taken = place(&offset_expr, length).and_then(|place| match length {
-            0 => Some(()),
-            _ => take(place, segment.data),
-        });
-        if taken.is_none() {
-            return Ok(None);
+        let segments = DataSectionReader::new(BinaryReader::new(section.contents, 0))?;
+        let mut left = Vec::new();
+        write_leb(&mut left, segments.count() as usize);
+        for segment in segments {
+            let segment = segment?;
+            if matches!(segment.kind, DataKind::Passive) {
+                left.extend(&section.contents[segment.range]);
+                continue;
+            }
+            left.extend(DROPPED);
+            if segment.data.is_empty() {
+                continue;
+            }
+            let begin = place(&segment, memory).and_then(|at| at.start.checked_sub(range.start));
+            let begin = begin.and_then(|begin| usize::try_from(begin).ok());
+            let room = begin.and_then(|begin| data.get_mut(begin..)?.get_mut(..segment.data.len()));
+            match room {
+                Some(room) => room.copy_from_slice(segment.data),
+                None => return Ok(None),
+            }
         }
-        let offset = offset_expr.get_binary_reader();
-        let end = offset.original_position() + offset.bytes_remaining();
-        emptied.extend(&contents[segment.range.start..end]);
-        write_leb(&mut emptied, 0);
+        // No code names a segment of those that are not counted.
+        if are_counted {
+            module.push(DATA_SECTION);
+            write_leb(&mut module, left.len());
+            module.extend(left);
+        }
     }
-    Ok(Some(emptied))
+    Ok(Some(WithoutData { module, data }))
 }

@@ -158,6 +158,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 fits(&section, "data")?;
                 let data = ActiveData::read(section, &facts.memories)?;
                 facts.data.bytes += data.bytes;
+                facts.data.segments += data.segments;
                 // Of a component's modules each has memories of its own.
                 facts.data.range = data.range.filter(|_| outermost);
             }

@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+pub use data::WithoutData;
 pub use decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
@@ -36,11 +37,19 @@ pub use known::Known;
 pub use shown::{serialize_path, shown};
 pub use wasi::WasiVersion;
 
-use crate::{Digest, Error, ErrorKind, Proposals, Result};
+use crate::{Digest, Error, ErrorKind, Proposals, Result, fingerprint};
 use inspect::Facts;
 use scan::Scanned;
 use shown::shown_path;
 use source::Source;
+
+/// Changes with what [`Guest::without_data`] and [`Guest::start_as_export`] make of a module: a part of the
+/// identity of code that is kept. See [`fingerprint`].
+pub const FINGERPRINT: u64 = fingerprint([
+    include_bytes!("data.rs"),
+    include_bytes!("sections.rs"),
+    include_bytes!("start.rs"),
+]);
 
 /// A program and what is known of it. Cloning shares it.
 #[derive(Clone)]
@@ -293,6 +302,11 @@ impl Guest {
         self.0.facts.data.bytes
     }
 
+    /// How many active data segments these bytes are in.
+    pub fn data_segments(&self) -> u64 {
+        self.0.facts.data.segments
+    }
+
     /// From the first of those bytes to the last, where in memory that is known without running the guest:
     /// a module with one memory, its own and not shared, whose active segments all have constant places
     /// within what it has at first. What lies between them is zeros.
@@ -300,9 +314,8 @@ impl Guest {
         self.0.facts.data.range.clone()
     }
 
-    /// A module that puts nothing into its memory, and the bytes of its [`data_range`](Guest::data_range);
-    /// `None` where that is not known. Its active segments are there, at their places, and empty; nothing
-    /// else has changed, and its code is where it was.
+    /// A module that puts nothing into its memory, and what it would have put there; `None` where its
+    /// [`data_range`](Guest::data_range) is not known.
     ///
     /// For engines that are faster at making a memory with data than at putting them there. What lies
     /// between the data is among the bytes, however much that is.
@@ -310,7 +323,7 @@ impl Guest {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if its data section cannot be read.
-    pub fn without_data(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    pub fn without_data(&self) -> Result<Option<WithoutData>> {
         match self.data_range() {
             Some(range) => data::apart(self, range),
             None => Ok(None),
