@@ -126,8 +126,8 @@ impl Image {
             Data::Copied(bytes) => {
                 // SAFETY: as the caller says.
                 unsafe {
-                    at.cast()
-                        .copy_from_nonoverlapping(bytes.into(), bytes.len())
+                    let at = at.cast::<u8>().as_ptr();
+                    at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                 };
                 Ok(false)
             }
