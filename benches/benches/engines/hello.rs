@@ -11,6 +11,7 @@ use criterion::Criterion;
 #[cfg(feature = "wasix")]
 use wasmrun::Engines;
 use wasmrun::{Cache, Place, Program, RunConfig, Stdout};
+use wasmrun_testkit::guests::component;
 
 use crate::by_hand::ByHand;
 use crate::group::Group;
@@ -77,6 +78,21 @@ pub fn benches(criterion: &mut Criterion) {
             };
             let program = program.expect(name);
             group.bench(variant, || program.run(config).expect(name));
+        }
+    }
+}
+
+/// The same as a component, by what runs those in this process.
+pub fn of_component(criterion: &mut Criterion) {
+    let component = component(&guest("hello", HELLO));
+    let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
+    let mut group = Group::new(criterion, "component");
+    group.by_hand(by_hand::component(&component));
+    for (name, engine) in engines() {
+        let runs_components = engine.capability().components.is_supported();
+        if engine.info().place == Place::InProcess && runs_components {
+            let program = Program::compile(engine, &component, &config).expect(name);
+            group.bench(name, || program.run(&config).expect(name));
         }
     }
 }

@@ -31,6 +31,7 @@ fn main() {
     compile::benches(&mut criterion);
     instances::benches(&mut criterion);
     hello::benches(&mut criterion);
+    hello::of_component(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
     threads::benches(&mut criterion);

@@ -25,6 +25,14 @@ pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
     ]
 }
 
+/// Runs of a component.
+pub fn component(guest: &Guest) -> Vec<ByHand> {
+    vec![
+        #[cfg(feature = "wasmtime")]
+        wasmtime::component(guest),
+    ]
+}
+
 /// Runs of a guest that imports `fd_write`, or nothing.
 pub fn simple(guest: &Guest) -> Vec<ByHand> {
     let mut engines = all(guest, None);

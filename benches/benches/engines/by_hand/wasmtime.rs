@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use wasmrun::Guest;
+use wasmtime::component::{self, Component, ResourceTable};
 use wasmtime::{Engine, Linker, Module, Store};
 use wasmtime_wasi::p1::add_to_linker_sync;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::p2;
+use wasmtime_wasi::p2::bindings::sync::CommandPre;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::ByHand;
 
@@ -17,6 +20,44 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
 /// With its own settings: files are other threads' work.
 pub fn as_it_comes(guest: &Guest, directory: Option<&Path>) -> ByHand {
     with(guest, directory, false)
+}
+
+/// A component, which has its streams to itself.
+pub fn component(guest: &Guest) -> ByHand {
+    let engine = Engine::default();
+    let component = Component::new(&engine, guest.bytes()).expect("compiles");
+    let mut linker = component::Linker::new(&engine);
+    p2::add_to_linker_sync(&mut linker).expect("links");
+    let command = linker.instantiate_pre(&component).and_then(CommandPre::new);
+    let command = command.expect("links");
+    let run = move || {
+        let world = World {
+            context: WasiCtxBuilder::new().build(),
+            resources: ResourceTable::new(),
+        };
+        let mut store = Store::new(&engine, world);
+        let command = command.instantiate(&mut store).expect("instantiates");
+        let ended = command.wasi_cli_run().call_run(&mut store).expect("runs");
+        ended.expect("succeeds");
+    };
+    ByHand {
+        name: "wasmtime",
+        run: Box::new(run),
+    }
+}
+
+struct World {
+    context: WasiCtx,
+    resources: ResourceTable,
+}
+
+impl WasiView for World {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.context,
+            table: &mut self.resources,
+        }
+    }
 }
 
 /// With its own settings.
