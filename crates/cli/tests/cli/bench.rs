@@ -189,6 +189,8 @@ fn the_page_stands_alone_and_is_well_formed() {
     let guests = Guests::new();
     let guest = guests.file("a<b&c>.wat", exit(0));
     let file = guests.dir().join("bench.html");
+    // Longer than the new one.
+    std::fs::write(&file, "<p>".repeat(1 << 20)).expect("an old page");
     let seen = bench(&["--html", file.to_str().expect("UTF-8")], &guest);
     assert_eq!(seen.code, Some(0), "{seen:?}");
     let page = std::fs::read_to_string(&file).expect("a page");
@@ -222,6 +224,18 @@ fn well_formed(page: &str) {
         }
     }
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_page_stays_as_it_is_if_nothing_is_measured() {
+    let guests = Guests::new();
+    let guest = guests.file("app.wasm", "no program");
+    let file = guests.dir().join("bench.html");
+    std::fs::write(&file, "an old page").expect("an old page");
+    let seen = bench(&["--html", file.to_str().expect("UTF-8")], &guest);
+    assert_eq!(seen.code, Some(126), "{seen:?}");
+    let page = std::fs::read_to_string(&file).expect("it is there");
+    assert_eq!(page, "an old page");
 }
 
 #[test]

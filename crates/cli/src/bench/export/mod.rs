@@ -4,8 +4,8 @@ mod csv;
 mod html;
 mod table;
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -33,7 +33,7 @@ pub fn print(results: &Results, format: Format) -> u8 {
     }
 }
 
-/// A file for a page, opened before there is anything to write.
+/// A file for a page, opened before there is anything to write: until then it stays as it is.
 pub struct Page {
     path: PathBuf,
     file: File,
@@ -41,7 +41,9 @@ pub struct Page {
 
 impl Page {
     pub fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).map_err(|source| {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let file = options.open(path).map_err(|source| {
             Error::new(ErrorKind::Io, format!("cannot create {}", path.display()))
                 .with_source(source)
         })?;
@@ -53,7 +55,14 @@ impl Page {
 
     pub fn write(mut self, results: &Results) -> Result<()> {
         let page = html::html(results);
-        self.file.write_all(page.as_bytes()).map_err(|source| {
+        let mut write = || {
+            // A pipe or a terminal has no length.
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(0)?;
+            }
+            self.file.write_all(page.as_bytes())
+        };
+        write().map_err(|source: io::Error| {
             let path = self.path.display();
             Error::new(ErrorKind::Io, format!("cannot write {path}")).with_source(source)
         })
