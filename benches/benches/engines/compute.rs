@@ -1,7 +1,7 @@
 //! Guests that only compute: in memory, in registers, in floating point, and by moving memory about.
 
 use criterion::Criterion;
-use wasmrun::{Guest, Program, RunConfig};
+use wasmrun::{Guest, RunConfig};
 use wasmrun_testkit::compiler;
 
 use crate::group::Group;
@@ -33,11 +33,5 @@ fn measure(criterion: &mut Criterion, kernel: &str, guest: &Guest) {
     let mut group = Group::new(criterion, format!("compute {kernel}"));
     group.sample_size(10);
     group.by_hand(by_hand::all(guest, None));
-    for (name, engine) in engines() {
-        let program = Program::compile(engine, guest, &RunConfig::new()).expect(name);
-        group.bench(name, || {
-            let report = program.run(&RunConfig::new()).expect(name);
-            assert!(report.outcome.success());
-        });
-    }
+    group.runs(engines(), guest, &RunConfig::new());
 }

@@ -1,10 +1,12 @@
 //! A group of benches: what is done with wasmrun, beside the same by hand.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
+use wasmrun::{Engine, Guest, Program, RunConfig};
 
 use crate::by_hand::ByHand;
 use crate::summary;
@@ -34,6 +36,22 @@ impl<'a> Group<'a> {
                 .bench_function(format!("{name}/by hand"), |bencher| bencher.iter(run));
         }
         self.by_hand.extend(all);
+    }
+
+    /// Measures one run of `guest` by each of the engines, which have made it ready before.
+    pub fn runs(
+        &mut self,
+        engines: impl Iterator<Item = (&'static str, Arc<dyn Engine>)>,
+        guest: &Guest,
+        config: &RunConfig,
+    ) {
+        for (name, engine) in engines {
+            let program = Program::compile(engine, guest, config).expect(name);
+            self.bench(name, || {
+                let report = program.run(config).expect(name);
+                assert!(report.outcome.success());
+            });
+        }
     }
 
     /// Measures `run`, which is called `engine` or `engine/variant`.

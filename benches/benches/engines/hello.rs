@@ -5,17 +5,18 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::Criterion;
 #[cfg(feature = "wasix")]
 use wasmrun::Engines;
-use wasmrun::{Cache, Place, Program, RunConfig, Stdout};
+use wasmrun::{Cache, Engine, Place, Program, RunConfig, Stdout};
 use wasmrun_testkit::guests::component;
 
 use crate::by_hand::ByHand;
 use crate::group::Group;
-use crate::{by_hand, engines, guest};
+use crate::{by_hand, engines, guest, in_process};
 
 const HELLO: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write"
@@ -88,13 +89,9 @@ pub fn of_component(criterion: &mut Criterion) {
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = Group::new(criterion, "component");
     group.by_hand(by_hand::component(&component));
-    for (name, engine) in engines() {
-        let runs_components = engine.capability().components.is_supported();
-        if engine.info().place == Place::InProcess && runs_components {
-            let program = Program::compile(engine, &component, &config).expect(name);
-            group.bench(name, || program.run(&config).expect(name));
-        }
-    }
+    let runs_components =
+        |(_, engine): &(_, Arc<dyn Engine>)| engine.capability().components.is_supported();
+    group.runs(in_process().filter(runs_components), &component, &config);
 }
 
 /// What one would type to run a file with it. Unlike others, wazero keeps code only if it is told where.

@@ -2,7 +2,7 @@
 //! kibibyte of it read.
 
 use criterion::Criterion;
-use wasmrun::{Access, Program, RunConfig, Stdout};
+use wasmrun::{Access, RunConfig, Stdout};
 
 use crate::group::Group;
 use crate::{by_hand, engines, guest};
@@ -26,11 +26,6 @@ pub fn benches(criterion: &mut Criterion) {
             let name = format!("{}/by hand, as it comes", by_hand.name);
             group.bench_function(name, |bencher| bencher.iter(&by_hand.run));
         }
-        for (name, engine) in engines() {
-            let program = Program::compile(engine, &guest, &config).expect(name);
-            group.bench(name, || {
-                assert!(program.run(&config).expect(name).outcome.success());
-            });
-        }
+        group.runs(engines(), &guest, &config);
     }
 }

@@ -3,32 +3,28 @@
 use std::{fs, thread, time::Duration};
 
 use criterion::Criterion;
-use wasmrun::{Place, Program, RunConfig, Stdout};
+use wasmrun::{Program, RunConfig, Stdout};
 
 use crate::group::Group;
-use crate::{NOTHING, SLEEPER, by_hand, engines, guest};
+use crate::{NOTHING, SLEEPER, by_hand, engines, guest, in_process};
 
 /// As many as live at the same time.
 const LIVE: usize = 1000;
 
 pub fn benches(criterion: &mut Criterion) {
-    let all = |_: &Place| true;
-    run(criterion, "instantiate", NOTHING, all);
-    // The start of a process says nothing of it.
-    let in_process = |place: &Place| *place == Place::InProcess;
-    run(criterion, "data", &changing_data(), in_process);
-}
-
-fn run(criterion: &mut Criterion, group: &str, text: &str, of: impl Fn(&Place) -> bool) {
-    let guest = guest(group, text);
-    // By hand it has no streams either.
+    // By hand there are no streams either.
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = Group::new(criterion, group);
-    group.by_hand(by_hand::simple(&guest));
-    for (name, engine) in engines().filter(|(_, engine)| of(&engine.info().place)) {
-        let program = Program::compile(engine, &guest, &config).expect(name);
-        group.bench(name, || program.run(&config).expect(name));
-    }
+    let nothing = guest("nothing", NOTHING);
+    let mut group = Group::new(criterion, "instantiate");
+    group.by_hand(by_hand::simple(&nothing));
+    group.runs(engines(), &nothing, &config);
+    drop(group);
+
+    let data = guest("data", &changing_data());
+    let mut group = Group::new(criterion, "data");
+    group.by_hand(by_hand::simple(&data));
+    // The start of a process says nothing of it.
+    group.runs(in_process(), &data, &config);
 }
 
 /// Begins with 128 KiB of data, and changes a byte in every sixteenth KiB of them.
@@ -48,10 +44,7 @@ fn changing_data() -> String {
 /// Prints how much more memory this process has while guests live in it, for each of them.
 pub fn print_memory() {
     println!("\n| engine | memory of each of {LIVE} live instances |\n|---|---:|");
-    for (name, engine) in engines() {
-        if engine.info().place != Place::InProcess {
-            continue;
-        }
+    for (name, engine) in in_process() {
         let config = RunConfig::new().killable(true);
         let program = Program::compile(engine, &guest("sleeper", SLEEPER), &config).expect(name);
         let Some(before) = resident() else {

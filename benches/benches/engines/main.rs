@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
 
 use criterion::Criterion;
-use wasmrun::{Engine, Engines, Guest};
+use wasmrun::{Engine, Engines, Guest, Place};
 
 fn main() {
     if cfg!(feature = "wasmedge") {
@@ -67,6 +67,11 @@ fn engines() -> impl Iterator<Item = (&'static str, Arc<dyn Engine>)> {
         all.into_iter().filter_map(present).collect()
     });
     PRESENT.iter().cloned()
+}
+
+/// Those of them that are in this process.
+fn in_process() -> impl Iterator<Item = (&'static str, Arc<dyn Engine>)> {
+    engines().filter(|(_, engine)| engine.info().place == Place::InProcess)
 }
 
 /// Does nothing, with a page of memory.

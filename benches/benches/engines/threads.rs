@@ -3,11 +3,11 @@
 use std::thread;
 
 use criterion::{Criterion, Throughput};
-use wasmrun::{Place, Program, RunConfig, Stdout};
+use wasmrun::{Program, RunConfig, Stdout};
 
 use crate::by_hand::{self, ByHand};
 use crate::group::Group;
-use crate::{NOTHING, engines, guest};
+use crate::{NOTHING, guest, in_process};
 
 /// Runs of each thread.
 const RUNS: usize = 200;
@@ -24,10 +24,7 @@ pub fn benches(criterion: &mut Criterion) {
             .throughput(Throughput::Elements((RUNS * threads) as u64));
         let by_hand = by_hand::simple(&guest).into_iter();
         group.by_hand(by_hand.map(|one| by_many(threads, one)).collect());
-        for (name, engine) in engines() {
-            if engine.info().place != Place::InProcess {
-                continue;
-            }
+        for (name, engine) in in_process() {
             let program = Program::compile(engine, &guest, &config).expect(name);
             group.bench(name, || {
                 many(threads, || drop(program.run(&config).expect(name)));

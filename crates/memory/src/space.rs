@@ -87,8 +87,8 @@ impl Layout {
     }
 }
 
-/// A guest's memory. It never moves, and it grows. Dropped, it is given back, and its
-/// address space is the thread's for its next guest.
+/// A guest's memory. It never moves, and it grows. Dropped, it is given back, and its address space is the
+/// thread's for its next guest.
 #[derive(Debug)]
 pub struct Space(ManuallyDrop<Reservation>);
 
