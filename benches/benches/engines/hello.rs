@@ -83,15 +83,22 @@ pub fn benches(criterion: &mut Criterion) {
     }
 }
 
-/// The same as a component, by what runs those in this process.
-pub fn of_component(criterion: &mut Criterion) {
-    let component = component(&guest("hello", HELLO));
+/// The same as a component, by what runs those in this process, and with data to begin with.
+pub fn of_components(criterion: &mut Criterion) {
+    let data = "wasmrun!".repeat(16 << 10);
+    let with_data = HELLO.replace(
+        r#""memory") 1)"#,
+        &format!(r#""memory") 4) (data (i32.const 65536) "{data}")"#),
+    );
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = Group::new(criterion, "component");
-    group.by_hand(by_hand::component(&component));
-    let runs_components =
-        |(_, engine): &(_, Arc<dyn Engine>)| engine.capability().components.is_supported();
-    group.runs(in_process().filter(runs_components), &component, &config);
+    for (name, module) in [("component", HELLO), ("component-data", &with_data)] {
+        let component = component(&guest(name, module));
+        let mut group = Group::new(criterion, name);
+        group.by_hand(by_hand::component(&component));
+        let runs_components =
+            |(_, engine): &(_, Arc<dyn Engine>)| engine.capability().components.is_supported();
+        group.runs(in_process().filter(runs_components), &component, &config);
+    }
 }
 
 /// What one would type to run a file with it. Unlike others, wazero keeps code only if it is told where.

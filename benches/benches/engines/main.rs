@@ -31,7 +31,7 @@ fn main() {
     compile::benches(&mut criterion);
     instances::benches(&mut criterion);
     hello::benches(&mut criterion);
-    hello::of_component(&mut criterion);
+    hello::of_components(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
     threads::benches(&mut criterion);
