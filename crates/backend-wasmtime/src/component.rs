@@ -1,9 +1,11 @@
 //! Components, over preview2.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Artifact, Code, Control, Outcome, Ran, Result, Task};
+use wasmrun_core::{Artifact, Code, Compile, Control, Outcome, Ran, Result, Task};
+use wasmrun_memory::Image;
 use wasmrun_wasi_preview1::{block_on, context, most_open_files};
 use wasmtime::component::{Component, Resource, ResourceTable};
 use wasmtime::{Engine, Store};
@@ -15,7 +17,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{refusal, traps};
+use crate::{data, kept, refusal, traps};
 
 /// What components import.
 pub(crate) type Linker = wasmtime::component::Linker<Host<World>>;
@@ -93,21 +95,31 @@ pub(crate) struct ComponentCode {
     variant: Arc<Variant>,
     component: Component,
     command: CommandPre<Host<World>>,
+    /// What its memory is to be made with.
+    data: Option<Arc<Image>>,
 }
 
 impl ComponentCode {
-    pub(crate) fn compile(variant: Arc<Variant>, bytes: &[u8]) -> Result<Self> {
-        let component = Component::new(variant.engine(), bytes).map_err(refusal::of_code)?;
-        ComponentCode::of(variant, component)
+    pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
+        let (binary, data) = data::apart(compile)?;
+        let component = Component::new(variant.engine(), binary).map_err(refusal::of_code)?;
+        ComponentCode::of(variant, component, data)
     }
 
     pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
-        // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
-        let component = unsafe { Component::deserialize_file(variant.engine(), artifact.path()) };
-        ComponentCode::of(variant, component.map_err(refusal::of_artifact)?)
+        let open = || {
+            // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+            let data = unsafe { data::behind(&File::open(artifact.path())?)? };
+            // SAFETY: likewise.
+            let component =
+                unsafe { Component::deserialize_file(variant.engine(), artifact.path())? };
+            Ok((component, data))
+        };
+        let (component, data) = open().map_err(refusal::of_artifact)?;
+        ComponentCode::of(variant, component, data)
     }
 
-    fn of(variant: Arc<Variant>, component: Component) -> Result<Self> {
+    fn of(variant: Arc<Variant>, component: Component, data: Option<Image>) -> Result<Self> {
         let command = variant
             .components()?
             .instantiate_pre(&component)
@@ -117,6 +129,7 @@ impl ComponentCode {
             variant,
             component,
             command,
+            data: data.map(Arc::new),
         })
     }
 }
@@ -131,7 +144,9 @@ impl Code for ComponentCode {
         };
         let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
         let mut made = None;
-        let ended = block_on(control, self.call(&mut store, &mut made));
+        let ended = kept::beginning_with(self.data.as_ref(), || {
+            block_on(control, self.call(&mut store, &mut made))
+        });
         let limiter = &store.data().limiter;
         let outcome = match ended {
             Ok(Ok(Ok(()))) => Outcome::Exited(0),
@@ -148,7 +163,8 @@ impl Code for ComponentCode {
     }
 
     fn artifact(&self) -> Result<Option<Vec<u8>>> {
-        let artifact = self.component.serialize();
+        let code = self.component.serialize();
+        let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
         artifact.map(Some).map_err(refusal::of_keeping)
     }
 }

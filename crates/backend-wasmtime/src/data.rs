@@ -1,5 +1,6 @@
 //! How a guest's memory comes by the data it begins with, and how they are kept with its code.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -50,27 +51,27 @@ impl Data {
     }
 }
 
-/// A guest's module as wasmtime is to compile it and, apart from it, the data that its memory is to be made
-/// with. `None` if wasmtime sees to them.
+/// A guest as wasmtime is to compile it and, apart from it, the data that its memory is to be made with, unless
+/// wasmtime sees to them.
 ///
 /// # Errors
 ///
 /// Those of [`Guest::without_data`](wasmrun_core::Guest::without_data) and [`Image::new`].
-pub(crate) fn apart(compile: Compile<'_>) -> Result<Option<(Vec<u8>, Image)>> {
+pub(crate) fn apart(compile: Compile<'_>) -> Result<(Cow<'_, [u8]>, Option<Image>)> {
+    let whole = Cow::Borrowed(compile.guest.bytes());
     if Data::of(compile) != Data::Kept {
-        return Ok(None);
+        return Ok((whole, None));
     }
-    let guest = compile.guest;
-    let (Some(range), Some(apart)) = (guest.data_range(), guest.without_data()?) else {
-        return Ok(None);
+    let Some(apart) = compile.guest.without_data()? else {
+        return Ok((whole, None));
     };
-    let image = usize::try_from(range.start)
+    let image = usize::try_from(apart.at)
         .map_err(io::Error::other)
         .and_then(|at| Image::new(at, &apart.data));
     let image = image.map_err(|source| {
         Error::new(ErrorKind::Engine, "cannot have the guest's data").with_source(source)
     })?;
-    Ok(Some((apart.module, image)))
+    Ok((apart.binary.into(), Some(image)))
 }
 
 /// The end of an artifact that has data: where they go and how many they are, least significant byte first, and
@@ -81,12 +82,15 @@ const TRAILER: usize = 8 + 8 + MARK.len();
 /// A multiple of any system's pages.
 const PAGES: usize = 64 << 10;
 
-/// An artifact of code with the data behind it.
+/// An artifact of code with the data behind it, if any.
 ///
 /// # Errors
 ///
 /// What the system says if the data cannot be read.
-pub(crate) fn append(mut code: Vec<u8>, image: &Image) -> io::Result<Vec<u8>> {
+pub(crate) fn artifact(mut code: Vec<u8>, image: Option<&Image>) -> io::Result<Vec<u8>> {
+    let Some(image) = image else {
+        return Ok(code);
+    };
     let (place, data) = (image.place(), image.bytes()?);
     let begin = code.len().next_multiple_of(PAGES);
     code.reserve_exact(begin - code.len() + data.len() + TRAILER);
@@ -103,7 +107,7 @@ pub(crate) fn append(mut code: Vec<u8>, image: &Image) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// What the system says if the file cannot be read; [`InvalidData`](io::ErrorKind::InvalidData) if this cannot be
-/// what [`append`] made.
+/// what [`artifact`] made.
 ///
 /// # Safety
 ///
@@ -146,7 +150,7 @@ mod tests {
     fn data_are_found_behind_code() {
         let image = Image::new(70_000, &[7; 5000]).expect("an image");
         let code = vec![1; 100_000];
-        let artifact = append(code.clone(), &image).expect("readable");
+        let artifact = artifact(code.clone(), Some(&image)).expect("readable");
         assert!(artifact.starts_with(&code));
         let found = behind_of(&artifact).expect("sound").expect("there");
         assert_eq!(found.place(), image.place());

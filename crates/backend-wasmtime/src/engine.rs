@@ -106,11 +106,10 @@ impl Engine for WasmtimeEngine {
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        let guest = compile.guest;
         let variant = self.variant(compile)?;
-        match guest.kind() {
+        match compile.guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, compile)?)),
-            GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, guest.bytes())?)),
+            GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, compile)?)),
             GuestKind::Package => Err(no_packages()),
         }
     }

@@ -1,15 +1,22 @@
-//! Memories in address space that a thread keeps for its next guest, made with the data they begin with.
+//! Memories and stacks in address space that a thread keeps for its next guest; memories made with the data they
+//! begin with.
 
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use wasmrun_memory::{Image, Layout, Space};
-use wasmtime::{Config, LinearMemory, MemoryCreator, MemoryType};
+use wasmrun_memory::{Image, Layout, Space, Stack};
+use wasmtime::{Config, LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
 /// Has them in place of wasmtime's own.
 pub(crate) fn keep_memories(config: &mut Config) {
     config.with_host_memory(Arc::new(Kept));
+}
+
+/// Has them for asynchronous calls in place of wasmtime's own.
+pub(crate) fn keep_stacks(config: &mut Config) {
+    config.with_host_stack(Arc::new(Kept));
 }
 
 thread_local! {
@@ -128,6 +135,32 @@ impl KeptMemory {
             from.copy_to_nonoverlapping(space.start().as_ptr(), self.space.accessible());
         }
         Ok(space)
+    }
+}
+
+// SAFETY: each is mapped for itself alone, whole pages with one below them that cannot be accessed.
+unsafe impl StackCreator for Kept {
+    fn new_stack(&self, bytes: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
+        debug_assert!(!zeroed, "`Config::async_stack_zeroing` is off");
+        Ok(Box::new(KeptStack(Stack::take(bytes)?)))
+    }
+}
+
+struct KeptStack(Stack);
+
+// SAFETY: as above; it is where it is until it is dropped.
+unsafe impl StackMemory for KeptStack {
+    fn top(&self) -> *mut u8 {
+        self.0.range().end
+    }
+
+    fn range(&self) -> Range<usize> {
+        let Range { start, end } = self.0.range();
+        start.expose_provenance()..end.expose_provenance()
+    }
+
+    fn guard_range(&self) -> Range<*mut u8> {
+        self.0.guard()
     }
 }
 

@@ -94,12 +94,9 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
-        let apart = data::apart(compile)?;
-        let bytes = apart
-            .as_ref()
-            .map_or(compile.guest.bytes(), |(module, _)| module);
-        let module = Module::new(variant.engine(), bytes).map_err(refusal::of_code)?;
-        ModuleCode::of(variant, module, apart.map(|(_, data)| data))
+        let (binary, data) = data::apart(compile)?;
+        let module = Module::new(variant.engine(), binary).map_err(refusal::of_code)?;
+        ModuleCode::of(variant, module, data)
     }
 
     pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
@@ -179,14 +176,9 @@ impl Code for ModuleCode {
     }
 
     fn artifact(&self) -> Result<Option<Vec<u8>>> {
-        let write = || {
-            let code = self.module.module().serialize()?;
-            Ok(match &self.data {
-                Some(data) => data::append(code, data)?,
-                None => code,
-            })
-        };
-        write().map(Some).map_err(refusal::of_keeping)
+        let code = self.module.module().serialize();
+        let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
+        artifact.map(Some).map_err(refusal::of_keeping)
     }
 }
 

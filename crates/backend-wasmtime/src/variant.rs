@@ -83,6 +83,7 @@ impl Variant {
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
             .epoch_interruption(settings.interruptible);
+        kept::keep_stacks(&mut config);
         if !settings.images {
             kept::keep_memories(&mut config);
         }

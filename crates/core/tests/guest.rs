@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wasmrun_core::guest::{ExportKind, GuestKind, ImportKind, WasiVersion, WithoutData};
+use wasmrun_core::guest::{ExportKind, GuestKind, ImportKind, WasiVersion};
 use wasmrun_core::{ErrorKind, Guest, Proposals};
 
 fn wat(text: &str) -> Guest {
@@ -230,50 +230,178 @@ fn where_data_are_is_known_of_constant_places_in_a_memory_of_its_own() {
             "{memory} {data}"
         );
     }
-    let component = wat(r#"(component (core module (memory 1) (data (i32.const 0) "abc")))"#);
-    assert_eq!(component.data_size(), 3);
-    assert_eq!(component.data_range(), None);
+}
+
+#[test]
+fn where_a_components_data_are_is_known_of_one_instance_with_a_memory_of_its_own() {
+    let with_data = r#"(memory 1) (data (i32.const 4) "abc")"#;
+    let importing = r#"(core module $b (import "a" "m" (memory 1)))
+        (core instance $ib (instantiate $b (with "a" (instance $ia))))"#;
+    let inner =
+        "(component $inner (import \"m\" (core module $m)) (core instance (instantiate $m)))";
+    for (known, text) in [
+        (
+            true,
+            format!("(core module $a {with_data}) (core instance (instantiate $a))"),
+        ),
+        (
+            true,
+            format!(
+                r#"(core module $z) (core instance (instantiate $z)) (core instance (instantiate $z))
+                (core module $a (memory (export "m") 1) (data (i32.const 4) "abc"))
+                (core instance $ia (instantiate $a)) {importing} (component)"#
+            ),
+        ),
+        // Not made, or twice.
+        (false, format!("(core module {with_data})")),
+        (
+            false,
+            format!(
+                "(core module $a {with_data})
+                (core instance (instantiate $a)) (core instance (instantiate $a))"
+            ),
+        ),
+        // Two with a memory, or with data.
+        (
+            false,
+            format!(
+                "(core module $z (memory 1)) (core instance (instantiate $z))
+                (core module $a {with_data}) (core instance (instantiate $a))"
+            ),
+        ),
+        (
+            false,
+            r#"(core module $a (memory (export "m") 1) (data (i32.const 4) "abc"))
+            (core instance $ia (instantiate $a))
+            (core module $b (import "a" "m" (memory 1)) (data (i32.const 8) "d"))
+            (core instance (instantiate $b (with "a" (instance $ia))))"#
+                .to_owned(),
+        ),
+        // Of a memory that another module has.
+        (
+            false,
+            r#"(core module $a (memory (export "m") 1)) (core instance $ia (instantiate $a))
+            (core module $b (import "a" "m" (memory 1)) (data (i32.const 4) "abc"))
+            (core instance (instantiate $b (with "a" (instance $ia))))"#
+                .to_owned(),
+        ),
+        // Inner components may be made any number of times, and modules given to them.
+        (
+            false,
+            format!("(component (core module $a {with_data}) (core instance (instantiate $a)))"),
+        ),
+        (
+            false,
+            format!(
+                r#"(core module $a {with_data}) (core instance (instantiate $a)) {inner}
+                (instance (instantiate $inner (with "m" (core module $a))))"#
+            ),
+        ),
+        (
+            false,
+            format!(
+                "(core module $a {with_data}) (core instance (instantiate $a))
+                (component (alias outer 1 $a (core module $m)) (core instance (instantiate $m)))"
+            ),
+        ),
+        (
+            false,
+            format!(
+                r#"(core module $a {with_data}) (core instance (instantiate $a))
+                (instance (export "m" (core module $a)))"#
+            ),
+        ),
+        // Numbers are those of others as well.
+        (
+            false,
+            format!(
+                r#"(import "m" (core module $m)) (core module $a {with_data})
+                (core instance (instantiate $a))"#
+            ),
+        ),
+    ] {
+        let component = wat(&format!("(component {text})"));
+        assert!(component.data_size() >= 3, "{text}");
+        assert_eq!(component.data_range(), known.then_some(4..7), "{text}");
+        let apart = component.without_data().expect("sound");
+        assert_eq!(apart.is_some(), known, "{text}");
+    }
+}
+
+/// Asserts that `binary` is `emptied` with a section more that says nothing, and as long as it was.
+fn assert_is_filled(binary: &[u8], emptied: &Guest, guest: &Guest) {
+    assert_eq!(binary.len(), guest.bytes().len());
+    Guest::from_bytes("filled.wasm", binary.to_vec()).expect("sound");
+    let fill = binary.strip_prefix(emptied.bytes()).expect("the same");
+    assert_eq!(fill[0], 0, "a custom section");
 }
 
 #[test]
 fn without_its_data_a_module_is_the_same_and_begins_with_zeros() {
-    let text = r#"(module (memory $m 1) (table 1 funcref)
-        (func $f (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop $first))
-        (elem (i32.const 0) $f)
-        (data $first (i32.const 8) "abc") (data $passive "xyz") (data (i32.const 10) "de")
-        (data (i32.const 0) "") (data (memory $m) (offset (i32.const 300)) "end"))"#;
-    let guest = wat(text);
-    let WithoutData { module, data, .. } = guest.without_data().expect("sound").expect("known");
-    let mut expected = vec![0; 295];
-    expected[..4].copy_from_slice(b"abde");
-    expected[292..].copy_from_slice(b"end");
-    assert_eq!(guest.data_range(), Some(8..303));
-    assert_eq!(data, expected);
-
-    let same = guest.bytes().iter().zip(&module);
-    let same = same.take_while(|(one, other)| one == other).count();
-    let segments = guest.bytes().windows(3).position(|bytes| bytes == b"abc");
-    assert!(same + 16 > segments.expect("there"), "{same}");
-    let emptied = wat(r#"(module (memory $m 1) (table 1 funcref)
-        (func $f (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop $first))
-        (elem (i32.const 0) $f)
-        (data $first "") (data $passive "xyz") (data "") (data "") (data ""))"#);
-    assert_eq!(module, emptied.bytes());
+    // The last is as long as a fill of one or of five bytes' length takes.
+    for last in [
+        0, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 20_000,
+    ] {
+        let last = "e".repeat(last);
+        let code = r#"(memory 1) (table 1 funcref)
+            (func (memory.init 1 (i32.const 0) (i32.const 0) (i32.const 1)) (data.drop 0))
+            (elem (i32.const 0) 0)"#;
+        let guest = wat(&format!(
+            r#"(module {code}
+            (data (i32.const 8) "abc") (data "xyz") (data (i32.const 10) "de")
+            (data (i32.const 0) "") (data (memory 0) (offset (i32.const 300)) "end{last}"))"#
+        ));
+        let apart = guest.without_data().expect("sound").expect("known");
+        let mut expected = vec![0; 295 + last.len()];
+        expected[..4].copy_from_slice(b"abde");
+        expected[292..][..3].copy_from_slice(b"end");
+        expected[295..].copy_from_slice(last.as_bytes());
+        assert_eq!(guest.data_range(), Some(8..303 + last.len() as u64));
+        assert_eq!((apart.at, apart.data), (8, expected));
+        let emptied = wat(&format!(
+            r#"(module {code}
+            (data "") (data "xyz") (data "") (data "") (data ""))"#
+        ));
+        assert_is_filled(&apart.binary, &emptied, &guest);
+    }
 
     let uncounted = wat(r#"(module (memory 1) (data (i32.const 8) "abc") (data "passive"))"#);
-    let WithoutData { module, data, .. } = uncounted.without_data().expect("sound").expect("known");
-    assert_eq!(
-        (&*module, &*data),
-        (wat("(module (memory 1))").bytes(), &b"abc"[..])
-    );
+    let apart = uncounted.without_data().expect("sound").expect("known");
+    assert_eq!((apart.at, &*apart.data), (8, &b"abc"[..]));
+    assert_is_filled(&apart.binary, &wat("(module (memory 1))"), &uncounted);
 
     for text in [
         "(module (memory 1))",
         r#"(module (memory 1) (data (i32.const 65536) "a"))"#,
-        r#"(component (core module (memory 1) (data (i32.const 0) "abc")))"#,
     ] {
         assert!(wat(text).without_data().expect("sound").is_none(), "{text}");
     }
+}
+
+#[test]
+fn without_its_data_a_component_is_the_same() {
+    let component = |data: &str| {
+        wat(&format!(
+            r#"(component
+            (core module $z (memory (export "m") 1) {data})
+            (core instance $iz (instantiate $z))
+            (core module $a (import "z" "m" (memory 1)) (data "passive"))
+            (core instance (instantiate $a (with "z" (instance $iz)))))"#
+        ))
+    };
+    let guest = component(r#"(data (i32.const 7) "abc") (data (i32.const 0) "")"#);
+    let apart = guest.without_data().expect("sound").expect("known");
+    assert_eq!((apart.at, &*apart.data), (7, &b"abc"[..]));
+    let binary = Guest::from_bytes("apart.wasm", apart.binary.clone()).expect("sound");
+    assert_eq!((binary.data_size(), binary.size()), (0, guest.size()));
+    let same = guest.bytes().iter().zip(&apart.binary);
+    let differ: Vec<_> = same
+        .enumerate()
+        .filter(|(_, (one, other))| one != other)
+        .collect();
+    let data = guest.bytes().windows(3).position(|bytes| bytes == b"abc");
+    let around = data.expect("there").abs_diff(differ[0].0);
+    assert!(around < 16 && differ.len() < 24, "{differ:?}");
 }
 
 #[test]

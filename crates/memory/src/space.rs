@@ -1,38 +1,12 @@
-//! Address space that is kept when it is dropped.
+//! A guest's memory, whose address space is kept when it is dropped.
 
-use std::cell::Cell;
-use std::ffi::c_void;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::ops::Range;
-use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
-};
-use rustix::process::{Resource, getrlimit};
+use std::ptr::NonNull;
 
 use crate::Image;
-
-thread_local! {
-    static SPARE: Spare = Spare::new();
-}
-
-/// What a thread's last guest has left.
-struct Spare {
-    reservation: Cell<Option<Reservation>>,
-    /// Whether it is one of the threads that keep some.
-    keeps: Cell<bool>,
-    /// Whether the process has only so much address space.
-    is_limited: bool,
-}
-
-/// The threads that keep address space.
-static KEEPING: AtomicUsize = AtomicUsize::new(0);
-
-/// So many threads keep address space, 4 to 8 GiB each: a process may have no more than 512.
-const MOST_THREADS: usize = 32;
+use crate::reservation::{Layout, Reservation};
+use crate::spare::SPARE;
 
 /// So much may have been accessible of what is kept: its page tables are kept with it.
 const MOST_ACCESSIBLE: usize = 64 << 20;
@@ -40,52 +14,6 @@ const MOST_ACCESSIBLE: usize = 64 << 20;
 /// So much of what a guest began with is kept with it, which keeps the memory or the file that it is in, though
 /// the guest be gone for good.
 const MOST_DATA: usize = 4 << 20;
-
-impl Spare {
-    fn new() -> Self {
-        Spare {
-            reservation: Cell::new(None),
-            keeps: Cell::new(false),
-            is_limited: getrlimit(Resource::As).current.is_some(),
-        }
-    }
-
-    fn may_keep(&self) -> bool {
-        if !self.keeps.get() && !self.is_limited {
-            let one_more = |keeping| (keeping < MOST_THREADS).then_some(keeping + 1);
-            let admitted = KEEPING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-            self.keeps.set(admitted.is_ok());
-        }
-        self.keeps.get()
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        if self.keeps.get() {
-            KEEPING.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Where a guest's memory is to be within what is reserved for it, in bytes. All are whole pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
-    /// So much before it is never accessible.
-    pub before: usize,
-    /// So much it may grow to.
-    pub capacity: usize,
-    /// So much behind that is never accessible.
-    pub behind: usize,
-}
-
-impl Layout {
-    fn total(self) -> Option<usize> {
-        self.before
-            .checked_add(self.capacity)?
-            .checked_add(self.behind)
-    }
-}
 
 /// A guest's memory. It never moves, and it grows. Dropped, it is given back, and its address space is the
 /// thread's for its next guest.
@@ -102,7 +30,7 @@ impl Space {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the image goes beyond what is accessible.
     pub fn take(layout: Layout, accessible: usize, image: Option<&Image>) -> io::Result<Self> {
         // A thread that is about to end has nothing any more.
-        let spare = SPARE.try_with(|spare| spare.reservation.take());
+        let spare = SPARE.try_with(|spare| spare.memory.take());
         let spare = spare.ok().flatten();
         let mut reservation = match spare.filter(|spare| spare.layout == layout) {
             Some(spare) => spare,
@@ -142,177 +70,31 @@ impl Space {
 impl Drop for Space {
     fn drop(&mut self) {
         // SAFETY: nothing looks at it after this.
-        unsafe { ManuallyDrop::take(&mut self.0) }.keep();
+        keep(unsafe { ManuallyDrop::take(&mut self.0) });
     }
 }
 
-/// What the system has reserved. What of it is accessible is its image, and zeros around that, while nobody has
-/// it.
-#[derive(Debug)]
-struct Reservation {
-    base: NonNull<c_void>,
-    /// From there.
-    total: usize,
-    layout: Layout,
-    accessible: usize,
-    image: Option<Mapped>,
-    /// More may have been accessible for a moment.
-    is_soiled: bool,
-}
-
-/// An image that is in a memory.
-#[derive(Debug)]
-struct Mapped {
-    number: u64,
-    /// Within what is accessible.
-    place: Range<usize>,
-}
-
-// SAFETY: it is owned, like a box of bytes.
-unsafe impl Send for Reservation {}
-// SAFETY: without `&mut` it gives only numbers away.
-unsafe impl Sync for Reservation {}
-
-/// Pages are the system's to find once they are written to, as wasmtime has it for its own.
-const FLAGS: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-
-impl Reservation {
-    fn new(layout: Layout) -> io::Result<Self> {
-        let total = layout.total().ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: it is put where nothing is yet.
-        let base = unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), FLAGS)? };
-        let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Reservation {
-            base,
-            total,
-            layout,
-            accessible: 0,
-            image: None,
-            is_soiled: false,
-        })
-    }
-
-    /// Makes it what a guest begins with.
-    fn begin(&mut self, accessible: usize, image: Option<&Image>) -> io::Result<()> {
-        if image.is_some_and(|image| image.place().end > accessible) {
-            return Err(io::ErrorKind::InvalidInput.into());
+/// Keeps it for the thread's next guest, if that is worth while.
+fn keep(mut memory: Reservation) {
+    // A thread that is about to end keeps nothing more.
+    let _ = SPARE.try_with(|spare| {
+        let is_worth_it = memory.accessible <= MOST_ACCESSIBLE && !memory.is_soiled;
+        if is_worth_it
+            && spare.may_keep()
+            && memory.clear(0..memory.accessible)
+            && memory.forget_image_beyond(MOST_DATA)
+        {
+            spare.memory.set(Some(memory));
         }
-        let number = image.map(|image| image.number);
-        if self.image.as_ref().map(|mapped| mapped.number) == number {
-            return self.set_accessible(accessible);
-        }
-        if let Some(mapped) = self.image.take() {
-            self.map_zeros(mapped.place)?;
-        }
-        self.set_accessible(accessible)?;
-        if let Some(image) = image {
-            // SAFETY: nobody else has it, and the image's place is within what is accessible.
-            let is_mapped = unsafe { image.put(self.start())? };
-            self.image = is_mapped.then(|| Mapped {
-                number: image.number,
-                place: image.place(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Replaces an image.
-    fn map_zeros(&mut self, range: Range<usize>) -> io::Result<()> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the range is within what is reserved and accessible, and nobody else has it.
-        unsafe {
-            let at = self.start().byte_add(range.start).as_ptr();
-            mmap_anonymous(at, range.len(), access, FLAGS | MapFlags::FIXED)?;
-        }
-        Ok(())
-    }
-
-    fn start(&self) -> NonNull<c_void> {
-        // SAFETY: it is within what is reserved.
-        unsafe { self.base.byte_add(self.layout.before) }
-    }
-
-    fn set_accessible(&mut self, bytes: usize) -> io::Result<()> {
-        if bytes > self.layout.capacity {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        if bytes < self.accessible {
-            self.protect(bytes..self.accessible, MprotectFlags::empty())?;
-        } else if bytes > self.accessible {
-            let more = self.accessible..bytes;
-            let read_write = MprotectFlags::READ | MprotectFlags::WRITE;
-            if let Err(error) = self.protect(more.clone(), read_write) {
-                // A part of it may be accessible now: mprotect(2) goes from mapping to mapping.
-                self.is_soiled = true;
-                let undone = self.protect(more, MprotectFlags::empty());
-                undone.expect("a guest must not go on with more memory than it knows of");
-                return Err(error);
-            }
-        }
-        self.accessible = bytes;
-        Ok(())
-    }
-
-    fn protect(&mut self, range: Range<usize>, access: MprotectFlags) -> io::Result<()> {
-        debug_assert!(range.end <= self.layout.capacity);
-        // SAFETY: the range is within what is reserved, which nobody else has. No reference into it is
-        // alive: a guest's memory grows while nothing else looks at it.
-        unsafe {
-            mprotect(
-                self.start().byte_add(range.start).as_ptr(),
-                range.len(),
-                access,
-            )?
-        };
-        Ok(())
-    }
-
-    /// Keeps it for the thread's next guest, if that is worth while.
-    fn keep(mut self) {
-        // A thread that is about to end keeps nothing more.
-        let _ = SPARE.try_with(|spare| {
-            let is_worth_it = self.accessible <= MOST_ACCESSIBLE && !self.is_soiled;
-            if is_worth_it && spare.may_keep() && self.clear() && self.forget_large_image() {
-                spare.reservation.set(Some(self));
-            }
-        });
-    }
-
-    /// Whether all that is accessible could be made what it began with.
-    fn clear(&self) -> bool {
-        // SAFETY: the range is within what is reserved, which nobody else has. Linux promises zeros for the
-        // next access to private anonymous pages after this, and the file's content for those of an image:
-        // madvise(2), MADV_DONTNEED.
-        let cleared = unsafe {
-            madvise(
-                self.start().as_ptr(),
-                self.accessible,
-                Advice::LinuxDontNeed,
-            )
-        };
-        cleared.is_ok()
-    }
-
-    /// Whether a large image could be replaced by zeros, if there is one.
-    fn forget_large_image(&mut self) -> bool {
-        let large = self.image.take_if(|image| image.place.len() > MOST_DATA);
-        large.is_none_or(|image| self.map_zeros(image.place).is_ok())
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        // SAFETY: it was mapped by `new`, and nobody has it any more.
-        let gone = unsafe { munmap(self.base.as_ptr(), self.total) };
-        debug_assert!(gone.is_ok(), "{gone:?}");
-    }
+    });
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use rustix::mm::{MapFlags, ProtFlags};
 
     use super::*;
+    use crate::reservation;
 
     const LAYOUT: Layout = Layout {
         before: 64 << 10,
@@ -326,7 +108,7 @@ mod tests {
     }
 
     fn is_kept() -> bool {
-        SPARE.with(|spare| spare.reservation.take()).is_some()
+        SPARE.with(|spare| spare.memory.take()).is_some()
     }
 
     #[test]
@@ -401,10 +183,10 @@ mod tests {
         for (length, stays) in [(MOST_DATA, true), (MOST_DATA + 1, false)] {
             let image = Image::new(0, &vec![1; length]).expect("an image");
             drop(Space::take(LAYOUT, 8 << 20, Some(&image)).expect("space"));
-            let spare = SPARE.with(|spare| spare.reservation.take());
+            let spare = SPARE.with(|spare| spare.memory.take());
             let spare = spare.expect("it is kept");
             assert_eq!(spare.image.is_some(), stays);
-            spare.keep();
+            keep(spare);
             let mut space = Space::take(LAYOUT, 8 << 20, None).expect("space");
             assert!(bytes(&mut space).iter().all(|byte| *byte == 0));
         }
@@ -445,17 +227,8 @@ mod tests {
         }
     }
 
-    /// Whether the byte can be read, as the kernel says it.
     fn is_readable(space: &Space, at: isize) -> bool {
-        let (_reader, mut writer) = io::pipe().expect("a pipe");
-        // SAFETY: the byte is within what is reserved, and the kernel looks whether it is accessible.
-        let byte = unsafe { std::slice::from_raw_parts(space.start().as_ptr().offset(at), 1) };
-        let written = writer.write(byte).map_err(|error| error.raw_os_error());
-        assert!(
-            matches!(written, Ok(1) | Err(Some(libc::EFAULT))),
-            "{written:?}"
-        );
-        written.is_ok()
+        reservation::is_readable(space.start().as_ptr().wrapping_offset(at))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where wasmtime's own memories are as good.
+//! Where wasmtime's own are as good.
 
 use std::sync::Arc;
 
@@ -7,6 +7,9 @@ use wasmtime::Config;
 
 /// Changes nothing.
 pub(crate) fn keep_memories(_: &mut Config) {}
+
+/// Changes nothing.
+pub(crate) fn keep_stacks(_: &mut Config) {}
 
 /// There is no image, so it just makes the instance.
 pub(crate) fn beginning_with<T>(_: Option<&Arc<Image>>, make: impl FnOnce() -> T) -> T {

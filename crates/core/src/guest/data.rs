@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReader, BinaryReaderError, Data, DataKind, DataSectionReader, Operator};
 
 use super::sections::{HEADER, sections, write_leb};
-use super::{Guest, MemoryDecl, invalid, shown};
+use super::{Guest, GuestKind, MemoryDecl, invalid, shown};
 use crate::Result;
 
 /// What active segments put into memories.
@@ -51,6 +51,13 @@ impl ActiveData {
         active.range.take_if(|_| !are_known);
         Ok(active)
     }
+
+    /// Those of another module as well. Where is known if one of the two has any.
+    pub(super) fn add(&mut self, other: ActiveData) {
+        self.bytes += other.bytes;
+        self.segments += other.segments;
+        self.range = self.range.take().or(other.range);
+    }
 }
 
 /// Where in the one `memory` an active segment goes, if that is a constant within what the memory has at
@@ -74,13 +81,15 @@ fn place(segment: &Data<'_>, memory: &MemoryDecl) -> Option<Range<u64>> {
     (is_all && end <= memory.initial_bytes).then_some(begin..end)
 }
 
-/// A module and its data, apart from each other: [`Guest::without_data`].
+/// A guest and its data, apart from each other: [`Guest::without_data`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WithoutData {
-    /// The module. Its active segments are as they are once they were dropped, which they are before it runs;
-    /// nothing else has changed, and its code is where it was.
-    pub module: Vec<u8>,
+    /// The guest. Active segments are as they are once they were dropped, which they are before it runs; nothing
+    /// else has changed, and all is where it was.
+    pub binary: Vec<u8>,
+    /// Where in its memory the data begin.
+    pub at: u64,
     /// The bytes of its [`data_range`](Guest::data_range).
     pub data: Vec<u8>,
 }
@@ -90,59 +99,126 @@ pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutDa
     let [memory] = guest.memories() else {
         return Ok(None);
     };
-    split(guest.bytes(), memory, range).map_err(|source| {
+    let length = usize::try_from(range.end - range.start).unwrap_or(0);
+    let mut taken = Taken {
+        memory,
+        at: range.start,
+        data: vec![0; length],
+        is_all: true,
+    };
+    let binary = match guest.kind() {
+        GuestKind::Component => taken.out_of_component(guest.bytes()),
+        _ => taken.out_of_module(guest.bytes()),
+    };
+    let binary = binary.map_err(|source| {
         invalid(&shown(guest.name()), "its data section cannot be read").with_source(source)
-    })
+    })?;
+    Ok(taken.is_all.then_some(WithoutData {
+        binary,
+        at: taken.at,
+        data: taken.data,
+    }))
 }
 
+const CUSTOM_SECTION: u8 = 0;
+/// In a component.
+const MODULE_SECTION: u8 = 1;
 const DATA_SECTION: u8 = 11;
 const DATA_COUNT_SECTION: u8 = 12;
 
 /// A segment without anything, as one is that was dropped.
 const DROPPED: [u8; 2] = [1, 0];
 
-fn split(
-    wasm: &[u8],
-    memory: &MemoryDecl,
-    range: Range<u64>,
-) -> Result<Option<WithoutData>, BinaryReaderError> {
-    let mut module = wasm[..HEADER].to_vec();
-    let mut data = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
-    let mut are_counted = false;
-    for section in sections(wasm) {
-        let section = section?;
-        are_counted |= section.id == DATA_COUNT_SECTION;
-        if section.id != DATA_SECTION {
-            module.extend(section.whole);
-            continue;
+/// The data that were taken out of a guest.
+struct Taken<'a> {
+    memory: &'a MemoryDecl,
+    at: u64,
+    data: Vec<u8>,
+    is_all: bool,
+}
+
+impl Taken<'_> {
+    fn out_of_component(&mut self, wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+        let mut component = wasm[..HEADER].to_vec();
+        for section in sections(wasm) {
+            let section = section?;
+            if section.id == MODULE_SECTION && section.contents.len() >= HEADER {
+                component.extend(section.header());
+                component.extend(self.out_of_module(section.contents)?);
+            } else {
+                component.extend(section.whole);
+            }
         }
-        let segments = DataSectionReader::new(BinaryReader::new(section.contents, 0))?;
+        Ok(component)
+    }
+
+    fn out_of_module(&mut self, wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+        let mut module = wasm[..HEADER].to_vec();
+        let mut are_counted = false;
+        for section in sections(wasm) {
+            let section = section?;
+            are_counted |= section.id == DATA_COUNT_SECTION;
+            let left = match section.id {
+                DATA_SECTION => self.out_of_section(section.contents)?,
+                _ => None,
+            };
+            let Some(left) = left else {
+                module.extend(section.whole);
+                continue;
+            };
+            let end = module.len() + section.whole.len();
+            // No code names a segment of those that are not counted.
+            if are_counted {
+                module.push(DATA_SECTION);
+                write_leb(&mut module, left.len());
+                module.extend(left);
+            }
+            fill(&mut module, end);
+        }
+        Ok(module)
+    }
+
+    /// What is left of a data section; `None` if it stays as it is.
+    fn out_of_section(&mut self, contents: &[u8]) -> Result<Option<Vec<u8>>, BinaryReaderError> {
+        let segments = DataSectionReader::new(BinaryReader::new(contents, 0))?;
         let mut left = Vec::new();
+        let mut are_passive = true;
         write_leb(&mut left, segments.count() as usize);
         for segment in segments {
             let segment = segment?;
             if matches!(segment.kind, DataKind::Passive) {
-                left.extend(&section.contents[segment.range]);
+                left.extend(&contents[segment.range]);
                 continue;
             }
+            are_passive = false;
             left.extend(DROPPED);
-            if segment.data.is_empty() {
-                continue;
-            }
-            let begin = place(&segment, memory).and_then(|at| at.start.checked_sub(range.start));
-            let begin = begin.and_then(|begin| usize::try_from(begin).ok());
-            let room = begin.and_then(|begin| data.get_mut(begin..)?.get_mut(..segment.data.len()));
-            match room {
-                Some(room) => room.copy_from_slice(segment.data),
-                None => return Ok(None),
-            }
+            self.is_all &= segment.data.is_empty() || self.take(&segment).is_some();
         }
-        // No code names a segment of those that are not counted.
-        if are_counted {
-            module.push(DATA_SECTION);
-            write_leb(&mut module, left.len());
-            module.extend(left);
-        }
+        Ok((!are_passive).then_some(left))
     }
-    Ok(Some(WithoutData { module, data }))
+
+    fn take(&mut self, segment: &Data<'_>) -> Option<()> {
+        let begin = place(segment, self.memory)?.start.checked_sub(self.at)?;
+        let room = self.data.get_mut(usize::try_from(begin).ok()?..)?;
+        room.get_mut(..segment.data.len())?
+            .copy_from_slice(segment.data);
+        Some(())
+    }
+}
+
+/// Fills a module with a section that says nothing up to its `end`, three bytes away at least, for what comes
+/// next to be where it was.
+fn fill(module: &mut Vec<u8>, end: usize) {
+    module.push(CUSTOM_SECTION);
+    let left = end - module.len();
+    if left <= 0x80 {
+        module.push(left as u8 - 1);
+    } else {
+        // A length is of as many bytes as one likes, up to five.
+        let length = left - 5;
+        module.extend([0, 7, 14, 21].map(|shift| (length >> shift) as u8 | 0x80));
+        module.push((length >> 28) as u8);
+    }
+    // Its name, without a character, and anything.
+    module.resize(end, 0);
 }

@@ -21,6 +21,7 @@ use super::data::ActiveData;
 use super::decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
+use super::own_modules::OwnModules;
 
 /// How deep components may nest. Real ones stay below ten.
 pub(super) const MAX_NESTING: usize = 100;
@@ -89,6 +90,8 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
     // other, so one `Module` is enough.
     let mut open = Vec::new();
     let mut module = Module::default();
+    let mut is_component = false;
+    let mut own_modules = OwnModules::default();
 
     for payload in parser().parse_all(bytes) {
         let outermost = open.len() == 1;
@@ -99,6 +102,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 if open.len() == MAX_NESTING {
                     return Err(Malformed::at(range.start, "components nest too deep"));
                 }
+                is_component |= encoding == Encoding::Component;
                 open.push(encoding);
                 module = Module::default();
             }
@@ -139,7 +143,9 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 fits(&section, "memory")?;
                 for memory in section.into_iter_with_offsets() {
                     let (offset, memory) = memory?;
-                    push(&mut facts.memories, memory_decl(memory, false), offset)?;
+                    let memory = memory_decl(memory, false);
+                    push(&mut facts.memories, memory, offset)?;
+                    push(&mut module.memories, memory, offset)?;
                 }
             }
             Payload::TagSection(section) => read_all(section, "tag")?,
@@ -156,11 +162,11 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             Payload::DataCountSection { .. } => {}
             Payload::DataSection(section) => {
                 fits(&section, "data")?;
-                let data = ActiveData::read(section, &facts.memories)?;
-                facts.data.bytes += data.bytes;
-                facts.data.segments += data.segments;
-                // Of a component's modules each has memories of its own.
-                facts.data.range = data.range.filter(|_| outermost);
+                let data = ActiveData::read(section, &module.memories)?;
+                if data.segments > 0 {
+                    own_modules.has_data(open.len() == 2);
+                }
+                facts.data.add(data);
             }
             Payload::CodeSectionStart { count, range, .. } => {
                 fits_in(count, range, "code")?;
@@ -168,11 +174,34 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             Payload::CodeSectionEntry(body) => locals(&body)?,
 
             // Components.
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {}
-            Payload::InstanceSection(section) => read_all(section, "core instance")?,
+            Payload::ModuleSection { .. } => {
+                if outermost {
+                    own_modules.define();
+                }
+            }
+            Payload::ComponentSection { .. } => {}
+            Payload::InstanceSection(section) => {
+                fits(&section, "core instance")?;
+                for instance in section {
+                    let instance = instance?;
+                    if outermost {
+                        own_modules.instance(&instance);
+                    }
+                }
+            }
             Payload::CoreTypeSection(section) => read_all(section, "core type")?,
-            Payload::ComponentInstanceSection(section) => read_all(section, "instance")?,
-            Payload::ComponentAliasSection(section) => read_all(section, "alias")?,
+            Payload::ComponentInstanceSection(section) => {
+                fits(&section, "instance")?;
+                for instance in section {
+                    own_modules.component_instance(&instance?);
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                fits(&section, "alias")?;
+                for alias in section {
+                    own_modules.alias(&alias?);
+                }
+            }
             Payload::ComponentTypeSection(section) => {
                 fits(&section, "component type")?;
                 component_types::check(bytes, section.range())?;
@@ -184,6 +213,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 for import in section.into_iter_with_offsets() {
                     let (offset, import) = import?;
                     if outermost {
+                        own_modules.import(import.ty.kind());
                         let import = Import {
                             module: import.name.name.to_owned(),
                             name: String::new(),
@@ -218,6 +248,9 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             _ => return Err(Malformed("a section of an unknown kind".to_owned())),
         }
     }
+    if is_component && !(facts.memories.len() == 1 && own_modules.one_has_data_once()) {
+        facts.data.range = None;
+    }
     Ok(facts)
 }
 
@@ -226,6 +259,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
 #[derive(Default)]
 struct Module<'a> {
     imports: Vec<Import>,
+    memories: Vec<MemoryDecl>,
     /// The type indices of imported functions.
     imported_functions: Vec<u32>,
     types: Option<TypeSectionReader<'a>>,
@@ -255,9 +289,11 @@ impl<'a> Module<'a> {
                 ImportKind::Table
             }
             TypeRef::Memory(ty) => {
+                let memory = memory_decl(ty, true);
                 if outermost {
-                    push(&mut facts.memories, memory_decl(ty, true), offset)?;
+                    push(&mut facts.memories, memory, offset)?;
                 }
+                push(&mut self.memories, memory, offset)?;
                 ImportKind::Memory
             }
             TypeRef::Global(_) => ImportKind::Global,

@@ -11,6 +11,7 @@ mod decl;
 mod inspect;
 mod inspection;
 mod known;
+mod own_modules;
 mod read;
 mod scan;
 mod sections;
@@ -43,7 +44,7 @@ use scan::Scanned;
 use shown::shown_path;
 use source::Source;
 
-/// Changes with what [`Guest::without_data`] and [`Guest::start_as_export`] make of a module: a part of the
+/// Changes with what [`Guest::without_data`] and [`Guest::start_as_export`] make of a guest: a part of the
 /// identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("data.rs"),
@@ -309,12 +310,13 @@ impl Guest {
 
     /// From the first of those bytes to the last, where in memory that is known without running the guest:
     /// a module with one memory, its own and not shared, whose active segments all have constant places
-    /// within what it has at first. What lies between them is zeros.
+    /// within what it has at first; or a component of which one module alone has a memory and data, is such a
+    /// module, and is instantiated once. What lies between them is zeros.
     pub fn data_range(&self) -> Option<Range<u64>> {
         self.0.facts.data.range.clone()
     }
 
-    /// A module that puts nothing into its memory, and what it would have put there; `None` where its
+    /// The guest as one that puts nothing into its memory, and what it would have put there; `None` where its
     /// [`data_range`](Guest::data_range) is not known.
     ///
     /// For engines that are faster at making a memory with data than at putting them there. What lies
@@ -322,7 +324,7 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if its data section cannot be read.
+    /// [`Invalid`](ErrorKind::Invalid) if its sections cannot be read.
     pub fn without_data(&self) -> Result<Option<WithoutData>> {
         match self.data_range() {
             Some(range) => data::apart(self, range),

@@ -1,4 +1,4 @@
-//! A module as a list of sections, for copies of it in which some differ.
+//! A module or component as a list of sections, for copies of it in which some differ.
 
 use wasmparser::{BinaryReader, BinaryReaderError};
 
@@ -9,6 +9,13 @@ pub(super) struct Section<'a> {
     pub(super) id: u8,
     pub(super) whole: &'a [u8],
     pub(super) contents: &'a [u8],
+}
+
+impl<'a> Section<'a> {
+    /// What comes before the contents.
+    pub(super) fn header(&self) -> &'a [u8] {
+        &self.whole[..self.whole.len() - self.contents.len()]
+    }
 }
 
 pub(super) fn sections(

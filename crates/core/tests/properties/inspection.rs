@@ -1,6 +1,5 @@
 //! Whatever bytes a guest has, they are inspected whole or refused in a line.
 
-use wasmrun_core::guest::WithoutData;
 use wasmrun_core::{Capability, ErrorKind, Guest, RunConfig, check};
 
 pub fn holds(bytes: &[u8]) {
@@ -9,10 +8,13 @@ pub fn holds(bytes: &[u8]) {
             let told = serde_json::to_string(&guest.inspect()).expect("all of it can be told");
             let told: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
             assert_eq!(told["bytes"], guest.bytes().len());
-            if let Ok(Some(WithoutData { module, data, .. })) = guest.without_data() {
+            if let Ok(Some(apart)) = guest.without_data() {
                 let range = guest.data_range().expect("it has some");
-                assert_eq!(data.len() as u64, range.end - range.start);
-                let emptied = Guest::from_bytes("emptied", module).expect("as sound as before");
+                let end = apart.at + apart.data.len() as u64;
+                assert_eq!((apart.at, end), (range.start, range.end));
+                assert_eq!(apart.binary.len(), guest.bytes().len());
+                let emptied = Guest::from_bytes("emptied", apart.binary);
+                let emptied = emptied.expect("as sound as before");
                 assert_eq!((emptied.data_size(), emptied.data_range()), (0, None));
             }
             for entry in guest.entries() {

@@ -5,7 +5,9 @@ use std::thread;
 use wasmrun_core::{ErrorKind, Guest, Outcome, RunConfig, TrapKind};
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{self, FAR_TOO_DEEP, exit, hello, plain, recursion, wasi, with_memory};
+use crate::guests::{
+    self, FAR_TOO_DEEP, component, exit, hello, plain, recursion, wasi, with_memory,
+};
 
 crate::suite::rules![
     returning_is_exiting_with_0,
@@ -415,20 +417,24 @@ fn with_data(bytes: u32, step: u32) -> Guest {
 }
 
 fn a_guest_begins_with_its_data_whatever_ran_before(case: &Case) {
-    let guests = [
+    let mut modules = vec![
         with_data(1_000, 3),
         with_data(100_000, 5),
         with_data(100_000, 7),
-        soiling(3),
     ];
-    let programs: Option<Vec<_>> = guests
-        .iter()
-        .map(|guest| case.compile(guest, &captured()))
-        .collect();
-    let Some(programs) = programs else { return };
-    for next in [1, 1, 0, 1, 2, 2, 1, 3, 1, 0, 3, 2, 0] {
-        let report = case.ran(programs[next].run(&captured()));
-        assert_eq!(report.outcome, Outcome::Exited(7), "guest {next}");
+    let components = modules.iter().map(component).collect();
+    modules.push(soiling(3));
+    // A component tells only that it failed.
+    for (guests, code) in [(modules, 7), (components, 1)] {
+        let programs: Option<Vec<_>> = guests
+            .iter()
+            .map(|guest| case.compile(guest, &captured()))
+            .collect();
+        let Some(programs) = programs else { return };
+        for next in [1, 1, 0, 1, 2, 2, 1, 3, 1, 0, 3, 2, 0] {
+            let report = case.ran(programs[next % programs.len()].run(&captured()));
+            assert_eq!(report.outcome, Outcome::Exited(code), "guest {next}");
+        }
     }
 }
 

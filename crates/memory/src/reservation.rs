@@ -1,0 +1,198 @@
+//! Address space.
+
+use std::ffi::c_void;
+use std::io;
+use std::ops::Range;
+use std::ptr::{NonNull, null_mut};
+
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
+};
+
+use crate::Image;
+
+/// Where a guest's memory is to be within what is reserved for it, in bytes. All are whole pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// So much before it is never accessible.
+    pub before: usize,
+    /// So much it may grow to.
+    pub capacity: usize,
+    /// So much behind that is never accessible.
+    pub behind: usize,
+}
+
+impl Layout {
+    fn total(self) -> Option<usize> {
+        self.before
+            .checked_add(self.capacity)?
+            .checked_add(self.behind)
+    }
+}
+
+/// What the system has reserved. What of it is accessible is its image, and zeros around that, while nobody has
+/// it.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    base: NonNull<c_void>,
+    /// From there.
+    total: usize,
+    pub(crate) layout: Layout,
+    pub(crate) accessible: usize,
+    pub(crate) image: Option<Mapped>,
+    /// More may have been accessible for a moment.
+    pub(crate) is_soiled: bool,
+}
+
+/// An image that is in a memory.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    number: u64,
+    /// Within what is accessible.
+    place: Range<usize>,
+}
+
+// SAFETY: it is owned, like a box of bytes.
+unsafe impl Send for Reservation {}
+// SAFETY: without `&mut` it gives only numbers away.
+unsafe impl Sync for Reservation {}
+
+/// Pages are the system's to find once they are written to, as wasmtime has it for its own.
+const FLAGS: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+
+impl Reservation {
+    pub(crate) fn new(layout: Layout) -> io::Result<Self> {
+        let total = layout.total().ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: it is put where nothing is yet.
+        let base = unsafe { mmap_anonymous(null_mut(), total, ProtFlags::empty(), FLAGS)? };
+        let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Reservation {
+            base,
+            total,
+            layout,
+            accessible: 0,
+            image: None,
+            is_soiled: false,
+        })
+    }
+
+    /// Makes it what a guest begins with.
+    pub(crate) fn begin(&mut self, accessible: usize, image: Option<&Image>) -> io::Result<()> {
+        if image.is_some_and(|image| image.place().end > accessible) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let number = image.map(|image| image.number);
+        if self.image.as_ref().map(|mapped| mapped.number) == number {
+            return self.set_accessible(accessible);
+        }
+        if let Some(mapped) = self.image.take() {
+            self.map_zeros(mapped.place)?;
+        }
+        self.set_accessible(accessible)?;
+        if let Some(image) = image {
+            // SAFETY: nobody else has it, and the image's place is within what is accessible.
+            let is_mapped = unsafe { image.put(self.start())? };
+            self.image = is_mapped.then(|| Mapped {
+                number: image.number,
+                place: image.place(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Replaces an image.
+    fn map_zeros(&mut self, range: Range<usize>) -> io::Result<()> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the range is within what is reserved and accessible, and nobody else has it.
+        unsafe {
+            let at = self.start().byte_add(range.start).as_ptr();
+            mmap_anonymous(at, range.len(), access, FLAGS | MapFlags::FIXED)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn start(&self) -> NonNull<c_void> {
+        // SAFETY: it is within what is reserved.
+        unsafe { self.base.byte_add(self.layout.before) }
+    }
+
+    pub(crate) fn set_accessible(&mut self, bytes: usize) -> io::Result<()> {
+        if bytes > self.layout.capacity {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if bytes < self.accessible {
+            self.protect(bytes..self.accessible, MprotectFlags::empty())?;
+        } else if bytes > self.accessible {
+            let more = self.accessible..bytes;
+            let read_write = MprotectFlags::READ | MprotectFlags::WRITE;
+            if let Err(error) = self.protect(more.clone(), read_write) {
+                // A part of it may be accessible now: mprotect(2) goes from mapping to mapping.
+                self.is_soiled = true;
+                let undone = self.protect(more, MprotectFlags::empty());
+                undone.expect("a guest must not go on with more memory than it knows of");
+                return Err(error);
+            }
+        }
+        self.accessible = bytes;
+        Ok(())
+    }
+
+    fn protect(&mut self, range: Range<usize>, access: MprotectFlags) -> io::Result<()> {
+        debug_assert!(range.end <= self.layout.capacity);
+        // SAFETY: the range is within what is reserved, which nobody else has. No reference into it is
+        // alive: a guest's memory grows while nothing else looks at it.
+        unsafe {
+            mprotect(
+                self.start().byte_add(range.start).as_ptr(),
+                range.len(),
+                access,
+            )?
+        };
+        Ok(())
+    }
+
+    /// Whether what is in the range of what is accessible could be made what it began with.
+    pub(crate) fn clear(&self, range: Range<usize>) -> bool {
+        debug_assert!(range.end <= self.accessible);
+        // SAFETY: the range is within what is reserved, which nobody else has. Linux promises zeros for the
+        // next access to private anonymous pages after this, and the file's content for those of an image:
+        // madvise(2), MADV_DONTNEED.
+        let cleared = unsafe {
+            madvise(
+                self.start().byte_add(range.start).as_ptr(),
+                range.len(),
+                Advice::LinuxDontNeed,
+            )
+        };
+        cleared.is_ok()
+    }
+
+    /// Whether an image of more than `most` bytes could be replaced by zeros, if there is one.
+    pub(crate) fn forget_image_beyond(&mut self, most: usize) -> bool {
+        let large = self.image.take_if(|image| image.place.len() > most);
+        large.is_none_or(|image| self.map_zeros(image.place).is_ok())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped by `new`, and nobody has it any more.
+        let gone = unsafe { munmap(self.base.as_ptr(), self.total) };
+        debug_assert!(gone.is_ok(), "{gone:?}");
+    }
+}
+
+/// Whether the byte can be read, as the kernel says it.
+#[cfg(test)]
+pub(crate) fn is_readable(byte: *const u8) -> bool {
+    use std::io::Write;
+    let (_reader, mut writer) = io::pipe().expect("a pipe");
+    // SAFETY: the kernel looks whether it is accessible, and nobody else does.
+    let byte = unsafe { std::slice::from_raw_parts(byte, 1) };
+    let written = writer.write(byte).map_err(|error| error.raw_os_error());
+    assert!(
+        matches!(written, Ok(1) | Err(Some(libc::EFAULT))),
+        "{written:?}"
+    );
+    written.is_ok()
+}
