@@ -108,7 +108,7 @@ impl ComponentCode {
 
     pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
         let open = || {
-            // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
+            // SAFETY: whoever made the artifact vouches for what is at the path; see `Artifact::trusted`.
             let data = unsafe { data::behind(&File::open(artifact.path())?)? };
             // SAFETY: likewise.
             let component =

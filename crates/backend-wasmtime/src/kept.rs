@@ -24,7 +24,7 @@ thread_local! {
     static NEXT: Cell<Option<Arc<Image>>> = const { Cell::new(None) };
 }
 
-/// Makes an instance of a guest with one memory, which is to begin with `image`.
+/// Makes an instance of a guest with one memory, which is to begin with `image`, and may run it.
 pub(crate) fn beginning_with<T>(image: Option<&Arc<Image>>, make: impl FnOnce() -> T) -> T {
     /// Nor is it for another guest if this one could not have its memory.
     struct Forget;
@@ -138,7 +138,9 @@ impl KeptMemory {
     }
 }
 
-// SAFETY: each is mapped for itself alone, whole pages with one below them that cannot be accessed.
+// SAFETY: each is mapped for itself alone, whole pages with one below them that cannot be accessed. It holds what
+// the thread's last guest left there unless it is to be zeroed, as with wasmtime's own pool of stacks: whoever has
+// a stack writes to it before he reads.
 unsafe impl StackCreator for Kept {
     fn new_stack(&self, bytes: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
         debug_assert!(!zeroed, "`Config::async_stack_zeroing` is off");

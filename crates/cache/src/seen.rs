@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use wasmrun_core::guest;
 
 use crate::platform::Stamp;
 use crate::record::{self, Found};
@@ -17,8 +18,8 @@ const TICK: i64 = 2;
 /// What was found of a file.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Seen<T> {
-    /// The version of wasmrun that looked: another one may see something else.
-    wasmrun: String,
+    /// The version of wasmrun that looked, and its fingerprint: another one may see something else.
+    wasmrun: (String, u64),
     stamp: Stamp,
     /// When the stamp was taken, before the file was looked at; seconds since 1970.
     seen: i64,
@@ -31,6 +32,10 @@ impl<T> Seen<T> {
     fn is_certain(&self) -> bool {
         self.stamp.last_change().saturating_add(TICK) < self.seen
     }
+}
+
+fn this_wasmrun() -> (String, u64) {
+    (env!("CARGO_PKG_VERSION").into(), guest::FINGERPRINT)
 }
 
 /// A file as it was at some time.
@@ -58,9 +63,8 @@ impl Look {
         let Found::Whole(record) = record::read::<Seen<T>>(&path) else {
             return None;
         };
-        let is_same = record.stamp == self.stamp
-            && record.wasmrun == env!("CARGO_PKG_VERSION")
-            && record.is_certain();
+        let is_same =
+            record.stamp == self.stamp && record.wasmrun == this_wasmrun() && record.is_certain();
         is_same.then(|| {
             record::used(&path);
             record.known
@@ -71,7 +75,7 @@ impl Look {
     pub(crate) fn keep<T: Serialize>(self, directory: &Path, known: T) {
         let name = self.stamp.name();
         let record = Seen {
-            wasmrun: env!("CARGO_PKG_VERSION").into(),
+            wasmrun: this_wasmrun(),
             stamp: self.stamp,
             seen: self.at,
             known,

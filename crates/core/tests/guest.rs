@@ -311,6 +311,22 @@ fn where_a_components_data_are_is_known_of_one_instance_with_a_memory_of_its_own
                 (instance (export "m" (core module $a)))"#
             ),
         ),
+        // An export is one more module: the same, or before others.
+        (
+            false,
+            format!(
+                r#"(core module $a {with_data}) (export $e "e" (core module $a))
+                (core instance (instantiate $a)) (core instance (instantiate $e))"#
+            ),
+        ),
+        (
+            false,
+            format!(
+                r#"(core module $b) (export $e "e" (core module $b)) (core module $a {with_data})
+                (core instance (instantiate $e))
+                (core instance (instantiate $a)) (core instance (instantiate $a))"#
+            ),
+        ),
         // Numbers are those of others as well.
         (
             false,
@@ -373,9 +389,21 @@ fn without_its_data_a_module_is_the_same_and_begins_with_zeros() {
     for text in [
         "(module (memory 1))",
         r#"(module (memory 1) (data (i32.const 65536) "a"))"#,
+        r#"(module (memory i64 0x10000000)
+            (data (i64.const 0) "a") (data (i64.const 0x80000000000) "b"))"#,
     ] {
         assert!(wat(text).without_data().expect("sound").is_none(), "{text}");
     }
+}
+
+#[test]
+fn a_module_is_no_component() {
+    let mut bytes = wat("(component (core module))").bytes().to_vec();
+    let module = bytes.windows(6).position(|bytes| bytes == b"\x01\x08\0asm");
+    // The section of a component.
+    bytes[module.expect("there")] = 4;
+    let error = Guest::from_bytes("odd.wasm", bytes).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
 #[test]

@@ -30,8 +30,8 @@ impl Layout {
     }
 }
 
-/// What the system has reserved. What of it is accessible is its image, and zeros around that, while nobody has
-/// it.
+/// What the system has reserved. What of a memory is accessible is its image, and zeros around that, while nobody
+/// has it.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     base: NonNull<c_void>,

@@ -80,7 +80,7 @@ fn keep(mut memory: Reservation) {
     let _ = SPARE.try_with(|spare| {
         let is_worth_it = memory.accessible <= MOST_ACCESSIBLE && !memory.is_soiled;
         if is_worth_it
-            && spare.may_keep()
+            && spare.may_keep_memory()
             && memory.clear(0..memory.accessible)
             && memory.forget_image_beyond(MOST_DATA)
         {

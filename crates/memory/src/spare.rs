@@ -15,16 +15,16 @@ thread_local! {
 pub(crate) struct Spare {
     pub(crate) memory: Cell<Option<Reservation>>,
     pub(crate) stack: Cell<Option<Reservation>>,
-    /// Whether it is one of the threads that keep some.
+    /// Whether it is one of the threads that keep a memory.
     keeps: Cell<bool>,
     /// Whether the process has only so much address space.
     is_limited: bool,
 }
 
-/// The threads that keep address space.
+/// The threads that keep a memory.
 static KEEPING: AtomicUsize = AtomicUsize::new(0);
 
-/// So many threads keep address space, 4 to 8 GiB each: a process may have no more than 512.
+/// So many threads keep one, with 4 to 8 GiB of address space each: a process may have no more than 512.
 const MOST_THREADS: usize = 32;
 
 impl Spare {
@@ -37,7 +37,11 @@ impl Spare {
         }
     }
 
-    pub(crate) fn may_keep(&self) -> bool {
+    pub(crate) fn may_keep_stack(&self) -> bool {
+        !self.is_limited
+    }
+
+    pub(crate) fn may_keep_memory(&self) -> bool {
         if !self.keeps.get() && !self.is_limited {
             let one_more = |keeping| (keeping < MOST_THREADS).then_some(keeping + 1);
             let admitted = KEEPING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);

@@ -67,7 +67,7 @@ impl Drop for Stack {
         let _ = SPARE.try_with(|spare| {
             let is_worth_it = stack.accessible <= MOST;
             let lower = 0..stack.accessible.saturating_sub(USED);
-            if is_worth_it && spare.may_keep() && stack.clear(lower) {
+            if is_worth_it && spare.may_keep_stack() && stack.clear(lower) {
                 spare.stack.set(Some(stack));
             }
         });

@@ -85,8 +85,8 @@ fn place(segment: &Data<'_>, memory: &MemoryDecl) -> Option<Range<u64>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WithoutData {
-    /// The guest. Active segments are as they are once they were dropped, which they are before it runs; nothing
-    /// else has changed, and all is where it was.
+    /// The guest. Active segments are as they are once they were dropped, which they are before it runs, and those
+    /// that no code can name are gone; nothing else has changed, and all is where it was.
     pub binary: Vec<u8>,
     /// Where in its memory the data begin.
     pub at: u64,
@@ -99,7 +99,9 @@ pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutDa
     let [memory] = guest.memories() else {
         return Ok(None);
     };
-    let length = usize::try_from(range.end - range.start).unwrap_or(0);
+    let Some(length) = length(&range) else {
+        return Ok(None);
+    };
     let mut taken = Taken {
         memory,
         at: range.start,
@@ -118,6 +120,14 @@ pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutDa
         at: taken.at,
         data: taken.data,
     }))
+}
+
+/// More are not taken out of a guest.
+const MOST: usize = 1 << 30;
+
+fn length(range: &Range<u64>) -> Option<usize> {
+    let length = usize::try_from(range.end - range.start);
+    length.ok().filter(|length| *length <= MOST)
 }
 
 const CUSTOM_SECTION: u8 = 0;

@@ -91,6 +91,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
     let mut open = Vec::new();
     let mut module = Module::default();
     let mut is_component = false;
+    let mut announced = None;
     let mut own_modules = OwnModules::default();
 
     for payload in parser().parse_all(bytes) {
@@ -101,6 +102,10 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
             } => {
                 if open.len() == MAX_NESTING {
                     return Err(Malformed::at(range.start, "components nest too deep"));
+                }
+                if announced.is_some_and(|announced| announced != encoding) {
+                    let what = "a module where a component should be, or the other way round";
+                    return Err(Malformed::at(range.start, what));
                 }
                 is_component |= encoding == Encoding::Component;
                 open.push(encoding);
@@ -175,11 +180,12 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
 
             // Components.
             Payload::ModuleSection { .. } => {
+                announced = Some(Encoding::Module);
                 if outermost {
                     own_modules.define();
                 }
             }
-            Payload::ComponentSection { .. } => {}
+            Payload::ComponentSection { .. } => announced = Some(Encoding::Component),
             Payload::InstanceSection(section) => {
                 fits(&section, "core instance")?;
                 for instance in section {
@@ -213,7 +219,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 for import in section.into_iter_with_offsets() {
                     let (offset, import) = import?;
                     if outermost {
-                        own_modules.import(import.ty.kind());
+                        own_modules.pass(import.ty.kind());
                         let import = Import {
                             module: import.name.name.to_owned(),
                             name: String::new(),
@@ -228,6 +234,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 for export in section.into_iter_with_offsets() {
                     let (offset, export) = export?;
                     if outermost {
+                        own_modules.pass(export.kind);
                         let export = Export {
                             name: export.name.name.to_owned(),
                             kind: component_export(export.kind),

@@ -9,8 +9,8 @@ use crate::Digest;
 
 /// What is known of a guest without its bytes: enough to check what it needs, not to compile it.
 ///
-/// It can be serialized, and is then good for the version of wasmrun that made it: a later one may
-/// look for more. Made by [`Guest::known`](super::Guest::known).
+/// It can be serialized, and is then good for the wasmrun that made it, by its version and
+/// [`FINGERPRINT`](super::FINGERPRINT): another one may look for more. Made by [`Guest::known`](super::Guest::known).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Known {
     pub(super) kind: GuestKind,

@@ -44,12 +44,18 @@ use scan::Scanned;
 use shown::shown_path;
 use source::Source;
 
-/// Changes with what [`Guest::without_data`] and [`Guest::start_as_export`] make of a guest: a part of the
-/// identity of code that is kept. See [`fingerprint`].
+/// Changes with what is found of a guest, and with what [`Guest::without_data`] and [`Guest::start_as_export`]
+/// make of it: a part of the identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
+    include_bytes!("component_types.rs"),
     include_bytes!("data.rs"),
+    include_bytes!("decl.rs"),
+    include_bytes!("inspect.rs"),
+    include_bytes!("own_modules.rs"),
+    include_bytes!("scan.rs"),
     include_bytes!("sections.rs"),
     include_bytes!("start.rs"),
+    include_bytes!("wasi.rs"),
 ]);
 
 /// A program and what is known of it. Cloning shares it.
@@ -317,7 +323,7 @@ impl Guest {
     }
 
     /// The guest as one that puts nothing into its memory, and what it would have put there; `None` where its
-    /// [`data_range`](Guest::data_range) is not known.
+    /// [`data_range`](Guest::data_range) is not known, or more than a gibibyte.
     ///
     /// For engines that are faster at making a memory with data than at putting them there. What lies
     /// between the data is among the bytes, however much that is.

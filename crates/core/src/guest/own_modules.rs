@@ -63,8 +63,8 @@ impl OwnModules {
         };
     }
 
-    /// The component itself imports something.
-    pub(super) fn import(&mut self, kind: ComponentExternalKind) {
+    /// The component itself imports or exports something, which gives it one more of that kind.
+    pub(super) fn pass(&mut self, kind: ComponentExternalKind) {
         self.are_handed_around |= kind == ComponentExternalKind::Module;
     }
 
