@@ -1,6 +1,5 @@
-//! A whole run of the smallest program that says something: streams, instance, guest, report. It is
-//! compiled before, by engines that do; for a runtime on `PATH`, kept in a cache: ours, or its own where
-//! it is run by hand.
+//! A whole run of a program that says something: streams, instance, guest, report. It is compiled before, by
+//! engines that do; for a runtime on `PATH`, kept in a cache: ours, or its own where it is run by hand.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +10,8 @@ use std::time::Duration;
 use criterion::Criterion;
 #[cfg(feature = "wasix")]
 use wasmrun::Engines;
-use wasmrun::{Cache, Engine, Place, Program, RunConfig, Stdout};
+use wasmrun::{Cache, Engine, Guest, Place, Program, RunConfig, Stdout};
+use wasmrun_testkit::compiler;
 use wasmrun_testkit::guests::component;
 
 use crate::by_hand::ByHand;
@@ -26,17 +26,25 @@ const HELLO: &str = r#"(module
     (func (export "_start")
         (drop (call $fd_write (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 1040)))))"#;
 
+/// The smallest such program, and one with all that a C library puts around it.
 pub fn benches(criterion: &mut Criterion) {
-    let guest = guest("hello", HELLO);
+    let smallest = guest("hello", HELLO);
+    measure(criterion, "hello", &smallest, by_hand::simple(&smallest));
+    let source = "#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n";
+    let from_c = compiler::c("hello-c", source);
+    measure(criterion, "hello-c", &from_c, by_hand::all(&from_c, None));
+}
+
+fn measure(criterion: &mut Criterion, name: &str, guest: &Guest, by_hand: Vec<ByHand>) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("hello.wasm");
     std::fs::write(&file, guest.bytes()).expect("a file");
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let mut group = Group::new(criterion, "hello");
-    group.by_hand(by_hand::simple(&guest));
+    let mut group = Group::new(criterion, name);
+    group.by_hand(by_hand);
     #[cfg(feature = "wasix")]
-    {
+    if name == "hello" {
         // What imports one function of WASIX's is run by wasmer's own WASI.
         let guest = crate::guest(
             "hello",
@@ -73,9 +81,9 @@ pub fn benches(criterion: &mut Criterion) {
         ] {
             let program = match engine.info().place {
                 Place::Executable(_) => {
-                    Program::compile_cached(engine.clone(), &guest, config, &cache)
+                    Program::compile_cached(engine.clone(), guest, config, &cache)
                 }
-                _ => Program::compile(engine.clone(), &guest, config),
+                _ => Program::compile(engine.clone(), guest, config),
             };
             let program = program.expect(name);
             group.bench(variant, || program.run(config).expect(name));

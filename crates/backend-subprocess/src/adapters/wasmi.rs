@@ -51,13 +51,19 @@ impl Adapter for Wasmi {
     }
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
-        Ok(vec!["run".into(), "--".into(), job.program.into()])
+        let mut args = WITHOUT_READING_ALL.map(OsString::from).to_vec();
+        args.extend(["--".into(), job.program.into()]);
+        Ok(args)
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {
         (!words.is_empty()).then(|| explain(words))
     }
 }
+
+/// By itself it validates all functions at each start, and so did we when we rewrote them: now each when it is first
+/// called.
+const WITHOUT_READING_ALL: [&str; 3] = ["run", "--compilation-mode", "lazy"];
 
 const NOT_INSTANTIATED: &str = "Error: failed to instantiate and start the Wasm module: ";
 const NOT_LINKED: &str = "Error: failed to populate WASI externals: ";
