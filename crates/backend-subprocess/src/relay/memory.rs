@@ -13,6 +13,7 @@ use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 use crate::spawn::Dialogue;
 
 use super::protocol::{Call, Command, Layout, SMALL_LENGTHS, command};
+use super::zeros::Zeros;
 
 /// How many bytes the arguments or the environment take: the pointers, and the strings.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +169,7 @@ fn plan(function: &Function, arguments: &[u64], args: Strings, env: Strings) -> 
 #[derive(Debug)]
 pub(super) struct Mirror {
     layout: Layout,
-    bytes: Vec<u8>,
+    bytes: Zeros,
     /// Whether the start of the memory is true, which the guest keeps aside during a call.
     has_area: bool,
     /// What is to be sent next.
@@ -192,7 +193,7 @@ impl Mirror {
     pub(super) fn new(layout: Layout) -> Self {
         Mirror {
             layout,
-            bytes: Vec::new(),
+            bytes: Zeros::default(),
             has_area: false,
             out: Vec::new(),
         }
@@ -263,8 +264,7 @@ impl Mirror {
             io::Error::new(io::ErrorKind::InvalidData, "no memory has such a size")
         })?;
         if size != self.bytes.len() {
-            // Zeroed pages cost nothing until they are written to.
-            self.bytes = vec![0; size];
+            self.bytes = Zeros::new(size)?;
         }
         Ok(())
     }
@@ -341,7 +341,7 @@ impl Mirror {
         let sent = wire.send(&self.out);
         if self.out.len() > KEPT {
             self.out = Vec::new();
-            self.bytes = Vec::new();
+            self.bytes = Zeros::default();
         }
         self.out.clear();
         sent

@@ -14,6 +14,7 @@ mod memory;
 mod protocol;
 mod rewrite;
 mod serve;
+mod zeros;
 
 use std::collections::HashMap;
 use std::io;
