@@ -52,6 +52,9 @@ struct Locals {
     small_address: u32,
     small_length: u32,
     vector: u32,
+    /// Never written to. The area is addressed from here rather than from a constant: wazero then sees that
+    /// its bounds were checked before.
+    zero: u32,
 }
 
 const NUMBER: u32 = 0;
@@ -88,6 +91,7 @@ impl<'a> Caller<'a> {
                 small_address: behind + 5,
                 small_length: behind + 6,
                 vector: behind + 7,
+                zero: behind + 8,
             },
         }
     }
@@ -96,11 +100,11 @@ impl<'a> Caller<'a> {
         let Locals {
             saved,
             command,
-            vector,
+            zero,
             ..
         } = self.locals;
         let longs = (command - saved, ValType::I64);
-        let words = (vector + 1 - command, ValType::I32);
+        let words = (zero + 1 - command, ValType::I32);
         let mut function = Function::new([longs, words]);
         let mut code = function.instructions();
         if self.has_vectors {
@@ -174,17 +178,18 @@ impl<'a> Caller<'a> {
             length,
             hinted,
             vector,
+            zero,
             ..
         } = self.locals;
         self.save(code, 0, self.saved_count(), self.locals.saved);
-        code.i32_const(0).i32_const(MAGIC as i32);
+        code.local_get(zero).i32_const(MAGIC as i32);
         code.i32_store(self.word(MESSAGE));
-        code.i32_const(0).local_get(NUMBER);
-        code.i32_store(self.word(MESSAGE + 4)).i32_const(0);
+        code.local_get(zero).local_get(NUMBER);
+        code.i32_store(self.word(MESSAGE + 4)).local_get(zero);
         self.module.memory_bytes(code, self.wire);
         code.i64_store(self.long(MESSAGE + 8));
         for (place, local) in [address, length, vector].into_iter().enumerate() {
-            code.i32_const(0).local_get(local);
+            code.local_get(zero).local_get(local);
             code.i32_store(self.word(MESSAGE + 16 + 4 * place as u32));
         }
         let arguments = self.layout.arguments as u32;
@@ -217,17 +222,17 @@ impl<'a> Caller<'a> {
         code.i32_const(STDIN);
         push_message(code, COMMAND_BYTES);
         self.move_one(code);
-        for (at, local) in [
-            (0, command),
-            (4, small_length),
-            (8, self.locals.address),
-            (12, self.locals.length),
-            (16, small_address),
-        ] {
-            code.i32_const(0).i32_load(self.word(MESSAGE + at));
-            code.local_set(local);
-        }
         self.save(code, MESSAGE + 24, 2, small);
+        for (at, local) in [
+            (16, small_address),
+            (12, self.locals.length),
+            (8, self.locals.address),
+            (4, small_length),
+            (0, command),
+        ] {
+            code.local_get(self.locals.zero);
+            code.i32_load(self.word(MESSAGE + at)).local_set(local);
+        }
         const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
         code.local_get(command).i32_eqz();
         code.i32_const(VECTOR as i32);
@@ -278,16 +283,18 @@ impl<'a> Caller<'a> {
         self.locals.behind - self.locals.saved
     }
 
+    /// From the highest address down, so that the bounds are checked once.
     fn save(&self, code: &mut InstructionSink<'_>, from: u32, count: u32, local: u32) {
-        for place in 0..count {
-            code.i32_const(0).i64_load(self.long(from + 8 * place));
+        for place in (0..count).rev() {
+            code.local_get(self.locals.zero);
+            code.i64_load(self.long(from + 8 * place));
             code.local_set(local + place);
         }
     }
 
     fn restore(&self, code: &mut InstructionSink<'_>, to: u32, count: u32, local: u32) {
-        for place in 0..count {
-            code.i32_const(0).local_get(local + place);
+        for place in (0..count).rev() {
+            code.local_get(self.locals.zero).local_get(local + place);
             code.i64_store(self.long(to + 8 * place));
         }
     }
@@ -331,9 +338,10 @@ pub(super) fn transfer(memory: u32, fd_read: u32, fd_write: u32) -> Function {
     code.loop_(BlockType::Empty);
     code.local_get(LENGTH).i32_eqz();
     code.if_(BlockType::Empty).return_().end();
-    for (place, local) in [ADDRESS, LENGTH, NEXT, NEXT_LENGTH].into_iter().enumerate() {
+    // From the highest down, as in `Caller::save`.
+    for (place, local) in [(12, NEXT_LENGTH), (8, NEXT), (4, LENGTH), (0, ADDRESS)] {
         code.local_get(BASE).local_get(local);
-        code.i32_store(word(VECTOR + 4 * place as u32));
+        code.i32_store(word(VECTOR + place));
     }
     let moved_by = |code: &mut InstructionSink<'_>, function: u32| {
         code.local_get(DESCRIPTOR).local_get(BASE);
