@@ -39,6 +39,17 @@ pub enum Output {
     Metered(Meter, Box<Output>),
 }
 
+impl Output {
+    /// Whether whatever is written to it is taken at once and whole, and no write ends the guest.
+    pub fn takes_all(&self) -> bool {
+        match self {
+            Output::Null => true,
+            Output::Capture(capture) => capture.stop.is_none(),
+            Output::Inherit | Output::File(_) | Output::Metered(..) => false,
+        }
+    }
+}
+
 /// Collects an output stream up to a bound, and counts what exceeds it.
 #[derive(Clone, Debug)]
 pub struct Capture {

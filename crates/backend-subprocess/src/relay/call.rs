@@ -7,16 +7,9 @@ use wasmrun_rewrite::Rewriter;
 use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
 use super::protocol::{
-    COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, own,
+    COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, hinted,
+    own,
 };
-
-/// What a call's hint is made of.
-pub(super) mod hinted {
-    /// It is sent with the call.
-    pub(in crate::relay) const FOLLOWS: i32 = 1;
-    /// I/O vectors lead to it.
-    pub(in crate::relay) const VECTORS: i32 = 2;
-}
 
 /// What a rewritten guest knows of descriptors.
 const STDIN: i32 = 0;
@@ -28,13 +21,21 @@ pub(super) struct Caller<'a> {
     module: &'a Rewriter<'a>,
     wire: u32,
     layout: Layout,
-    /// Some calls have I/O vectors.
-    has_vectors: bool,
-    /// Fuel is counted.
-    metered: bool,
+    has: Has,
     /// The function whose body is [`transfer`].
     transfer: u32,
     locals: Locals,
+}
+
+/// What a guest's calls need of the function that makes them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Has {
+    /// Some have I/O vectors.
+    pub(super) vectors: bool,
+    /// Some write, and may be unawaited.
+    pub(super) writes: bool,
+    /// The guest is told something when it begins.
+    pub(super) begin: bool,
 }
 
 /// Its parameters behind the arguments, and its locals.
@@ -60,13 +61,19 @@ struct Locals {
 const NUMBER: u32 = 0;
 const ARGUMENTS: u32 = 1;
 
+/// The arguments of `fd_write`: descriptor, I/O vectors, their count, and where to say how much was written.
+const WRITE: [u32; 4] = [ARGUMENTS, ARGUMENTS + 1, ARGUMENTS + 2, ARGUMENTS + 3];
+
+/// What is well within [`HOSTCALL_FUEL`] together: bytes, and I/O vectors.
+const MOST_UNAWAITED: i32 = 1 << 20;
+const MOST_VECTORS: i64 = 1 << 10;
+
 impl<'a> Caller<'a> {
     pub(super) fn new(
         module: &'a Rewriter<'a>,
         wire: u32,
         layout: Layout,
-        has_vectors: bool,
-        metered: bool,
+        has: Has,
         transfer: u32,
     ) -> Self {
         let address = ARGUMENTS + layout.arguments as u32;
@@ -76,8 +83,7 @@ impl<'a> Caller<'a> {
             module,
             wire,
             layout,
-            has_vectors,
-            metered,
+            has,
             transfer,
             locals: Locals {
                 address,
@@ -107,15 +113,23 @@ impl<'a> Caller<'a> {
         let words = (zero + 1 - command, ValType::I32);
         let mut function = Function::new([longs, words]);
         let mut code = function.instructions();
-        if self.has_vectors {
-            code.local_get(self.locals.hinted);
-            code.i32_const(hinted::VECTORS).i32_and();
+        if self.has.vectors {
+            self.is_hinted(&mut code, hinted::VECTORS);
             code.if_(BlockType::Empty);
             self.follow_vectors(&mut code);
             code.end();
         }
         self.check_hint(&mut code);
+        if self.has.writes {
+            self.check_unawaited(&mut code);
+        }
         self.send_call(&mut code);
+        if self.has.writes {
+            self.is_hinted(&mut code, hinted::UNAWAITED);
+            code.if_(BlockType::Empty);
+            self.finish_write(&mut code);
+            code.end();
+        }
         self.obey(&mut code);
         code.end();
         function
@@ -171,6 +185,34 @@ impl<'a> Caller<'a> {
         code.i32_const(0).local_set(length).end();
     }
 
+    /// A write is awaited if it has no hint, and if anything about it could make it fail: what is called wrongly
+    /// fails in the same way everywhere.
+    fn check_unawaited(&self, code: &mut InstructionSink<'_>) {
+        let [_, vectors, count, written] = WRITE;
+        let Locals { length, hinted, .. } = self.locals;
+        code.local_get(length).i32_const(1).i32_sub();
+        code.i32_const(MOST_UNAWAITED).i32_ge_u();
+        code.local_get(count).i64_const(MOST_VECTORS).i64_gt_u();
+        code.i32_or();
+        code.local_get(vectors).local_get(written).i64_or();
+        code.i64_const(3).i64_and().i64_eqz().i32_eqz().i32_or();
+        code.local_get(written).i64_const(4).i64_add();
+        self.module.memory_bytes(code, self.wire);
+        code.i64_gt_u().i32_or().if_(BlockType::Empty);
+        code.local_get(hinted);
+        code.i32_const((hinted::FOLLOWS | hinted::VECTORS) as i32);
+        code.i32_and().local_set(hinted).end();
+    }
+
+    /// Returns from a write that takes all.
+    fn finish_write(&self, code: &mut InstructionSink<'_>) {
+        let [.., written] = WRITE;
+        self.restore(code, 0, self.saved_count(), self.locals.saved);
+        code.local_get(written).i32_wrap_i64();
+        code.local_get(self.locals.length).i32_store(self.at(0, 2));
+        code.i64_const(0).return_();
+    }
+
     /// From here on, the area is ours.
     fn send_call(&self, code: &mut InstructionSink<'_>) {
         let Locals {
@@ -188,7 +230,7 @@ impl<'a> Caller<'a> {
         code.i32_store(self.word(MESSAGE + 4)).local_get(zero);
         self.module.memory_bytes(code, self.wire);
         code.i64_store(self.long(MESSAGE + 8));
-        for (place, local) in [address, length, vector].into_iter().enumerate() {
+        for (place, local) in [address, length, vector, hinted].into_iter().enumerate() {
             code.local_get(zero).local_get(local);
             code.i32_store(self.word(MESSAGE + 16 + 4 * place as u32));
         }
@@ -197,8 +239,9 @@ impl<'a> Caller<'a> {
         code.i32_const(STDOUT);
         push_message(code, self.layout.call_bytes());
         code.local_get(address);
-        code.local_get(length).i32_const(0).local_get(hinted);
-        code.i32_const(hinted::FOLLOWS).i32_and().select();
+        code.local_get(length).i32_const(0);
+        self.is_hinted(code, hinted::FOLLOWS);
+        code.select();
         code.call(self.transfer);
     }
 
@@ -215,7 +258,7 @@ impl<'a> Caller<'a> {
             ..
         } = self.locals;
         const { assert!(own::END == u32::MAX && own::BEGIN == own::END - 1) };
-        let unanswered = if self.metered { own::END } else { own::BEGIN };
+        let unanswered = if self.has.begin { own::END } else { own::BEGIN };
         code.loop_(BlockType::Empty).block(BlockType::Empty);
         code.local_get(NUMBER).i32_const(unanswered as i32);
         code.i32_ge_u().br_if(0);
@@ -273,6 +316,11 @@ impl<'a> Caller<'a> {
     }
 
     // ---- parts of these -------------------------------------------------------------------------
+
+    fn is_hinted(&self, code: &mut InstructionSink<'_>, what: u32) {
+        code.local_get(self.locals.hinted);
+        code.i32_const(what as i32).i32_and();
+    }
 
     /// Moves what the stack tells, and nothing after it.
     fn move_one(&self, code: &mut InstructionSink<'_>) {

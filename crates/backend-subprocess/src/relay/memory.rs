@@ -427,7 +427,8 @@ impl Mirror {
         start..range.end.clamp(start, self.bytes.len())
     }
 
-    fn count(&self, at: usize) -> usize {
+    /// The number at an address; 0 where there is none.
+    pub(super) fn count(&self, at: usize) -> usize {
         match self.bytes.get(at..at + 4) {
             Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize,
             _ => 0,

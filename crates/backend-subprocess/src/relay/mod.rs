@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tempfile::TempDir;
+use wasmrun_core::stdio::Output;
 use wasmrun_core::{
     Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result,
     Stats, Task, TrapKind,
@@ -187,8 +188,9 @@ impl Code for RelayedCode {
         let spawned = Instant::now();
         let mut dialogue = Dialogue::start(&launch, control)?;
         // While the runtime starts. Whatever the guest asks for waits until then.
+        let take_all = [&task.stdout, &task.stderr].map(Output::takes_all);
         let wasi = Wasi::of(&mut task, control)?;
-        let mut session = Session::new(&file.relayed, self.terms.fuel, wasi, &task);
+        let mut session = Session::new(&file.relayed, self.terms.fuel, take_all, wasi, &task);
         let served = session.serve(&mut dialogue);
         let ended = Instant::now();
 

@@ -4,7 +4,7 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! call:    magic u32, number u32, memory u64, hint 3 × u32, any u32, arguments n × u64
+//! call:    magic u32, number u32, memory u64, hint 3 × u32, hinted u32, arguments n × u64
 //! command: code u32, small length u32, address u32, length u32, small address u32, 0 u32,
 //!          small u64, value u64
 //! ```
@@ -16,7 +16,8 @@
 //! What the guest prepares its messages in is the start of its own memory, whose bytes it keeps
 //! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them.
 //!
-//! The hint saves going to and fro: it is what most calls would be asked for next.
+//! The hint saves going to and fro: it is what most calls would be asked for next. A guest whose standard output
+//! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so: it knows it.
 
 use wasmrun_wasi_preview1::Function;
 
@@ -96,8 +97,8 @@ pub(super) mod command {
 pub(super) mod own {
     /// The guest has returned from its entry, with this much fuel left. It waits for no answer.
     pub(in crate::relay) const END: u32 = u32::MAX;
-    /// The guest is about to run, with so many bytes in all its memories. Where fuel is counted it returns what
-    /// the guest may use, and is answered before it is made; elsewhere it waits for no answer either.
+    /// The guest is about to run, with so many bytes in all its memories. It returns [`Begin`](super::Begin), and is
+    /// answered before it is made; where there are none to be told, it waits for no answer either.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX - 1;
     /// Whether its memories may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 2;
@@ -109,6 +110,39 @@ pub(super) mod own {
     pub(in crate::relay) const OUT_OF_FUEL: u32 = u32::MAX - 5;
 }
 
+/// What a call's hint is made of, and what becomes of the call.
+pub(super) mod hinted {
+    /// It is sent with the call.
+    pub(in crate::relay) const FOLLOWS: u32 = 1;
+    /// I/O vectors lead to it.
+    pub(in crate::relay) const VECTORS: u32 = 2;
+    /// The guest waits for no answer: all of what follows is written.
+    pub(in crate::relay) const UNAWAITED: u32 = 4;
+}
+
+/// What a guest is told when it begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Begin {
+    /// What it may use, where fuel is counted.
+    pub(super) fuel: u64,
+    /// Whether its standard output and its standard error take all.
+    pub(super) take_all: [bool; 2],
+}
+
+impl Begin {
+    /// The descriptor of the first of these.
+    pub(super) const FIRST: i32 = 1;
+    /// How many they are: the lowest bits of the value, below the fuel.
+    pub(super) const BITS: u32 = 2;
+    /// More fuel cannot be told. That is enough for decades.
+    pub(super) const MOST_FUEL: u64 = i64::MAX as u64 >> Begin::BITS;
+
+    pub(super) fn value(self) -> u64 {
+        let [stdout, stderr] = self.take_all.map(u64::from);
+        self.fuel.min(Begin::MOST_FUEL) << Begin::BITS | stderr << 1 | stdout
+    }
+}
+
 /// A call, as it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
@@ -116,6 +150,8 @@ pub(super) struct Call {
     /// Bytes of the memory that the wire reads and writes.
     pub(super) memory: u64,
     pub(super) hint: Option<Hint>,
+    /// Nobody waits for an answer.
+    pub(super) unawaited: bool,
     pub(super) arguments: [u64; MAX_ARGUMENTS],
 }
 
@@ -146,6 +182,7 @@ impl Call {
                 length: word(16),
                 vector: word(20),
             }),
+            unawaited: word(24) & hinted::UNAWAITED != 0,
             arguments: std::array::from_fn(|argument| long(28 + 8 * argument)),
         }
     }

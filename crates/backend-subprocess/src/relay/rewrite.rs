@@ -10,7 +10,7 @@
 //! us first.
 
 use wasm_encoder::{
-    ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
+    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
     InstructionSink, MemoryType, Module, SectionId, ValType,
 };
 use wasmrun_core::guest::{self, Export, ValueType};
@@ -18,9 +18,12 @@ use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{self as wasi, preview1};
 
-use super::call::{Caller, TRANSFER, hinted, transfer};
+use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
-use super::protocol::{Layout, own};
+use super::protocol::{Begin, Layout, hinted, own};
+
+/// What need not be awaited where whatever is written is taken.
+const WRITE: &str = "fd_write";
 
 /// The name of the memory that WASI works on.
 const MEMORY: &str = "memory";
@@ -37,6 +40,11 @@ pub(super) struct Relayed {
 impl Relayed {
     pub(super) fn layout(&self) -> Layout {
         Layout::of(&self.functions)
+    }
+
+    /// Whether the guest may have to write where whatever is written is taken.
+    pub(super) fn writes(&self) -> bool {
+        self.has_memory && self.functions.iter().any(|function| function.name == WRITE)
     }
 
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
@@ -157,6 +165,8 @@ struct Wired<'a> {
     layout: Layout,
     /// The helper that makes calls.
     call: u32,
+    /// A global with a bit for each descriptor that takes all.
+    take_all: Option<u32>,
 }
 
 impl<'a> Wired<'a> {
@@ -167,6 +177,7 @@ impl<'a> Wired<'a> {
             wire,
             layout: relayed.layout(),
             call: 0,
+            take_all: None,
         }
     }
 
@@ -183,9 +194,14 @@ impl<'a> Wired<'a> {
             .functions
             .iter()
             .map(|function| self.hint(function));
-        let has_vectors = hints.any(|hint| matches!(hint, HintOf::Vectors { .. }));
+        let writes = self.relayed.writes();
+        let has = Has {
+            vectors: hints.any(|hint| matches!(hint, HintOf::Vectors { .. })),
+            writes,
+            begin: writes || terms.fuel,
+        };
         let (module, wire, layout) = (&self.module, self.wire, self.layout);
-        let caller = Caller::new(module, wire, layout, has_vectors, terms.fuel, transfer);
+        let caller = Caller::new(module, wire, layout, has, transfer);
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
@@ -204,6 +220,9 @@ impl<'a> Wired<'a> {
                 left: self.module.global(I64, &ConstExpr::i64_const(0)),
                 exhausted: self.ending(own::OUT_OF_FUEL),
             });
+        }
+        if writes {
+            self.take_all = Some(self.module.global(I32, &ConstExpr::i32_const(0)));
         }
         let bodies = self.module.bodies()?;
         let start = self.start_body(calls, terms);
@@ -310,6 +329,9 @@ impl<'a> Wired<'a> {
     fn stub(&self, number: u32, function: &wasi::Function) -> Function {
         let mut stub = Function::new([]);
         let mut code = stub.instructions();
+        if let Some(take_all) = self.take_all {
+            forget_streams(&mut code, function.name, take_all);
+        }
         code.i32_const(number as i32);
         for (place, param) in function.params.iter().enumerate() {
             code.local_get(place as u32);
@@ -336,9 +358,14 @@ impl<'a> Wired<'a> {
             Some((at, hinted)) => code
                 .local_get(at as u32)
                 .local_get(at as u32 + 1)
-                .i32_const(hinted),
+                .i32_const(hinted as i32),
             None => no_hint(&mut code),
         };
+        if let Some(take_all) = self.take_all.filter(|_| function.name == WRITE) {
+            takes_all(&mut code, take_all);
+            code.i32_const(hinted::UNAWAITED.trailing_zeros() as i32);
+            code.i32_shl().i32_or();
+        }
         code.call(self.call);
         match function.result {
             Some(_) => code.i32_wrap_i64(),
@@ -350,7 +377,8 @@ impl<'a> Wired<'a> {
     }
 
     fn start_body(&self, calls: &[u32], terms: Terms) -> Function {
-        let mut function = Function::new([]);
+        const BEGIN: u32 = 0;
+        let mut function = Function::new([(1, ValType::I64)]);
         let mut code = function.instructions();
         if terms.spent_segments_stay {
             self.module.drop_spent_segments(&mut code);
@@ -359,8 +387,15 @@ impl<'a> Wired<'a> {
             self.module.total_bytes(code);
             code
         });
+        if let Some(take_all) = self.take_all {
+            code.local_tee(BEGIN).i32_wrap_i64().global_set(take_all);
+            code.local_get(BEGIN);
+        }
         match self.module.meter {
-            Some(meter) => code.global_set(meter.left),
+            Some(meter) => {
+                code.i64_const(Begin::BITS.into()).i64_shr_u();
+                code.global_set(meter.left)
+            }
             None => code.drop(),
         };
         for function in calls {
@@ -391,6 +426,36 @@ impl<'a> Wired<'a> {
             code.i64_const(0);
         }
         no_hint(code).call(self.call);
+    }
+}
+
+/// Whether the descriptor that is the first parameter takes all: 1 or 0.
+fn takes_all(code: &mut InstructionSink<'_>, take_all: u32) {
+    const { assert!(Begin::FIRST == 1) };
+    let descriptor = |code: &mut InstructionSink<'_>| {
+        code.local_get(0).i32_const(Begin::FIRST).i32_sub();
+    };
+    code.global_get(take_all);
+    descriptor(code);
+    code.i32_shr_u();
+    descriptor(code);
+    code.i32_const(Begin::BITS as i32).i32_lt_u().i32_and();
+}
+
+/// After a function that may put something else in the place of a standard stream, or change how it is written to,
+/// writes are awaited.
+fn forget_streams(code: &mut InstructionSink<'_>, function: &str, take_all: u32) {
+    match function {
+        "fd_close" => {
+            let beyond = Begin::FIRST + Begin::BITS as i32;
+            code.local_get(0).i32_const(beyond).i32_lt_u();
+            code.if_(BlockType::Empty);
+            code.i32_const(0).global_set(take_all).end();
+        }
+        "fd_renumber" | "fd_fdstat_set_flags" | "fd_fdstat_set_rights" => {
+            code.i32_const(0).global_set(take_all);
+        }
+        _ => {}
     }
 }
 

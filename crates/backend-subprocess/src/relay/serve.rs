@@ -7,7 +7,7 @@ use wasmrun_core::{Limits, Task};
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi};
 
 use super::memory::{Mirror, Strings};
-use super::protocol::{Call, Layout, MAGIC, own};
+use super::protocol::{Begin, Call, Layout, MAGIC, own};
 use super::rewrite::Relayed;
 use crate::spawn::Dialogue;
 
@@ -31,8 +31,9 @@ pub(super) struct Session<'a> {
     relayed: &'a Relayed,
     wasi: Wasi,
     limits: Limits,
-    /// What the guest may use, as the number it counts down. `None` where it counts none.
-    fuel: Option<u64>,
+    /// What the guest is told when it begins. Where it counts fuel, that is the number it counts down.
+    begin: Begin,
+    metered: bool,
     fuel_left: Option<u64>,
     strings: (Strings, Strings),
     mirror: Mirror,
@@ -43,14 +44,24 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(relayed: &'a Relayed, metered: bool, wasi: Wasi, task: &Task) -> Self {
+    pub(super) fn new(
+        relayed: &'a Relayed,
+        metered: bool,
+        take_all: [bool; 2],
+        wasi: Wasi,
+        task: &Task,
+    ) -> Self {
         let args = task.args.iter().map(String::len);
         let env = task.env.iter();
         let env = env.map(|(name, value)| name.len() + 1 + value.len());
         Session {
             relayed,
             wasi,
-            fuel: metered.then(|| task.limits.fuel.unwrap_or(0).min(i64::MAX as u64)),
+            begin: Begin {
+                fuel: task.limits.fuel.unwrap_or(0).min(Begin::MOST_FUEL),
+                take_all,
+            },
+            metered,
             fuel_left: None,
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
@@ -64,9 +75,9 @@ impl<'a> Session<'a> {
     pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
         const MAGIC_BYTES: usize = size_of_val(&MAGIC);
         let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
-        if let Some(fuel) = self.fuel {
+        if self.metered || self.relayed.writes() {
             // What the guest asks first is known. It finds the answer there and need not wait for us.
-            self.mirror.finish(wire, fuel)?;
+            self.mirror.finish(wire, self.begin.value())?;
         }
         loop {
             let mut magic = [0; MAGIC_BYTES];
@@ -119,7 +130,8 @@ impl<'a> Session<'a> {
 
     /// The fuel the guest used, if it was counted and the guest said how much is left.
     pub(super) fn fuel_used(&self) -> Option<u64> {
-        Some(self.fuel?.saturating_sub(self.fuel_left?))
+        let left = self.fuel_left.filter(|_| self.metered)?;
+        Some(self.begin.fuel.saturating_sub(left))
     }
 
     fn answer(&mut self, wire: &mut Dialogue, call: &Call) -> io::Result<Result<(), Stop>> {
@@ -138,6 +150,15 @@ impl<'a> Session<'a> {
         let mut memory = GuestMemory::Unshared(self.mirror.bytes());
         match (function.call)(&mut self.wasi, &mut memory, arguments) {
             Err(stop) => Ok(Err(stop)),
+            Ok(errno) if call.unawaited => {
+                let written = arguments.get(3).map(|at| self.mirror.count(*at as usize));
+                let wanted = call.hint.map(|hint| hint.length as usize);
+                if errno == Some(0) && wanted.is_some() && written == wanted {
+                    return Ok(Ok(()));
+                }
+                let message = "the guest did not wait for a write that failed";
+                Err(io::Error::new(io::ErrorKind::InvalidData, message))
+            }
             // What failed has written nothing.
             Ok(Some(errno)) if errno != 0 => self.mirror.finish(wire, errno as u32 as u64).map(Ok),
             Ok(_) => self.mirror.store(wire, &access, 0).map(Ok),

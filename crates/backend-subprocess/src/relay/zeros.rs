@@ -16,9 +16,17 @@ impl Zeros {
     ///
     /// What the system says where it has no more address space.
     pub(super) fn new(length: usize) -> io::Result<Self> {
-        let mut options = MmapOptions::new();
-        let some = (length > 0).then(|| options.len(length).no_reserve_swap().map_anon());
-        some.transpose().map(Zeros)
+        if length == 0 {
+            return Ok(Zeros(None));
+        }
+        let bytes = MmapOptions::new()
+            .len(length)
+            .no_reserve_swap()
+            .map_anon()?;
+        // A large page would be cleared for the few bytes that are written to. It is only advice.
+        #[cfg(target_os = "linux")]
+        let _ = bytes.advise(memmap2::Advice::NoHugePage);
+        Ok(Zeros(Some(bytes)))
     }
 }
 

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, thread};
 
-use wasmrun_core::{ErrorKind, Event, Outcome, Overflow, RunConfig, Stdin, Stdout};
+use wasmrun_core::{ErrorKind, Event, Guest, Outcome, Overflow, RunConfig, Stdin, Stdout};
 
 use crate::case::{Case, captured, stderr, stdout};
-use crate::guests::{Endless, cat, component, hello, wasi};
+use crate::guests::{self, Endless, cat, component, hello, wasi, with_memory};
 
 crate::suite::rules![
     output_and_errors_are_kept_apart,
     output_passes_byte_by_byte,
     several_buffers_are_written_in_their_order,
+    a_write_says_what_came_of_it_wherever_it_goes,
+    a_stream_is_what_was_put_in_its_place,
     captured_output_is_bounded_and_the_rest_counted,
     endless_output_is_kept_up_to_its_bound,
     output_beyond_its_bound_ends_the_guest_if_asked,
@@ -85,6 +87,136 @@ fn several_buffers_are_written_in_their_order(case: &Case) {
         let told = usize::from(written.last().expect("some output") - b'0');
         assert!((1..=5).contains(&told), "{}", stdout(&report));
         assert_eq!(written[..written.len() - 1], all.as_bytes()[..told]);
+    }
+}
+
+/// Arguments of `fd_write`, each with what comes of them: the error number or, if that is 0, how much was written.
+const WRITES: &[([i32; 4], Result<u32, u32>)] = &[
+    ([1, 1100, 1, 1400], Ok(3)),
+    ([2, 1100, 1, 1400], Ok(3)),
+    // How much goes to the very start, and to the very end.
+    ([1, 1100, 1, 0], Ok(3)),
+    ([1, 1100, 1, 0x2f_fffc], Ok(3)),
+    // No vector, too many, and an empty one before another.
+    ([1, 1100, -1, 1400], Err(TOO_MUCH)),
+    ([1, 1100, 0, 1400], Ok(0)),
+    ([1, 1108, 2, 1400], Ok(2)),
+    // What is at the very start, and much.
+    ([1, 1132, 1, 1400], Ok(8)),
+    ([1, 1140, 1, 1400], Ok(0x18_0000)),
+    ([0, 1100, 1, 1400], Err(BAD_DESCRIPTOR)),
+    ([3, 1100, 1, 1400], Err(BAD_DESCRIPTOR)),
+    ([33, 1100, 1, 1400], Err(BAD_DESCRIPTOR)),
+    ([-1, 1100, 1, 1400], Err(BAD_DESCRIPTOR)),
+];
+const BAD_DESCRIPTOR: u32 = 8;
+const TOO_MUCH: u32 = 48;
+
+/// Some that lead beyond the memory, and some out of line.
+const WRONG: &[[i32; 4]] = &[
+    [1, 1100, 1, 0x30_0000],
+    [1, 1100, 1, -4],
+    [1, 1124, 1, 1400],
+    [1, -8, 1, 1400],
+    [1, 1100, 1, 1401],
+    [1, 1149, 1, 1400],
+];
+
+fn writing(calls: &str) -> Guest {
+    with_memory(
+        r#"(memory (export "memory") 48)"#,
+        &format!(
+            r#"(data (i32.const 1500) "abcde") (data (i32.const 4) "<lowest>")
+            (data (i32.const 1100) "\dc\05\00\00\03\00\00\00")
+            (data (i32.const 1108) "\00\00\00\00\00\00\00\00\df\05\00\00\02\00\00\00")
+            (data (i32.const 1124) "\f0\ff\ff\ff\08\00\00\00")
+            (data (i32.const 1132) "\04\00\00\00\08\00\00\00")
+            (data (i32.const 1140) "\00\00\10\00\00\00\18\00")
+            (data (i32.const 1149) "\dc\05\00\00\01\00\00\00")
+            (global $next (mut i32) (i32.const 2048))
+            (func $note (param $errno i32) (param $written i32)
+                (i32.store (global.get $next) (local.get $errno))
+                (if (i32.eqz (local.get $errno))
+                    (then (i32.store offset=4
+                        (global.get $next) (i32.load (local.get $written)))))
+                (global.set $next (i32.add (global.get $next) (i32.const 8))))
+            (func (export "_start")
+                {calls}
+                (call $print (i32.const 2048)
+                    (i32.sub (global.get $next) (i32.const 2048))))"#
+        ),
+    )
+}
+
+/// And notes what comes of it.
+fn call_of(arguments: &[i32; 4]) -> String {
+    let constants = arguments.map(|argument| format!("(i32.const {argument})"));
+    let [fd, vectors, count, written] = constants;
+    format!("(call $note (call $fd_write {fd} {vectors} {count} {written}) {written})")
+}
+
+fn a_write_says_what_came_of_it_wherever_it_goes(case: &Case) {
+    let calls: String = WRITES
+        .iter()
+        .map(|(arguments, _)| call_of(arguments))
+        .collect();
+    let guest = writing(&calls);
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("output");
+    for stdout in [Stdout::Capture, Stdout::File(file.clone())] {
+        let config = captured().stdout(stdout.clone());
+        let config = config.limit(|limits| limits.output = Some(4 << 20));
+        let Some(report) = case.run(&guest, &config) else {
+            return;
+        };
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let written = match stdout {
+            Stdout::Capture => report.stdout.bytes,
+            _ => fs::read(&file).expect("there"),
+        };
+        let (_, told) = written.split_at(written.len() - 8 * WRITES.len());
+        for ((arguments, expected), told) in WRITES.iter().zip(told.chunks(8)) {
+            let number = |at: usize| u32::from_le_bytes(told[at..at + 4].try_into().expect("four"));
+            let told = match number(0) {
+                0 => Ok(number(4)),
+                errno => Err(errno),
+            };
+            assert_eq!(told, *expected, "{arguments:?}");
+        }
+    }
+    for arguments in WRONG {
+        let Some(report) = case.run(&writing(&call_of(arguments)), &captured()) else {
+            return;
+        };
+        let trapped = matches!(report.outcome, Outcome::Trapped(_));
+        assert!(trapped, "{arguments:?}: {}", report.outcome);
+    }
+}
+
+fn a_stream_is_what_was_put_in_its_place(case: &Case) {
+    let text = guests::source(
+        r#"(memory (export "memory") 2)"#,
+        r#"(data (i32.const 1024) "firstthen")
+        (func (export "_start")
+            (call $print (i32.const 1024) (i32.const 5))
+            (call $check (call $fd_renumber (i32.const 2) (i32.const 1)))
+            (call $print (i32.const 1029) (i32.const 4))
+            (if (i32.ne (call $try_write (i32.const 2) (i32.const 1024) (i32.const 5))
+                    (i32.const 8))
+                (then unreachable))
+            (call $check (call $fd_close (i32.const 1)))
+            (if (i32.ne (call $try_write (i32.const 1) (i32.const 1024) (i32.const 5))
+                    (i32.const 8))
+                (then unreachable)))"#,
+    );
+    let import = r#"(module (import "wasi_snapshot_preview1" "fd_renumber"
+        (func $fd_renumber (param i32 i32) (result i32)))"#;
+    let text = text.replacen("(module", import, 1);
+    let guest = Guest::from_bytes("renumber.wat", text).expect("a guest");
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "first");
+        assert_eq!(stderr(&report), "then");
     }
 }
 
