@@ -7,7 +7,8 @@
 //! have. The runtime itself is given nothing: no directory, no environment, no arguments. Its standard
 //! error is its own, for what it has to say of a trap.
 //!
-//! A call costs a few system calls and switches between two processes, some tens of microseconds.
+//! A call costs a few system calls and switches between two processes, some tens of microseconds. Writes that
+//! cannot fail are not waited for.
 
 mod call;
 mod memory;

@@ -442,8 +442,7 @@ fn takes_all(code: &mut InstructionSink<'_>, take_all: u32) {
     code.i32_const(Begin::BITS as i32).i32_lt_u().i32_and();
 }
 
-/// After a function that may put something else in the place of a standard stream, or change how it is written to,
-/// writes are awaited.
+/// After a function that may put something else in the place of a standard stream, writes are awaited.
 fn forget_streams(code: &mut InstructionSink<'_>, function: &str, take_all: u32) {
     match function {
         "fd_close" => {
@@ -452,7 +451,7 @@ fn forget_streams(code: &mut InstructionSink<'_>, function: &str, take_all: u32)
             code.if_(BlockType::Empty);
             code.i32_const(0).global_set(take_all).end();
         }
-        "fd_renumber" | "fd_fdstat_set_flags" | "fd_fdstat_set_rights" => {
+        "fd_renumber" => {
             code.i32_const(0).global_set(take_all);
         }
         _ => {}

@@ -151,7 +151,8 @@ impl<'a> Session<'a> {
         match (function.call)(&mut self.wasi, &mut memory, arguments) {
             Err(stop) => Ok(Err(stop)),
             Ok(errno) if call.unawaited => {
-                let written = arguments.get(3).map(|at| self.mirror.count(*at as usize));
+                let written = arguments.get(3).map(|at| *at as u32 as usize);
+                let written = written.map(|at| self.mirror.count(at));
                 let wanted = call.hint.map(|hint| hint.length as usize);
                 if errno == Some(0) && wanted.is_some() && written == wanted {
                     return Ok(Ok(()));

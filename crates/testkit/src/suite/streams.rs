@@ -194,29 +194,33 @@ fn a_write_says_what_came_of_it_wherever_it_goes(case: &Case) {
 }
 
 fn a_stream_is_what_was_put_in_its_place(case: &Case) {
-    let text = guests::source(
-        r#"(memory (export "memory") 2)"#,
-        r#"(data (i32.const 1024) "firstthen")
-        (func (export "_start")
-            (call $print (i32.const 1024) (i32.const 5))
-            (call $check (call $fd_renumber (i32.const 2) (i32.const 1)))
-            (call $print (i32.const 1029) (i32.const 4))
-            (if (i32.ne (call $try_write (i32.const 2) (i32.const 1024) (i32.const 5))
-                    (i32.const 8))
-                (then unreachable))
-            (call $check (call $fd_close (i32.const 1)))
-            (if (i32.ne (call $try_write (i32.const 1) (i32.const 1024) (i32.const 5))
-                    (i32.const 8))
-                (then unreachable)))"#,
-    );
-    let import = r#"(module (import "wasi_snapshot_preview1" "fd_renumber"
-        (func $fd_renumber (param i32 i32) (result i32)))"#;
-    let text = text.replacen("(module", import, 1);
-    let guest = Guest::from_bytes("renumber.wat", text).expect("a guest");
-    if let Some(report) = case.run(&guest, &captured()) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
-        assert_eq!(stdout(&report), "first");
-        assert_eq!(stderr(&report), "then");
+    // Prints `first`, has `change` done, prints `then`, and sees that there is no descriptor `gone`.
+    let guest = |change: &str, gone: u32| {
+        let fields = format!(
+            r#"(data (i32.const 1024) "firstthen")
+            (func (export "_start")
+                (call $print (i32.const 1024) (i32.const 5))
+                (call $check {change})
+                (if (i32.ne (call $try_write (i32.const {gone}) (i32.const 1024) (i32.const 5))
+                        (i32.const {BAD_DESCRIPTOR}))
+                    (then unreachable))
+                (drop (call $try_write (i32.const 1) (i32.const 1029) (i32.const 4))))"#
+        );
+        let text = guests::source(r#"(memory (export "memory") 2)"#, &fields);
+        let import = r#"(module (import "wasi_snapshot_preview1" "fd_renumber"
+            (func $fd_renumber (param i32 i32) (result i32)))"#;
+        let text = text.replacen("(module", import, 1);
+        Guest::from_bytes("changing.wat", text).expect("a guest")
+    };
+    for (change, gone, then) in [
+        ("(call $fd_close (i32.const 1))", 1, ""),
+        ("(call $fd_renumber (i32.const 2) (i32.const 1))", 2, "then"),
+    ] {
+        if let Some(report) = case.run(&guest(change, gone), &captured()) {
+            assert_eq!(report.outcome, Outcome::Exited(0), "{change}");
+            assert_eq!(stdout(&report), "first", "{change}");
+            assert_eq!(stderr(&report), then, "{change}");
+        }
     }
 }
 
