@@ -124,12 +124,6 @@ impl<'a> Caller<'a> {
             self.check_unawaited(&mut code);
         }
         self.send_call(&mut code);
-        if self.has.writes {
-            self.is_hinted(&mut code, hinted::UNAWAITED);
-            code.if_(BlockType::Empty);
-            self.finish_write(&mut code);
-            code.end();
-        }
         self.obey(&mut code);
         code.end();
         function
@@ -204,15 +198,6 @@ impl<'a> Caller<'a> {
         code.i32_and().local_set(hinted).end();
     }
 
-    /// Returns from a write that takes all.
-    fn finish_write(&self, code: &mut InstructionSink<'_>) {
-        let [.., written] = WRITE;
-        self.restore(code, 0, self.saved_count(), self.locals.saved);
-        code.local_get(written).i32_wrap_i64();
-        code.local_get(self.locals.length).i32_store(self.at(0, 2));
-        code.i64_const(0).return_();
-    }
-
     /// From here on, the area is ours.
     fn send_call(&self, code: &mut InstructionSink<'_>) {
         let Locals {
@@ -245,7 +230,7 @@ impl<'a> Caller<'a> {
         code.call(self.transfer);
     }
 
-    /// Does as it is told until it is told to return. Where no answer comes, all that it would be told is 0.
+    /// Does as it is told until it is told to return. Where no answer comes, all that it would be told is 0, or known.
     fn obey(&self, code: &mut InstructionSink<'_>) {
         let Locals {
             saved,
@@ -262,6 +247,16 @@ impl<'a> Caller<'a> {
         code.loop_(BlockType::Empty).block(BlockType::Empty);
         code.local_get(NUMBER).i32_const(unanswered as i32);
         code.i32_ge_u().br_if(0);
+        if self.has.writes {
+            let [.., written] = WRITE;
+            self.is_hinted(code, hinted::UNAWAITED);
+            code.if_(BlockType::Empty);
+            code.i32_const(4).local_set(small_length);
+            code.local_get(written).i32_wrap_i64();
+            code.local_set(small_address);
+            code.local_get(self.locals.length).i64_extend_i32_u();
+            code.local_set(small).br(1).end();
+        }
         code.i32_const(STDIN);
         push_message(code, COMMAND_BYTES);
         self.move_one(code);
