@@ -81,6 +81,11 @@ pub(crate) fn unreadable(path: &Path, source: io::Error) -> Error {
     .with_source(source)
 }
 
+/// What is written at once stays together in the system's memory, and whoever maps the file has all of it at the
+/// first access to a byte: with larger pieces, programs that are loaded from it take several times the memory.
+/// So much Linux gives at an access anyhow.
+const PIECE: usize = 64 << 10;
+
 /// Writes a file as a whole: nobody sees it before it is complete.
 pub(crate) fn write(directory: &Path, name: &str, content: &[&[u8]]) -> io::Result<()> {
     let mut file = match unfinished(directory) {
@@ -90,8 +95,8 @@ pub(crate) fn write(directory: &Path, name: &str, content: &[&[u8]]) -> io::Resu
         }
         file => file,
     }?;
-    for part in content {
-        file.write_all(part)?;
+    for piece in content.iter().flat_map(|part| part.chunks(PIECE)) {
+        file.write_all(piece)?;
     }
     file.persist(directory.join(name))?;
     Ok(())
