@@ -47,6 +47,11 @@ impl Relayed {
         self.has_memory && self.functions.iter().any(|function| function.name == WRITE)
     }
 
+    /// Whether the guest is told something when it begins: of its fuel, or of its streams.
+    pub(super) fn is_told(&self, metered: bool) -> bool {
+        metered || self.writes()
+    }
+
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
     pub(super) fn of(guest: &Guest) -> Result<Relayed> {
         let functions = guest.imports().iter();
@@ -198,7 +203,7 @@ impl<'a> Wired<'a> {
         let has = Has {
             vectors: hints.any(|hint| matches!(hint, HintOf::Vectors { .. })),
             writes,
-            begin: writes || terms.fuel,
+            begin: self.relayed.is_told(terms.fuel),
         };
         let (module, wire, layout) = (&self.module, self.wire, self.layout);
         let caller = Caller::new(module, wire, layout, has, transfer);

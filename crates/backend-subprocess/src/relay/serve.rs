@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
     pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
         const MAGIC_BYTES: usize = size_of_val(&MAGIC);
         let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
-        if self.metered || self.relayed.writes() {
+        if self.relayed.is_told(self.metered) {
             // What the guest asks first is known. It finds the answer there and need not wait for us.
             self.mirror.finish(wire, self.begin.value())?;
         }
