@@ -65,8 +65,10 @@ const OURS: u64 = fingerprint([
     include_bytes!("relay/call.rs"),
     include_bytes!("relay/memory.rs"),
     include_bytes!("relay/mod.rs"),
+    include_bytes!("relay/obey.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),
+    include_bytes!("relay/streams.rs"),
 ]);
 
 macro_rules! features {

@@ -6,24 +6,22 @@ use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 use wasmrun_rewrite::Rewriter;
 use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
-use super::protocol::{
-    COMMAND_BYTES, HEADER, Layout, MAGIC, MESSAGE, MOVED, SMALL_LENGTHS, VECTOR, command, hinted,
-    own,
-};
+use super::protocol::{HEADER, Layout, MAGIC, MESSAGE, MOVED, VECTOR, hinted, own};
 
-/// What a rewritten guest knows of descriptors.
-const STDIN: i32 = 0;
+/// The descriptor that calls go to.
 const STDOUT: i32 = 1;
 
-/// The body of `(number, arguments…, address, length, hinted) -> value`, which makes a call and does what we
-/// say until it returns. A hint is at `address`, if `length` is not 0.
+/// The body of `(number, arguments…, address, length, hinted) -> value`, which makes a call and returns what comes
+/// of it. A hint is at `address`, if `length` is not 0.
 pub(super) struct Caller<'a> {
     module: &'a Rewriter<'a>,
-    wire: u32,
     layout: Layout,
     has: Has,
     /// The function whose body is [`transfer`].
     transfer: u32,
+    /// The function whose body is that of [`Obeying`](super::obey::Obeying).
+    obey: u32,
+    area: Area,
     locals: Locals,
 }
 
@@ -34,8 +32,6 @@ pub(super) struct Has {
     pub(super) vectors: bool,
     /// Some write, and may be unawaited.
     pub(super) writes: bool,
-    /// The guest is told something when it begins.
-    pub(super) begin: bool,
 }
 
 /// Its parameters behind the arguments, and its locals.
@@ -45,16 +41,7 @@ struct Locals {
     hinted: u32,
     /// What is in the area.
     saved: u32,
-    /// What is behind the area, while the area is sent or received itself.
-    behind: u32,
-    small: u32,
-    value: u32,
-    command: u32,
-    small_address: u32,
-    small_length: u32,
     vector: u32,
-    /// Never written to. The area is addressed from here rather than from a constant: wazero then sees that
-    /// its bounds were checked before.
     zero: u32,
 }
 
@@ -74,30 +61,26 @@ impl<'a> Caller<'a> {
         wire: u32,
         layout: Layout,
         has: Has,
-        transfer: u32,
+        [transfer, obey]: [u32; 2],
     ) -> Self {
         let address = ARGUMENTS + layout.arguments as u32;
         let saved = address + 3;
-        let behind = saved + layout.area() / 8;
+        let vector = saved + layout.area() / 8;
+        let zero = vector + 1;
         Caller {
             module,
-            wire,
             layout,
             has,
             transfer,
+            obey,
+            area: Area { memory: wire, zero },
             locals: Locals {
                 address,
                 length: address + 1,
                 hinted: address + 2,
                 saved,
-                behind,
-                small: behind + 2,
-                value: behind + 3,
-                command: behind + 4,
-                small_address: behind + 5,
-                small_length: behind + 6,
-                vector: behind + 7,
-                zero: behind + 8,
+                vector,
+                zero,
             },
         }
     }
@@ -105,12 +88,12 @@ impl<'a> Caller<'a> {
     pub(super) fn body(&self) -> Function {
         let Locals {
             saved,
-            command,
+            vector,
             zero,
             ..
         } = self.locals;
-        let longs = (command - saved, ValType::I64);
-        let words = (zero + 1 - command, ValType::I32);
+        let longs = (vector - saved, ValType::I64);
+        let words = (zero + 1 - vector, ValType::I32);
         let mut function = Function::new([longs, words]);
         let mut code = function.instructions();
         if self.has.vectors {
@@ -124,7 +107,7 @@ impl<'a> Caller<'a> {
             self.check_unawaited(&mut code);
         }
         self.send_call(&mut code);
-        self.obey(&mut code);
+        self.end(&mut code);
         code.end();
         function
     }
@@ -139,12 +122,12 @@ impl<'a> Caller<'a> {
             vector,
             ..
         } = self.locals;
-        let (its_address, its_length) = (self.at(0, 0), self.at(4, 0));
+        let (its_address, its_length) = (self.area.at(0, 0), self.area.at(4, 0));
         code.block(BlockType::Empty).block(BlockType::Empty);
         code.local_get(address).i64_extend_i32_u();
         code.local_get(length).i64_extend_i32_u();
         code.i64_const(3).i64_shl().i64_add();
-        self.module.memory_bytes(code, self.wire);
+        self.module.memory_bytes(code, self.area.memory);
         code.i64_gt_u().br_if(0);
         code.loop_(BlockType::Empty);
         code.local_get(vector).local_get(length);
@@ -172,7 +155,7 @@ impl<'a> Caller<'a> {
         code.i32_lt_u();
         code.local_get(address).i64_extend_i32_u();
         code.local_get(length).i64_extend_i32_u().i64_add();
-        self.module.memory_bytes(code, self.wire);
+        self.module.memory_bytes(code, self.area.memory);
         code.i64_gt_u().i32_or();
         code.local_get(length).i32_const(HOSTCALL_FUEL as i32);
         code.i32_gt_u().i32_or().if_(BlockType::Empty);
@@ -191,7 +174,7 @@ impl<'a> Caller<'a> {
         code.local_get(vectors).local_get(written).i64_or();
         code.i64_const(3).i64_and().i64_eqz().i32_eqz().i32_or();
         code.local_get(written).i64_const(4).i64_add();
-        self.module.memory_bytes(code, self.wire);
+        self.module.memory_bytes(code, self.area.memory);
         code.i64_gt_u().i32_or().if_(BlockType::Empty);
         code.local_get(hinted);
         code.i32_const((hinted::FOLLOWS | hinted::VECTORS) as i32);
@@ -204,23 +187,24 @@ impl<'a> Caller<'a> {
             address,
             length,
             hinted,
+            saved,
             vector,
             zero,
-            ..
         } = self.locals;
-        self.save(code, 0, self.saved_count(), self.locals.saved);
+        let area = &self.area;
+        area.save(code, 0, self.saved_count(), saved);
         code.local_get(zero).i32_const(MAGIC as i32);
-        code.i32_store(self.word(MESSAGE));
+        code.i32_store(area.word(MESSAGE));
         code.local_get(zero).local_get(NUMBER);
-        code.i32_store(self.word(MESSAGE + 4)).local_get(zero);
-        self.module.memory_bytes(code, self.wire);
-        code.i64_store(self.long(MESSAGE + 8));
+        code.i32_store(area.word(MESSAGE + 4)).local_get(zero);
+        self.module.memory_bytes(code, area.memory);
+        code.i64_store(area.long(MESSAGE + 8));
         for (place, local) in [address, length, vector, hinted].into_iter().enumerate() {
             code.local_get(zero).local_get(local);
-            code.i32_store(self.word(MESSAGE + 16 + 4 * place as u32));
+            code.i32_store(area.word(MESSAGE + 16 + 4 * place as u32));
         }
         let arguments = self.layout.arguments as u32;
-        self.restore(code, MESSAGE + HEADER, arguments, ARGUMENTS);
+        area.restore(code, MESSAGE + HEADER, arguments, ARGUMENTS);
         code.i32_const(STDOUT);
         push_message(code, self.layout.call_bytes());
         code.local_get(address);
@@ -230,84 +214,32 @@ impl<'a> Caller<'a> {
         code.call(self.transfer);
     }
 
-    /// Does as it is told until it is told to return. Where no answer comes, all that it would be told is 0, or known.
-    fn obey(&self, code: &mut InstructionSink<'_>) {
-        let Locals {
-            saved,
-            behind,
-            small,
-            value,
-            command,
-            small_address,
-            small_length,
-            ..
-        } = self.locals;
+    /// Does as it is told, if an answer comes. Where none does, what it would be told is known.
+    fn end(&self, code: &mut InstructionSink<'_>) {
+        let saved = self.locals.saved;
         const { assert!(own::END == u32::MAX && own::BEGIN == own::END - 1) };
-        let unanswered = if self.has.begin { own::END } else { own::BEGIN };
-        code.loop_(BlockType::Empty).block(BlockType::Empty);
-        code.local_get(NUMBER).i32_const(unanswered as i32);
-        code.i32_ge_u().br_if(0);
+        code.local_get(NUMBER).i32_const(own::BEGIN as i32);
+        code.i32_lt_u();
+        if self.has.writes {
+            self.is_hinted(code, hinted::UNAWAITED);
+            code.i32_eqz().i32_and();
+        }
+        code.if_(BlockType::Empty);
+        for place in 0..self.saved_count() {
+            code.local_get(saved + place);
+        }
+        code.call(self.obey).return_().end();
+
+        self.area.restore(code, 0, self.saved_count(), saved);
         if self.has.writes {
             let [.., written] = WRITE;
             self.is_hinted(code, hinted::UNAWAITED);
             code.if_(BlockType::Empty);
-            code.i32_const(4).local_set(small_length);
             code.local_get(written).i32_wrap_i64();
-            code.local_set(small_address);
-            code.local_get(self.locals.length).i64_extend_i32_u();
-            code.local_set(small).br(1).end();
+            code.local_get(self.locals.length);
+            code.i32_store(self.area.word(0)).end();
         }
-        code.i32_const(STDIN);
-        push_message(code, COMMAND_BYTES);
-        self.move_one(code);
-        self.save(code, MESSAGE + 24, 2, small);
-        for (at, local) in [
-            (16, small_address),
-            (12, self.locals.length),
-            (8, self.locals.address),
-            (4, small_length),
-            (0, command),
-        ] {
-            code.local_get(self.locals.zero);
-            code.i32_load(self.word(MESSAGE + at)).local_set(local);
-        }
-        const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
-        code.local_get(command).i32_eqz();
-        code.i32_const(VECTOR as i32);
-        code.local_get(self.locals.address);
-        code.local_get(self.locals.length);
-        self.move_one(code);
-        let is_below = |code: &mut InstructionSink<'_>, other: u32| {
-            code.local_get(command).i32_const(other as i32).i32_lt_u();
-        };
-        is_below(code, command::RETURN);
-        code.br_if(1).end();
-
-        self.restore(code, 0, self.saved_count(), saved);
-        code.local_get(command).i32_const(command::RETURN as i32);
-        code.i32_gt_u().if_(BlockType::Empty);
-        let area = self.layout.area();
-        self.save(code, area, 2, behind);
-        is_below(code, command::REPLACE);
-        code.i32_const(area as i32).i32_const(0);
-        code.i32_const(area as i32);
-        self.move_one(code);
-        self.restore(code, area, 2, behind);
-        is_below(code, command::REPLACE);
-        code.br_if(1).end();
-
-        for bytes in SMALL_LENGTHS {
-            code.local_get(small_length).i32_const(bytes as i32);
-            code.i32_eq().if_(BlockType::Empty);
-            code.local_get(small_address).local_get(small);
-            match bytes {
-                2 => code.i64_store16(self.at(0, 0)),
-                4 => code.i64_store32(self.at(0, 0)),
-                _ => code.i64_store(self.at(0, 0)),
-            };
-            code.end();
-        }
-        code.local_get(value).return_().end().unreachable();
+        code.i64_const(0);
     }
 
     // ---- parts of these -------------------------------------------------------------------------
@@ -317,46 +249,51 @@ impl<'a> Caller<'a> {
         code.i32_const(what as i32).i32_and();
     }
 
-    /// Moves what the stack tells, and nothing after it.
-    fn move_one(&self, code: &mut InstructionSink<'_>) {
-        code.i32_const(0).i32_const(0).call(self.transfer);
-    }
-
     fn saved_count(&self) -> u32 {
-        self.locals.behind - self.locals.saved
+        self.locals.vector - self.locals.saved
     }
+}
 
+/// Code that works on the area, and on the rest of the wire's memory.
+pub(super) struct Area {
+    pub(super) memory: u32,
+    /// A local that is never written to. The area is addressed from here rather than from a constant: wazero then
+    /// sees that its bounds were checked before.
+    pub(super) zero: u32,
+}
+
+impl Area {
     /// From the highest address down, so that the bounds are checked once.
-    fn save(&self, code: &mut InstructionSink<'_>, from: u32, count: u32, local: u32) {
+    pub(super) fn save(&self, code: &mut InstructionSink<'_>, from: u32, count: u32, local: u32) {
         for place in (0..count).rev() {
-            code.local_get(self.locals.zero);
+            code.local_get(self.zero);
             code.i64_load(self.long(from + 8 * place));
             code.local_set(local + place);
         }
     }
 
-    fn restore(&self, code: &mut InstructionSink<'_>, to: u32, count: u32, local: u32) {
+    pub(super) fn restore(&self, code: &mut InstructionSink<'_>, to: u32, count: u32, local: u32) {
         for place in (0..count).rev() {
-            code.local_get(self.locals.zero).local_get(local + place);
+            code.local_get(self.zero).local_get(local + place);
             code.i64_store(self.long(to + 8 * place));
         }
     }
 
-    fn word(&self, offset: u32) -> MemArg {
+    pub(super) fn word(&self, offset: u32) -> MemArg {
         self.at(offset, 2)
     }
 
-    fn long(&self, offset: u32) -> MemArg {
+    pub(super) fn long(&self, offset: u32) -> MemArg {
         self.at(offset, 3)
     }
 
-    fn at(&self, offset: u32, align: u32) -> MemArg {
-        at_offset(self.wire, offset, align)
+    pub(super) fn at(&self, offset: u32, align: u32) -> MemArg {
+        at_offset(self.memory, offset, align)
     }
 }
 
 /// What a message is moved by, on the stack behind the descriptor.
-fn push_message(code: &mut InstructionSink<'_>, bytes: u32) {
+pub(super) fn push_message(code: &mut InstructionSink<'_>, bytes: u32) {
     code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
     code.i32_const(bytes as i32);
 }
@@ -381,7 +318,7 @@ pub(super) fn transfer(memory: u32, fd_read: u32, fd_write: u32) -> Function {
     code.loop_(BlockType::Empty);
     code.local_get(LENGTH).i32_eqz();
     code.if_(BlockType::Empty).return_().end();
-    // From the highest down, as in `Caller::save`.
+    // From the highest down, as in `Area::save`.
     for (place, local) in [(12, NEXT_LENGTH), (8, NEXT), (4, LENGTH), (0, ADDRESS)] {
         code.local_get(BASE).local_get(local);
         code.i32_store(word(VECTOR + place));
@@ -423,7 +360,7 @@ pub(super) fn transfer(memory: u32, fd_read: u32, fd_write: u32) -> Function {
     function
 }
 
-fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
+pub(super) fn at_offset(memory: u32, offset: u32, align: u32) -> MemArg {
     MemArg {
         offset: offset.into(),
         align,

@@ -12,9 +12,11 @@
 
 mod call;
 mod memory;
+mod obey;
 mod protocol;
 mod rewrite;
 mod serve;
+mod streams;
 mod zeros;
 
 use std::collections::HashMap;

@@ -1,9 +1,10 @@
 //! What goes over the wire between a rewritten guest and us: its standard input and output.
 //!
-//! The guest asks with a [`Call`], we work on its memory by commands, and the last of them returns.
-//! All numbers are little-endian.
+//! A guest may be told something when it [begins](Begin). It asks with a [`Call`], we work on its memory by commands,
+//! and the last of them returns. All numbers are little-endian.
 //!
 //! ```text
+//! begin:   fuel u64, streams u64
 //! call:    magic u32, number u32, memory u64, hint 3 × u32, hinted u32, arguments n × u64
 //! command: code u32, small length u32, address u32, length u32, small address u32, 0 u32,
 //!          small u64, value u64
@@ -17,7 +18,7 @@
 //! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them.
 //!
 //! The hint saves going to and fro: it is what most calls would be asked for next. A guest whose standard output
-//! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so: it knows it.
+//! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so.
 
 use wasmrun_wasi_preview1::Function;
 
@@ -36,6 +37,8 @@ pub(super) const MESSAGE: u32 = 16;
 /// The bytes of a call before its arguments.
 pub(super) const HEADER: u32 = 32;
 pub(super) const COMMAND_BYTES: u32 = 40;
+/// The bytes of what a guest is told when it begins.
+pub(super) const BEGIN_BYTES: u32 = 16;
 
 /// How long a small number may be.
 pub(super) const SMALL_LENGTHS: [u32; 3] = [2, 4, 8];
@@ -47,8 +50,9 @@ pub(super) struct Layout {
     pub(super) arguments: usize,
 }
 
-/// A command is received where a call was.
+/// A command is received where a call was, and so is what a guest is told first.
 const _: () = assert!(COMMAND_BYTES <= Layout { arguments: 1 }.call_bytes());
+const _: () = assert!(BEGIN_BYTES <= COMMAND_BYTES);
 
 impl Layout {
     pub(super) const LONGEST: Layout = Layout {
@@ -97,8 +101,8 @@ pub(super) mod command {
 pub(super) mod own {
     /// The guest has returned from its entry, with this much fuel left. It waits for no answer.
     pub(in crate::relay) const END: u32 = u32::MAX;
-    /// The guest is about to run, with so many bytes in all its memories. It returns [`Begin`](super::Begin), and is
-    /// answered before it is made; where there are none to be told, it waits for no answer either.
+    /// The guest is about to run, with so many bytes in all its memories. It waits for no answer; if it is told
+    /// something, [`Begin`](super::Begin), that is sent before it asks.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX - 1;
     /// Whether its memories may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 2;
@@ -125,21 +129,49 @@ pub(super) mod hinted {
 pub(super) struct Begin {
     /// What it may use, where fuel is counted.
     pub(super) fuel: u64,
-    /// Whether its standard output and its standard error take all.
-    pub(super) take_all: [bool; 2],
+    /// Its standard output and its standard error.
+    pub(super) streams: [Stream; 2],
+}
+
+/// What a guest knows of a standard stream, until it puts something else there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stream {
+    /// Whatever is written to it is written.
+    pub(super) takes_all: bool,
+    /// Its file type, if that is all there is to know of it: no flags, and the [rights](Stream::RIGHTS) of a stream
+    /// that is written to.
+    pub(super) filetype: Option<u8>,
 }
 
 impl Begin {
-    /// The descriptor of the first of these.
+    /// The descriptor of the first stream.
     pub(super) const FIRST: i32 = 1;
-    /// How many they are: the lowest bits of the value, below the fuel.
-    pub(super) const BITS: u32 = 2;
-    /// More fuel cannot be told. That is enough for decades.
-    pub(super) const MOST_FUEL: u64 = i64::MAX as u64 >> Begin::BITS;
+    /// How many they are.
+    pub(super) const STREAMS: i32 = 2;
+    /// More fuel cannot be counted. That is enough for centuries.
+    pub(super) const MOST_FUEL: u64 = i64::MAX as u64;
 
-    pub(super) fn value(self) -> u64 {
-        let [stdout, stderr] = self.take_all.map(u64::from);
-        self.fuel.min(Begin::MOST_FUEL) << Begin::BITS | stderr << 1 | stdout
+    /// As it is sent.
+    pub(super) fn bytes(self) -> [u8; BEGIN_BYTES as usize] {
+        let [stdout, stderr] = self.streams.map(Stream::bits);
+        let streams = stderr << Stream::BITS | stdout;
+        let mut bytes = [0; BEGIN_BYTES as usize];
+        let (fuel, rest) = bytes.split_at_mut(8);
+        fuel.copy_from_slice(&self.fuel.to_le_bytes());
+        rest.copy_from_slice(&streams.to_le_bytes());
+        bytes
+    }
+}
+
+impl Stream {
+    /// How many bits tell of it: whether it takes all, and one more than its file type or 0.
+    pub(super) const BITS: u32 = 9;
+    /// `fd_write`.
+    pub(super) const RIGHTS: u64 = 1 << 6;
+
+    fn bits(self) -> u64 {
+        let filetype = self.filetype.map_or(0, |filetype| u64::from(filetype) + 1);
+        filetype << 1 | u64::from(self.takes_all)
     }
 }
 

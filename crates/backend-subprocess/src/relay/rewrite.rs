@@ -10,7 +10,7 @@
 //! us first.
 
 use wasm_encoder::{
-    BlockType, ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
+    ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
     InstructionSink, MemoryType, Module, SectionId, ValType,
 };
 use wasmrun_core::guest::{self, Export, ValueType};
@@ -20,10 +20,9 @@ use wasmrun_wasi_preview1::{self as wasi, preview1};
 
 use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
-use super::protocol::{Begin, Layout, hinted, own};
-
-/// What need not be awaited where whatever is written is taken.
-const WRITE: &str = "fd_write";
+use super::obey::Obeying;
+use super::protocol::{Layout, hinted, own};
+use super::streams::{FDSTAT, Told, WRITE, answer_fdstat, forget, takes_all};
 
 /// The name of the memory that WASI works on.
 const MEMORY: &str = "memory";
@@ -43,13 +42,26 @@ impl Relayed {
     }
 
     /// Whether the guest may have to write where whatever is written is taken.
-    pub(super) fn writes(&self) -> bool {
-        self.has_memory && self.functions.iter().any(|function| function.name == WRITE)
+    fn writes(&self) -> bool {
+        self.calls(WRITE)
+    }
+
+    /// Whether the guest may ask what its streams are.
+    pub(super) fn asks_of_streams(&self) -> bool {
+        self.calls(FDSTAT)
     }
 
     /// Whether the guest is told something when it begins: of its fuel, or of its streams.
     pub(super) fn is_told(&self, metered: bool) -> bool {
-        metered || self.writes()
+        metered || self.is_told_of_streams()
+    }
+
+    fn is_told_of_streams(&self) -> bool {
+        self.writes() || self.asks_of_streams()
+    }
+
+    fn calls(&self, name: &str) -> bool {
+        self.has_memory && self.functions.iter().any(|function| function.name == name)
     }
 
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
@@ -170,8 +182,8 @@ struct Wired<'a> {
     layout: Layout,
     /// The helper that makes calls.
     call: u32,
-    /// A global with a bit for each descriptor that takes all.
-    take_all: Option<u32>,
+    /// A global with what is known of the standard streams.
+    streams: Option<u32>,
 }
 
 impl<'a> Wired<'a> {
@@ -182,7 +194,7 @@ impl<'a> Wired<'a> {
             wire,
             layout: relayed.layout(),
             call: 0,
-            take_all: None,
+            streams: None,
         }
     }
 
@@ -199,14 +211,14 @@ impl<'a> Wired<'a> {
             .functions
             .iter()
             .map(|function| self.hint(function));
-        let writes = self.relayed.writes();
         let has = Has {
             vectors: hints.any(|hint| matches!(hint, HintOf::Vectors { .. })),
-            writes,
-            begin: self.relayed.is_told(terms.fuel),
+            writes: self.relayed.writes(),
         };
-        let (module, wire, layout) = (&self.module, self.wire, self.layout);
-        let caller = Caller::new(module, wire, layout, has, transfer);
+        let (wire, layout) = (self.wire, self.layout);
+        let obeying = Obeying::new(wire, layout, transfer);
+        let obey = self.module.helper(obeying.params(), [I64], obeying.body());
+        let caller = Caller::new(&self.module, wire, layout, has, [transfer, obey]);
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
@@ -226,11 +238,19 @@ impl<'a> Wired<'a> {
                 exhausted: self.ending(own::OUT_OF_FUEL),
             });
         }
-        if writes {
-            self.take_all = Some(self.module.global(I32, &ConstExpr::i32_const(0)));
+        if self.relayed.is_told_of_streams() {
+            self.streams = Some(self.module.global(I32, &ConstExpr::i32_const(0)));
         }
+        let told = Told {
+            fuel: self.module.meter.map(|meter| meter.left),
+            streams: self.streams,
+        };
+        let receive = self.relayed.is_told(terms.fuel).then(|| {
+            let receive = told.receive(self.wire, transfer);
+            self.module.helper([], [], receive)
+        });
         let bodies = self.module.bodies()?;
-        let start = self.start_body(calls, terms);
+        let start = self.start_body(calls, terms, receive);
         let start = self.module.helper([], [], start);
 
         let mut imports = ImportSection::new();
@@ -332,10 +352,15 @@ impl<'a> Wired<'a> {
 
     /// What is in the place of an import: it sends the call, with a hint.
     fn stub(&self, number: u32, function: &wasi::Function) -> Function {
-        let mut stub = Function::new([]);
+        let filetype = function.params.len() as u32;
+        let answers = self.streams.filter(|_| function.name == FDSTAT);
+        let mut stub = Function::new(answers.map(|_| (1, ValType::I32)));
         let mut code = stub.instructions();
-        if let Some(take_all) = self.take_all {
-            forget_streams(&mut code, function.name, take_all);
+        if let Some(streams) = answers {
+            answer_fdstat(&mut code, &self.module, self.wire, streams, filetype);
+        }
+        if let Some(streams) = self.streams {
+            forget(&mut code, function.name, streams);
         }
         code.i32_const(number as i32);
         for (place, param) in function.params.iter().enumerate() {
@@ -366,8 +391,8 @@ impl<'a> Wired<'a> {
                 .i32_const(hinted as i32),
             None => no_hint(&mut code),
         };
-        if let Some(take_all) = self.take_all.filter(|_| function.name == WRITE) {
-            takes_all(&mut code, take_all);
+        if let Some(streams) = self.streams.filter(|_| function.name == WRITE) {
+            takes_all(&mut code, streams);
             code.i32_const(hinted::UNAWAITED.trailing_zeros() as i32);
             code.i32_shl().i32_or();
         }
@@ -381,9 +406,8 @@ impl<'a> Wired<'a> {
         stub
     }
 
-    fn start_body(&self, calls: &[u32], terms: Terms) -> Function {
-        const BEGIN: u32 = 0;
-        let mut function = Function::new([(1, ValType::I64)]);
+    fn start_body(&self, calls: &[u32], terms: Terms, receive: Option<u32>) -> Function {
+        let mut function = Function::new([]);
         let mut code = function.instructions();
         if terms.spent_segments_stay {
             self.module.drop_spent_segments(&mut code);
@@ -392,17 +416,10 @@ impl<'a> Wired<'a> {
             self.module.total_bytes(code);
             code
         });
-        if let Some(take_all) = self.take_all {
-            code.local_tee(BEGIN).i32_wrap_i64().global_set(take_all);
-            code.local_get(BEGIN);
+        code.drop();
+        if let Some(receive) = receive {
+            code.call(receive);
         }
-        match self.module.meter {
-            Some(meter) => {
-                code.i64_const(Begin::BITS.into()).i64_shr_u();
-                code.global_set(meter.left)
-            }
-            None => code.drop(),
-        };
         for function in calls {
             code.call(function + SHIFT);
         }
@@ -431,35 +448,6 @@ impl<'a> Wired<'a> {
             code.i64_const(0);
         }
         no_hint(code).call(self.call);
-    }
-}
-
-/// Whether the descriptor that is the first parameter takes all: 1 or 0.
-fn takes_all(code: &mut InstructionSink<'_>, take_all: u32) {
-    const { assert!(Begin::FIRST == 1) };
-    let descriptor = |code: &mut InstructionSink<'_>| {
-        code.local_get(0).i32_const(Begin::FIRST).i32_sub();
-    };
-    code.global_get(take_all);
-    descriptor(code);
-    code.i32_shr_u();
-    descriptor(code);
-    code.i32_const(Begin::BITS as i32).i32_lt_u().i32_and();
-}
-
-/// After a function that may put something else in the place of a standard stream, writes are awaited.
-fn forget_streams(code: &mut InstructionSink<'_>, function: &str, take_all: u32) {
-    match function {
-        "fd_close" => {
-            let beyond = Begin::FIRST + Begin::BITS as i32;
-            code.local_get(0).i32_const(beyond).i32_lt_u();
-            code.if_(BlockType::Empty);
-            code.i32_const(0).global_set(take_all).end();
-        }
-        "fd_renumber" => {
-            code.i32_const(0).global_set(take_all);
-        }
-        _ => {}
     }
 }
 

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Instant;
 
 use wasmrun_core::{Limits, Task};
-use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi};
+use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, preview1};
 
 use super::memory::{Mirror, Strings};
-use super::protocol::{Begin, Call, Layout, MAGIC, own};
+use super::protocol::{Begin, Call, Layout, MAGIC, Stream, own};
 use super::rewrite::Relayed;
 use crate::spawn::Dialogue;
 
@@ -48,9 +48,18 @@ impl<'a> Session<'a> {
         relayed: &'a Relayed,
         metered: bool,
         take_all: [bool; 2],
-        wasi: Wasi,
+        mut wasi: Wasi,
         task: &Task,
     ) -> Self {
+        let mut streams = take_all.map(|takes_all| Stream {
+            takes_all,
+            filetype: None,
+        });
+        if relayed.asks_of_streams() {
+            for (stream, descriptor) in streams.iter_mut().zip(Begin::FIRST..) {
+                stream.filetype = filetype(&mut wasi, descriptor);
+            }
+        }
         let args = task.args.iter().map(String::len);
         let env = task.env.iter();
         let env = env.map(|(name, value)| name.len() + 1 + value.len());
@@ -59,7 +68,7 @@ impl<'a> Session<'a> {
             wasi,
             begin: Begin {
                 fuel: task.limits.fuel.unwrap_or(0).min(Begin::MOST_FUEL),
-                take_all,
+                streams,
             },
             metered,
             fuel_left: None,
@@ -76,8 +85,8 @@ impl<'a> Session<'a> {
         const MAGIC_BYTES: usize = size_of_val(&MAGIC);
         let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
         if self.relayed.is_told(self.metered) {
-            // What the guest asks first is known. It finds the answer there and need not wait for us.
-            self.mirror.finish(wire, self.begin.value())?;
+            // The guest finds it there and need not wait for us.
+            wire.send(&self.begin.bytes())?;
         }
         loop {
             let mut magic = [0; MAGIC_BYTES];
@@ -165,4 +174,14 @@ impl<'a> Session<'a> {
             Ok(_) => self.mirror.store(wire, &access, 0).map(Ok),
         }
     }
+}
+
+/// The file type of a descriptor, if nothing else about it has to be told.
+fn filetype(wasi: &mut Wasi, descriptor: i32) -> Option<u8> {
+    let mut stat = [0; 24];
+    let mut memory = GuestMemory::Unshared(&mut stat);
+    let errno = preview1::fd_fdstat_get(wasi, &mut memory, descriptor, 0);
+    let [filetype, ..] = stat;
+    let plain = [filetype.into(), Stream::RIGHTS, Stream::RIGHTS].map(u64::to_le_bytes);
+    (matches!(errno, Ok(0)) && stat == *plain.as_flattened()).then_some(filetype)
 }

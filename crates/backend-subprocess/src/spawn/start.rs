@@ -87,11 +87,11 @@ fn die_with(_: Pid) -> Result<(), Errno> {
 #[cfg(target_os = "linux")]
 mod borrowing {
     use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
-    use std::io::{self, Read};
     use std::mem::MaybeUninit;
     use std::os::fd::AsRawFd;
     use std::os::unix::ffi::OsStrExt;
     use std::ptr::{null, null_mut};
+    use std::sync::atomic::{AtomicI32, Ordering};
 
     use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
     use rustix::process::{WaitOptions, waitpid};
@@ -109,8 +109,8 @@ mod borrowing {
         executable: CString,
         args: Strings,
         env: Strings,
-        /// Where it says why it did not become the runtime. It is closed when it did.
-        failure: OwnedFd,
+        /// Why it did not become the runtime: an error number, or 0. Until then its memory is ours.
+        failure: AtomicI32,
     }
 
     /// Up to 2.23, glibc's `clone` takes a child in our memory for a thread of ours, and writes to
@@ -138,24 +138,23 @@ mod borrowing {
             variable
         });
         let [stdin, stdout, stderr] = streams.map(out_of_the_way);
-        let (mut failure, its_failure) = io::pipe()?;
         let plan = Plan {
             parent: rustix::process::getpid(),
             streams: [stdin?, stdout?, stderr?],
             executable: terminated(executable)?,
             args: Strings::new(args)?,
             env: Strings::new(env)?,
-            failure: out_of_the_way(its_failure.into())?,
+            failure: AtomicI32::new(0),
         };
         let pid = clone_for(&plan)?;
-        drop(plan);
-        let mut error = [0; 4];
-        if failure.read_exact(&mut error).is_err() {
-            return Ok(pid);
+        match plan.failure.into_inner() {
+            0 => Ok(pid),
+            error => {
+                // It has ended, or is about to.
+                let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+                Err(io::Error::from_raw_os_error(error))
+            }
         }
-        // It has ended; how is known.
-        let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-        Err(io::Error::from_raw_os_error(i32::from_ne_bytes(error)))
     }
 
     /// Not one of those that the runtime's streams become.
@@ -192,8 +191,7 @@ mod borrowing {
             // SAFETY: it is this thread's.
             Ok(()) => unsafe { *libc::__errno_location() },
         };
-        // If even that fails, its exit code tells that something did.
-        let _ = rustix::io::write(&plan.failure, &error.to_ne_bytes());
+        plan.failure.store(error, Ordering::Relaxed);
         127
     }
 

@@ -16,6 +16,7 @@ crate::suite::rules![
     several_buffers_are_written_in_their_order,
     a_write_says_what_came_of_it_wherever_it_goes,
     a_stream_is_what_was_put_in_its_place,
+    a_stream_says_what_it_is,
     captured_output_is_bounded_and_the_rest_counted,
     endless_output_is_kept_up_to_its_bound,
     output_beyond_its_bound_ends_the_guest_if_asked,
@@ -194,7 +195,7 @@ fn a_write_says_what_came_of_it_wherever_it_goes(case: &Case) {
 }
 
 fn a_stream_is_what_was_put_in_its_place(case: &Case) {
-    // Prints `first`, has `change` done, prints `then`, and sees that there is no descriptor `gone`.
+    // Prints `first`, has `change` done, sees that there is no descriptor `gone`, and prints `then`.
     let guest = |change: &str, gone: u32| {
         let fields = format!(
             r#"(data (i32.const 1024) "firstthen")
@@ -202,6 +203,9 @@ fn a_stream_is_what_was_put_in_its_place(case: &Case) {
                 (call $print (i32.const 1024) (i32.const 5))
                 (call $check {change})
                 (if (i32.ne (call $try_write (i32.const {gone}) (i32.const 1024) (i32.const 5))
+                        (i32.const {BAD_DESCRIPTOR}))
+                    (then unreachable))
+                (if (i32.ne (call $fd_fdstat_get (i32.const {gone}) (i32.const 2048))
                         (i32.const {BAD_DESCRIPTOR}))
                     (then unreachable))
                 (drop (call $try_write (i32.const 1) (i32.const 1029) (i32.const 4))))"#
@@ -220,6 +224,43 @@ fn a_stream_is_what_was_put_in_its_place(case: &Case) {
             assert_eq!(report.outcome, Outcome::Exited(0), "{change}");
             assert_eq!(stdout(&report), "first", "{change}");
             assert_eq!(stderr(&report), then, "{change}");
+        }
+    }
+}
+
+fn a_stream_says_what_it_is(case: &Case) {
+    const BYTES: usize = 24;
+    const READS: u64 = 1 << 1;
+    const WRITES: u64 = 1 << 6;
+    // Somewhere, near the start, and at the very end.
+    let asked = [(0, 2048, READS), (1, 16, WRITES), (2, 0x1_ffe8, WRITES)];
+    let calls: String = asked
+        .iter()
+        .map(|(fd, address, _)| {
+            format!(
+                "(call $check (call $fd_fdstat_get (i32.const {fd}) (i32.const {address})))
+                (call $print (i32.const {address}) (i32.const {BYTES}))"
+            )
+        })
+        .collect();
+    let guest = wasi(&format!(r#"(func (export "_start") {calls})"#));
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let stats = report.stdout.bytes.chunks(BYTES);
+        assert_eq!(stats.len(), asked.len());
+        for ((fd, _, rights), stat) in asked.iter().zip(stats) {
+            let number =
+                |at: usize| u64::from_le_bytes(stat[at..at + 8].try_into().expect("eight"));
+            assert_eq!(stat[2..4], [0, 0], "the flags of {fd}");
+            assert_eq!((number(8), number(16)), (*rights, *rights), "of {fd}");
+        }
+    }
+    for address in [4, 0x1_fff0, -8] {
+        let call = format!("(drop (call $fd_fdstat_get (i32.const 1) (i32.const {address})))");
+        let guest = wasi(&format!(r#"(func (export "_start") {call})"#));
+        if let Some(report) = case.run(&guest, &captured()) {
+            let trapped = matches!(report.outcome, Outcome::Trapped(_));
+            assert!(trapped, "{address}: {}", report.outcome);
         }
     }
 }

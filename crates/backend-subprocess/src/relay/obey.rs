@@ -1,0 +1,146 @@
+//! What a rewritten guest does while it waits for an answer.
+//!
+//! It is a function of its own because many guests never wait: runtimes that compile what is called need not
+//! compile it then.
+
+use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
+
+use super::call::{Area, push_message};
+use super::protocol::{COMMAND_BYTES, Layout, MESSAGE, SMALL_LENGTHS, VECTOR, command};
+
+/// The descriptor that answers come from.
+pub(super) const STDIN: i32 = 0;
+
+/// The body of `(saved…) -> value`, which does what we say until the call returns. What was in the area is its
+/// parameters.
+pub(super) struct Obeying {
+    layout: Layout,
+    /// The function that moves bytes.
+    transfer: u32,
+    area: Area,
+    locals: Locals,
+}
+
+/// Its locals behind the parameters.
+struct Locals {
+    /// What is behind the area, while the area is sent or received itself.
+    behind: u32,
+    small: u32,
+    value: u32,
+    command: u32,
+    small_address: u32,
+    small_length: u32,
+    address: u32,
+    length: u32,
+    zero: u32,
+}
+
+/// The first parameter.
+const SAVED: u32 = 0;
+
+impl Obeying {
+    pub(super) fn new(wire: u32, layout: Layout, transfer: u32) -> Self {
+        let behind = SAVED + layout.area() / 8;
+        let zero = behind + 9;
+        Obeying {
+            layout,
+            transfer,
+            area: Area { memory: wire, zero },
+            locals: Locals {
+                behind,
+                small: behind + 2,
+                value: behind + 3,
+                command: behind + 4,
+                small_address: behind + 5,
+                small_length: behind + 6,
+                address: behind + 7,
+                length: behind + 8,
+                zero,
+            },
+        }
+    }
+
+    pub(super) fn params(&self) -> Vec<ValType> {
+        vec![ValType::I64; self.saved_count() as usize]
+    }
+
+    pub(super) fn body(&self) -> Function {
+        let Locals {
+            behind,
+            small,
+            value,
+            command,
+            small_address,
+            small_length,
+            address,
+            length,
+            zero,
+        } = self.locals;
+        let longs = (command - behind, ValType::I64);
+        let words = (zero + 1 - command, ValType::I32);
+        let mut function = Function::new([longs, words]);
+        let mut code = function.instructions();
+        let is_below = |code: &mut InstructionSink<'_>, other: u32| {
+            code.local_get(command).i32_const(other as i32).i32_lt_u();
+        };
+        code.loop_(BlockType::Result(ValType::I64));
+        code.i32_const(STDIN);
+        push_message(&mut code, COMMAND_BYTES);
+        self.move_one(&mut code);
+        self.area.save(&mut code, MESSAGE + 24, 2, small);
+        for (at, local) in [
+            (16, small_address),
+            (12, length),
+            (8, address),
+            (4, small_length),
+            (0, command),
+        ] {
+            code.local_get(zero);
+            code.i32_load(self.area.word(MESSAGE + at)).local_set(local);
+        }
+        // Standard output for what is to be read, standard input for what is to be written.
+        const { assert!(command::READ == 0 && STDIN == 0) };
+        code.local_get(command).i32_eqz();
+        code.i32_const(VECTOR as i32);
+        code.local_get(address).local_get(length);
+        self.move_one(&mut code);
+        is_below(&mut code, command::RETURN);
+        code.br_if(0);
+
+        self.area.restore(&mut code, 0, self.saved_count(), SAVED);
+        code.local_get(command).i32_const(command::RETURN as i32);
+        code.i32_gt_u().if_(BlockType::Empty);
+        let area = self.layout.area();
+        self.area.save(&mut code, area, 2, behind);
+        is_below(&mut code, command::REPLACE);
+        code.i32_const(area as i32).i32_const(0);
+        code.i32_const(area as i32);
+        self.move_one(&mut code);
+        self.area.restore(&mut code, area, 2, behind);
+        is_below(&mut code, command::REPLACE);
+        code.br_if(1).end();
+
+        for bytes in SMALL_LENGTHS {
+            code.local_get(small_length).i32_const(bytes as i32);
+            code.i32_eq().if_(BlockType::Empty);
+            code.local_get(small_address).local_get(small);
+            match bytes {
+                2 => code.i64_store16(self.area.at(0, 0)),
+                4 => code.i64_store32(self.area.at(0, 0)),
+                _ => code.i64_store(self.area.at(0, 0)),
+            };
+            code.end();
+        }
+        code.local_get(value).end().end();
+        function
+    }
+
+    /// Moves what the stack tells, and nothing after it.
+    fn move_one(&self, code: &mut InstructionSink<'_>) {
+        code.i32_const(0).i32_const(0).call(self.transfer);
+    }
+
+    fn saved_count(&self) -> u32 {
+        self.locals.behind - SAVED
+    }
+}
