@@ -1,15 +1,12 @@
 //! The functions by which a rewritten guest makes its calls.
 //!
-//! They are all that a runtime has to read in addition, at each start, and so they are short.
+//! They are most of what a runtime has to read in addition, at each start, and so they are short.
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 use wasmrun_rewrite::Rewriter;
 use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
-use super::protocol::{HEADER, Layout, MAGIC, MESSAGE, MOVED, VECTOR, hinted, own};
-
-/// The descriptor that calls go to.
-const STDOUT: i32 = 1;
+use super::protocol::{HEADER, Layout, MAGIC, MESSAGE, MOVED, STDOUT, VECTOR, hinted, own};
 
 /// The body of `(number, arguments…, address, length, hinted) -> value`, which makes a call and returns what comes
 /// of it. A hint is at `address`, if `length` is not 0.

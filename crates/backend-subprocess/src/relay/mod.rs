@@ -7,8 +7,8 @@
 //! have. The runtime itself is given nothing: no directory, no environment, no arguments. Its standard
 //! error is its own, for what it has to say of a trap.
 //!
-//! A call costs a few system calls and switches between two processes, some tens of microseconds. Writes that
-//! cannot fail are not waited for.
+//! A call costs a few system calls and switches between two processes, some tens of microseconds. A guest does not
+//! wait for writes that cannot fail, and does not ask what it was told when it began.
 
 mod call;
 mod memory;

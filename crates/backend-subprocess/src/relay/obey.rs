@@ -6,10 +6,9 @@
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 
 use super::call::{Area, push_message};
-use super::protocol::{COMMAND_BYTES, Layout, MESSAGE, SMALL_LENGTHS, VECTOR, command};
-
-/// The descriptor that answers come from.
-pub(super) const STDIN: i32 = 0;
+use super::protocol::{
+    COMMAND_BYTES, Layout, MESSAGE, SMALL_LENGTHS, STDIN, STDOUT, VECTOR, command,
+};
 
 /// The body of `(saved…) -> value`, which does what we say until the call returns. What was in the area is its
 /// parameters.
@@ -99,7 +98,7 @@ impl Obeying {
             code.i32_load(self.area.word(MESSAGE + at)).local_set(local);
         }
         // Standard output for what is to be read, standard input for what is to be written.
-        const { assert!(command::READ == 0 && STDIN == 0) };
+        const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
         code.local_get(command).i32_eqz();
         code.i32_const(VECTOR as i32);
         code.local_get(address).local_get(length);

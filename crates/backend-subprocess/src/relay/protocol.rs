@@ -28,6 +28,10 @@ pub(super) const MAGIC: u32 = 0x7772_6e01;
 /// As many as the longest function of WASI preview1 takes.
 pub(super) const MAX_ARGUMENTS: usize = 9;
 
+/// The descriptors that messages come from and go to.
+pub(super) const STDIN: i32 = 0;
+pub(super) const STDOUT: i32 = 1;
+
 /// Where in the guest's memory a message is prepared: two I/O vectors, of which the second makes room for
 /// the count that they moved, and then the call or command.
 pub(super) const VECTOR: u32 = 0;
@@ -49,6 +53,9 @@ pub(super) struct Layout {
     /// How many arguments a call has.
     pub(super) arguments: usize,
 }
+
+/// A guest keeps what it knows of its streams in 32 bits.
+const _: () = assert!(Begin::STREAMS as u32 * Stream::BITS <= u32::BITS);
 
 /// A command is received where a call was, and so is what a guest is told first.
 const _: () = assert!(COMMAND_BYTES <= Layout { arguments: 1 }.call_bytes());
@@ -130,7 +137,7 @@ pub(super) struct Begin {
     /// What it may use, where fuel is counted.
     pub(super) fuel: u64,
     /// Its standard output and its standard error.
-    pub(super) streams: [Stream; 2],
+    pub(super) streams: [Stream; Begin::STREAMS as usize],
 }
 
 /// What a guest knows of a standard stream, until it puts something else there.

@@ -1,13 +1,13 @@
 //! A guest rewritten so that its host calls come to us, whatever runtime it runs in.
 //!
 //! Of WASI the rewritten module imports only `fd_read` and `fd_write`, for the wire. In place of each
-//! import of the guest is a function of its own that sends the call (see [`super::protocol`]). Functions
-//! therefore have other numbers than before: what names a function by its number is adjusted, and
-//! everything else is copied byte by byte.
+//! import of the guest is a function of its own that sends the call (see [`super::protocol`]), unless it
+//! knows the answer. Functions therefore have other numbers than before: what names a function by its
+//! number is adjusted, and everything else is copied byte by byte.
 //!
-//! The module's `_start` says that it begins, calls the start function and `_initialize` if the guest
-//! has them, then the entry, and says that it has ended. Memories and tables grow by functions that ask
-//! us first.
+//! The module's `_start` says that it begins, receives what it is told then, calls the start function and
+//! `_initialize` if the guest has them, then the entry, and says that it has ended. Memories and tables
+//! grow by functions that ask us first.
 
 use wasm_encoder::{
     ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
@@ -22,7 +22,7 @@ use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
 use super::obey::Obeying;
 use super::protocol::{Layout, hinted, own};
-use super::streams::{FDSTAT, Told, WRITE, answer_fdstat, forget, takes_all};
+use super::streams::{FDSTAT, WRITE, answer_fdstat, forget, receive, takes_all};
 
 /// The name of the memory that WASI works on.
 const MEMORY: &str = "memory";
@@ -241,12 +241,9 @@ impl<'a> Wired<'a> {
         if self.relayed.is_told_of_streams() {
             self.streams = Some(self.module.global(I32, &ConstExpr::i32_const(0)));
         }
-        let told = Told {
-            fuel: self.module.meter.map(|meter| meter.left),
-            streams: self.streams,
-        };
         let receive = self.relayed.is_told(terms.fuel).then(|| {
-            let receive = told.receive(self.wire, transfer);
+            let fuel = self.module.meter.map(|meter| meter.left);
+            let receive = receive(self.wire, transfer, fuel, self.streams);
             self.module.helper([], [], receive)
         });
         let bodies = self.module.bodies()?;
@@ -350,14 +347,13 @@ impl<'a> Wired<'a> {
         }
     }
 
-    /// What is in the place of an import: it sends the call, with a hint.
+    /// What is in the place of an import: it sends the call, with a hint, unless the answer is known.
     fn stub(&self, number: u32, function: &wasi::Function) -> Function {
-        let filetype = function.params.len() as u32;
         let answers = self.streams.filter(|_| function.name == FDSTAT);
         let mut stub = Function::new(answers.map(|_| (1, ValType::I32)));
         let mut code = stub.instructions();
         if let Some(streams) = answers {
-            answer_fdstat(&mut code, &self.module, self.wire, streams, filetype);
+            answer_fdstat(&mut code, &self.module, self.wire, streams);
         }
         if let Some(streams) = self.streams {
             forget(&mut code, function.name, streams);
@@ -508,6 +504,15 @@ mod tests {
                (drop (table.grow (ref.func $exit) (i32.const 1)))
                (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 3)))
              (func (export "_start") (call $exit (i32.const 3))))"#,
+        r#"(module
+             (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $stat (param i32 i32) (result i32)))
+             (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+             (import "wasi_unstable" "fd_renumber" (func $renumber (param i32 i32) (result i32)))
+             (memory (export "memory") 1)
+             (func (export "_start")
+               (drop (call $stat (i32.const 1) (i32.const 16)))
+               (drop (call $renumber (i32.const 2) (i32.const 1)))
+               (drop (call $close (call $stat (i32.const 1) (i32.const 8))))))"#,
         r#"(module
              (memory 0) (memory i64 1) (table i64 1 externref)
              (func $two (param i32) (result i32 i64)

@@ -31,7 +31,7 @@ pub(super) struct Session<'a> {
     relayed: &'a Relayed,
     wasi: Wasi,
     limits: Limits,
-    /// What the guest is told when it begins. Where it counts fuel, that is the number it counts down.
+    /// What the guest is told when it begins. Where it counts fuel, it counts that down.
     begin: Begin,
     metered: bool,
     fuel_left: Option<u64>,
@@ -178,10 +178,35 @@ impl<'a> Session<'a> {
 
 /// The file type of a descriptor, if nothing else about it has to be told.
 fn filetype(wasi: &mut Wasi, descriptor: i32) -> Option<u8> {
-    let mut stat = [0; 24];
-    let mut memory = GuestMemory::Unshared(&mut stat);
+    /// As guests' memories are: numbers are looked for where they are aligned in ours.
+    #[repr(align(8))]
+    struct Stat([u8; 24]);
+
+    let mut stat = Stat([0; 24]);
+    let mut memory = GuestMemory::Unshared(&mut stat.0);
     let errno = preview1::fd_fdstat_get(wasi, &mut memory, descriptor, 0);
-    let [filetype, ..] = stat;
+    let [filetype, ..] = stat.0;
     let plain = [filetype.into(), Stream::RIGHTS, Stream::RIGHTS].map(u64::to_le_bytes);
-    (matches!(errno, Ok(0)) && stat == *plain.as_flattened()).then_some(filetype)
+    (matches!(errno, Ok(0)) && stat.0 == *plain.as_flattened()).then_some(filetype)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmrun_core::Control;
+    use wasmrun_wasi_preview1::WasiCtxBuilder;
+
+    use super::*;
+
+    #[test]
+    fn what_a_stream_is_can_be_told_as_long_as_it_is_one() {
+        let context = WasiCtxBuilder::new().build_p1();
+        let mut wasi = Wasi::new(context, Control::new());
+        let known = [1, 2, 0, 3].map(|descriptor| filetype(&mut wasi, descriptor));
+        // What is read has other rights, and a stream that goes nowhere has no type.
+        assert_eq!(known, [Some(0), Some(0), None, None]);
+        let mut memory = [];
+        let closed = preview1::fd_close(&mut wasi, &mut GuestMemory::Unshared(&mut memory), 1);
+        assert!(matches!(closed, Ok(0)));
+        assert_eq!(filetype(&mut wasi, 1), None);
+    }
 }

@@ -109,7 +109,8 @@ mod borrowing {
         executable: CString,
         args: Strings,
         env: Strings,
-        /// Why it did not become the runtime: an error number, or 0. Until then its memory is ours.
+        /// Why it did not become the runtime: an error number, or 0. It has our memory; where an emulator gives
+        /// it a copy, all there is to know is that it exits with 127.
         failure: AtomicI32,
     }
 
@@ -173,8 +174,8 @@ mod borrowing {
         let plan = std::ptr::from_ref(plan).cast_mut().cast::<c_void>();
         let _blocked = SignalsBlocked::new();
         // SAFETY: the child's stack and plan stay where they are until it has become the runtime or
-        // ended: with CLONE_VFORK this thread goes on only then. Of our memory it changes its stack and
-        // this thread's errno. No handler of ours runs in it, since signals are blocked until it has none;
+        // ended: with CLONE_VFORK this thread goes on only then. Of our memory it changes its stack,
+        // this thread's errno and the plan's `failure`, which is atomic. No handler of ours runs in it, since signals are blocked until it has none;
         // what it handles itself is not ours, since CLONE_SIGHAND is not given.
         let pid = unsafe { libc::clone(child, top.cast(), flags, plan) };
         if pid < 0 {

@@ -236,6 +236,10 @@ fn a_page_stays_as_it_is_if_nothing_is_measured() {
     assert_eq!(seen.code, Some(126), "{seen:?}");
     let page = std::fs::read_to_string(&file).expect("it is there");
     assert_eq!(page, "an old page");
+    let none = guests.dir().join("none.html");
+    let seen = bench(&["--html", none.to_str().expect("UTF-8")], &guest);
+    assert_eq!(seen.code, Some(126), "{seen:?}");
+    assert!(!none.exists(), "an empty page");
 }
 
 #[test]

@@ -34,6 +34,7 @@ crate::suite::rules![
     a_guest_answers_while_it_runs,
     a_closed_reader_ends_a_guest_that_writes,
     captured_output_is_no_terminal,
+    a_terminal_is_one,
     streams_have_one_direction,
     events_tell_what_is_written_and_then_the_end,
     a_pipe_nobody_could_use_is_refused,
@@ -534,6 +535,22 @@ fn captured_output_is_no_terminal(case: &Case) {
             !terminal || case.known("file type of a stream", "any", "a terminal"),
             "a character device"
         );
+    }
+}
+
+fn a_terminal_is_one(case: &Case) {
+    let guest = wasi(
+        r#"(func (export "_start")
+            (call $check (call $fd_fdstat_get (i32.const 1) (i32.const 1024)))
+            (call $check (call $fd_fdstat_get (i32.const 2) (i32.const 1048)))
+            (call $write (i32.const 2) (i32.const 1024) (i32.const 48)))"#,
+    );
+    // The other end of one that nobody has opened.
+    let config = captured().stdout(Stdout::File("/dev/ptmx".into()));
+    if let Some(report) = case.run(&guest, &config) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let types = [report.stderr.bytes[0], report.stderr.bytes[24]];
+        assert_eq!(types, [2, 0], "a character device, and captured");
     }
 }
 

@@ -33,28 +33,39 @@ pub fn print(results: &Results, format: Format) -> u8 {
     }
 }
 
-/// A file for a page, opened before there is anything to write: until then it stays as it is.
+/// A file for a page, opened before there is anything to write: until then it stays as it is, and if there never is
+/// anything, one that was not there is not there again.
 pub struct Page {
     path: PathBuf,
     file: File,
+    /// It was not there, and there is nothing in it.
+    is_new: bool,
 }
 
 impl Page {
     pub fn create(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(|source| {
+        let (file, is_new) = match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                (options.open(path), false)
+            }
+            file => (file, true),
+        };
+        let file = file.map_err(|source| {
             Error::new(ErrorKind::Io, format!("cannot create {}", path.display()))
                 .with_source(source)
         })?;
         Ok(Page {
             path: path.into(),
             file,
+            is_new,
         })
     }
 
     pub fn write(mut self, results: &Results) -> Result<()> {
         let page = html::html(results);
+        self.is_new = false;
         let mut write = || {
             // A pipe or a terminal has no length.
             if self.file.metadata()?.is_file() {
@@ -66,6 +77,15 @@ impl Page {
             let path = self.path.display();
             Error::new(ErrorKind::Io, format!("cannot write {path}")).with_source(source)
         })
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if self.is_new {
+            // If it cannot be removed, an empty one stays.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
