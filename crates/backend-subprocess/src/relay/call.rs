@@ -39,7 +39,6 @@ struct Locals {
     /// What is in the area.
     saved: u32,
     vector: u32,
-    zero: u32,
 }
 
 const NUMBER: u32 = 0;
@@ -77,20 +76,13 @@ impl<'a> Caller<'a> {
                 hinted: address + 2,
                 saved,
                 vector,
-                zero,
             },
         }
     }
 
     pub(super) fn body(&self) -> Function {
-        let Locals {
-            saved,
-            vector,
-            zero,
-            ..
-        } = self.locals;
-        let longs = (vector - saved, ValType::I64);
-        let words = (zero + 1 - vector, ValType::I32);
+        let longs = (self.saved_count(), ValType::I64);
+        let words = (self.area.zero + 1 - self.locals.vector, ValType::I32);
         let mut function = Function::new([longs, words]);
         let mut code = function.instructions();
         if self.has.vectors {
@@ -186,9 +178,9 @@ impl<'a> Caller<'a> {
             hinted,
             saved,
             vector,
-            zero,
         } = self.locals;
         let area = &self.area;
+        let zero = area.zero;
         area.save(code, 0, self.saved_count(), saved);
         code.local_get(zero).i32_const(MAGIC as i32);
         code.i32_store(area.word(MESSAGE));
@@ -293,6 +285,11 @@ impl Area {
 pub(super) fn push_message(code: &mut InstructionSink<'_>, bytes: u32) {
     code.i32_const(VECTOR as i32).i32_const(MESSAGE as i32);
     code.i32_const(bytes as i32);
+}
+
+/// Moves what the stack tells, and nothing after it.
+pub(super) fn move_one(code: &mut InstructionSink<'_>, transfer: u32) {
+    code.i32_const(0).i32_const(0).call(transfer);
 }
 
 /// The parameters of [`transfer`].

@@ -5,7 +5,7 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 
-use super::call::{Area, push_message};
+use super::call::{Area, move_one, push_message};
 use super::protocol::{
     COMMAND_BYTES, Layout, MESSAGE, SMALL_LENGTHS, STDIN, STDOUT, VECTOR, command,
 };
@@ -31,7 +31,6 @@ struct Locals {
     small_length: u32,
     address: u32,
     length: u32,
-    zero: u32,
 }
 
 /// The first parameter.
@@ -54,7 +53,6 @@ impl Obeying {
                 small_length: behind + 6,
                 address: behind + 7,
                 length: behind + 8,
-                zero,
             },
         }
     }
@@ -73,8 +71,8 @@ impl Obeying {
             small_length,
             address,
             length,
-            zero,
         } = self.locals;
+        let zero = self.area.zero;
         let longs = (command - behind, ValType::I64);
         let words = (zero + 1 - command, ValType::I32);
         let mut function = Function::new([longs, words]);
@@ -85,7 +83,7 @@ impl Obeying {
         code.loop_(BlockType::Result(ValType::I64));
         code.i32_const(STDIN);
         push_message(&mut code, COMMAND_BYTES);
-        self.move_one(&mut code);
+        move_one(&mut code, self.transfer);
         self.area.save(&mut code, MESSAGE + 24, 2, small);
         for (at, local) in [
             (16, small_address),
@@ -102,7 +100,7 @@ impl Obeying {
         code.local_get(command).i32_eqz();
         code.i32_const(VECTOR as i32);
         code.local_get(address).local_get(length);
-        self.move_one(&mut code);
+        move_one(&mut code, self.transfer);
         is_below(&mut code, command::RETURN);
         code.br_if(0);
 
@@ -114,7 +112,7 @@ impl Obeying {
         is_below(&mut code, command::REPLACE);
         code.i32_const(area as i32).i32_const(0);
         code.i32_const(area as i32);
-        self.move_one(&mut code);
+        move_one(&mut code, self.transfer);
         self.area.restore(&mut code, area, 2, behind);
         is_below(&mut code, command::REPLACE);
         code.br_if(1).end();
@@ -132,11 +130,6 @@ impl Obeying {
         }
         code.local_get(value).end().end();
         function
-    }
-
-    /// Moves what the stack tells, and nothing after it.
-    fn move_one(&self, code: &mut InstructionSink<'_>) {
-        code.i32_const(0).i32_const(0).call(self.transfer);
     }
 
     fn saved_count(&self) -> u32 {

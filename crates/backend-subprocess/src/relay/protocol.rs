@@ -159,14 +159,9 @@ impl Begin {
     pub(super) const MOST_FUEL: u64 = i64::MAX as u64;
 
     /// As it is sent.
-    pub(super) fn bytes(self) -> [u8; BEGIN_BYTES as usize] {
+    pub(super) fn bytes(self) -> [[u8; 8]; BEGIN_BYTES as usize / 8] {
         let [stdout, stderr] = self.streams.map(Stream::bits);
-        let streams = stderr << Stream::BITS | stdout;
-        let mut bytes = [0; BEGIN_BYTES as usize];
-        let (fuel, rest) = bytes.split_at_mut(8);
-        fuel.copy_from_slice(&self.fuel.to_le_bytes());
-        rest.copy_from_slice(&streams.to_le_bytes());
-        bytes
+        [self.fuel, stderr << Stream::BITS | stdout].map(u64::to_le_bytes)
     }
 }
 

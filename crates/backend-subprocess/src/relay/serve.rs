@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
         let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
         if self.relayed.is_told(self.metered) {
             // The guest finds it there and need not wait for us.
-            wire.send(&self.begin.bytes())?;
+            wire.send(self.begin.bytes().as_flattened())?;
         }
         loop {
             let mut magic = [0; MAGIC_BYTES];

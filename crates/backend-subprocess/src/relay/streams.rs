@@ -4,7 +4,7 @@
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 use wasmrun_rewrite::Rewriter;
 
-use super::call::{Area, at_offset, push_message};
+use super::call::{Area, at_offset, move_one, push_message};
 use super::protocol::{BEGIN_BYTES, Begin, MESSAGE, STDIN, Stream};
 
 /// What need not be awaited where whatever is written is taken.
@@ -35,7 +35,7 @@ pub(super) fn receive(
     area.save(&mut code, 0, COUNT, SAVED);
     code.i32_const(STDIN);
     push_message(&mut code, BEGIN_BYTES);
-    code.i32_const(0).i32_const(0).call(transfer);
+    move_one(&mut code, transfer);
     if let Some(fuel) = fuel {
         code.local_get(area.zero);
         code.i64_load(area.long(MESSAGE)).global_set(fuel);

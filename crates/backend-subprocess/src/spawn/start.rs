@@ -175,8 +175,9 @@ mod borrowing {
         let _blocked = SignalsBlocked::new();
         // SAFETY: the child's stack and plan stay where they are until it has become the runtime or
         // ended: with CLONE_VFORK this thread goes on only then. Of our memory it changes its stack,
-        // this thread's errno and the plan's `failure`, which is atomic. No handler of ours runs in it, since signals are blocked until it has none;
-        // what it handles itself is not ours, since CLONE_SIGHAND is not given.
+        // this thread's errno and the plan's `failure`, which is atomic. No handler of ours runs in it,
+        // since signals are blocked until it has none; what it handles itself is not ours, since
+        // CLONE_SIGHAND is not given.
         let pid = unsafe { libc::clone(child, top.cast(), flags, plan) };
         if pid < 0 {
             return Err(io::Error::last_os_error());
