@@ -32,6 +32,11 @@ pub(crate) trait Compiler: Send + Sync {
     fn keeps_a_directory(&self) -> bool {
         false
     }
+
+    /// The file it put there, without what a rewritten guest has no use for.
+    fn trimmed(&self, kept: Vec<u8>) -> Vec<u8> {
+        kept
+    }
 }
 
 /// How much of what a compiler says is listened to, in bytes.
@@ -59,6 +64,7 @@ const OURS: u64 = fingerprint([
     include_bytes!("adapters/wasmi.rs"),
     include_bytes!("adapters/wasmtime.rs"),
     include_bytes!("adapters/wazero.rs"),
+    include_bytes!("adapters/wazero/source_map.rs"),
     include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
@@ -122,7 +128,7 @@ pub(crate) fn compile(
     };
     let ended = execute(launch, streams, &Control::new())?;
     if ended.status == Status::Code(0) && compiler.keeps_a_directory() {
-        let packed = packed::pack(job.program, &file)?;
+        let packed = packed::pack(job.program, &file, |kept| compiler.trimmed(kept))?;
         // What remains goes with the directory.
         let _ = fs::remove_dir_all(&file);
         let path = write_into(directory, "packed", &packed)?;

@@ -20,13 +20,17 @@ pub(crate) fn directory_of(program: &Path) -> PathBuf {
     program.with_file_name(DIRECTORY)
 }
 
-/// The guest at `program` and the only file below `directory`.
-pub(crate) fn pack(program: &Path, directory: &Path) -> Result<Vec<u8>> {
+/// The guest at `program` and what is `kept` of the only file below `directory`.
+pub(crate) fn pack(
+    program: &Path,
+    directory: &Path,
+    kept: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Result<Vec<u8>> {
     let pack = || {
         let path = only_file(directory)?;
         let name = path.strip_prefix(directory).ok().and_then(Path::to_str);
         let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut packed = fs::read(&path)?;
+        let mut packed = kept(fs::read(&path)?);
         let guest = File::open(program)?.read_to_end(&mut packed)?;
         packed.extend(name.bytes());
         for length in [guest, name.len()] {
@@ -106,11 +110,12 @@ mod tests {
         let (guest, kept) = (here.path().join("a.wasm"), here.path().join("kept"));
         fs::write(&guest, "the guest").expect("writes");
         fs::create_dir_all(kept.join("1.0")).expect("a directory");
-        let error = pack(&guest, &kept).expect_err("there is no code");
+        let same = std::convert::identity;
+        let error = pack(&guest, &kept, same).expect_err("there is no code");
         assert_eq!(error.kind(), ErrorKind::Io);
         fs::write(kept.join("1.0/key"), "the code").expect("writes");
         let packed = here.path().join("packed");
-        fs::write(&packed, pack(&guest, &kept).expect("packs")).expect("writes");
+        fs::write(&packed, pack(&guest, &kept, same).expect("packs")).expect("writes");
 
         let there = tempfile::tempdir().expect("a directory");
         let program = unpack(&packed, there.path(), "b.wasm").expect("unpacks");

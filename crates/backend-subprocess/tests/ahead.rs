@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{captured, guest, runtime};
@@ -40,6 +40,16 @@ fn exits_with_42() -> Guest {
     )
 }
 
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let below = |path: PathBuf| match path.is_dir() {
+        true => files_below(&path),
+        false => vec![path],
+    };
+    paths.flat_map(below).collect()
+}
+
 #[test]
 fn wazero_runs_the_code_it_once_made() {
     let Some(engine) = runtime("wazero-cli") else {
@@ -47,6 +57,7 @@ fn wazero_runs_the_code_it_once_made() {
     };
     let engine: Arc<dyn Engine> = Arc::new(engine);
     let here = tempfile::tempdir().expect("a directory");
+    tempfile::env::override_temp_dir(here.path()).expect("nobody else does");
     let kept = File(here.path().join("code"));
     let (guest, config) = (exits_with_42(), captured());
     let program = || {
@@ -61,6 +72,13 @@ fn wazero_runs_the_code_it_once_made() {
     let second = program();
     assert_eq!(second.cache_use(), Some(&CacheUse::Hit));
     assert_eq!(ran(&second), Outcome::Exited(42));
+
+    // What it cannot use it removes, and makes anew.
+    let given = files_below(here.path());
+    let given = given
+        .iter()
+        .filter(|file| fs::read_link(file).is_ok_and(|code| code == kept.0));
+    assert_eq!(given.count(), 1, "it was given the code, and left it there");
 
     // It does look at it.
     let code = fs::read(&kept.0).expect("reads");

@@ -1,5 +1,7 @@
 //! [wazero](https://wazero.io)'s command line.
 
+mod source_map;
+
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -81,6 +83,10 @@ impl Compiler for Wazero {
 
     fn keeps_a_directory(&self) -> bool {
         true
+    }
+
+    fn trimmed(&self, kept: Vec<u8>) -> Vec<u8> {
+        source_map::left_out(kept)
     }
 }
 
