@@ -1,9 +1,6 @@
 //! A whole run of a program that says something: streams, instance, guest, report. It is compiled before, by
 //! engines that do; for a runtime on `PATH`, kept in a cache: ours, or its own where it is run by hand.
 
-use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +11,6 @@ use wasmrun::{Cache, Engine, Guest, Place, Program, RunConfig, Stdout};
 use wasmrun_testkit::compiler;
 use wasmrun_testkit::guests::component;
 
-use crate::by_hand::ByHand;
 use crate::group::Group;
 use crate::{by_hand, engines, guest, in_process};
 
@@ -29,20 +25,19 @@ const HELLO: &str = r#"(module
 /// The smallest such program, and one with all that a C library puts around it.
 pub fn benches(criterion: &mut Criterion) {
     let smallest = guest("hello", HELLO);
-    measure(criterion, "hello", &smallest, by_hand::simple(&smallest));
+    measure(criterion, "hello", &smallest);
     let source = "#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n";
     let from_c = compiler::c("hello-c", source);
-    measure(criterion, "hello-c", &from_c, by_hand::all(&from_c, None));
+    measure(criterion, "hello-c", &from_c);
 }
 
-fn measure(criterion: &mut Criterion, name: &str, guest: &Guest, by_hand: Vec<ByHand>) {
+fn measure(criterion: &mut Criterion, name: &str, guest: &Guest) {
     let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("hello.wasm");
-    std::fs::write(&file, guest.bytes()).expect("a file");
     let cache = Cache::open(directory.path().join("cache")).expect("a cache");
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = Group::new(criterion, name);
-    group.by_hand(by_hand);
+    group.by_hand(by_hand::all(guest, None));
+    group.by_hand(by_hand::commands::all(guest, directory.path()));
     #[cfg(feature = "wasix")]
     if name == "hello" {
         // What imports one function of WASIX's is run by wasmer's own WASI.
@@ -57,21 +52,6 @@ fn measure(criterion: &mut Criterion, name: &str, guest: &Guest, by_hand: Vec<By
         });
     }
     for (name, engine) in engines() {
-        if let Place::Executable(path) = &engine.info().place
-            && let Some(args) = command_line(name, &directory.path().join("its-cache"))
-        {
-            let (path, file) = (path.clone(), file.clone());
-            let run = move || {
-                let mut command = Command::new(&path);
-                command.args(&args).arg(&file);
-                let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-                assert!(status.expect(name).success());
-            };
-            group.by_hand(vec![ByHand {
-                name,
-                run: Box::new(run),
-            }]);
-        }
         let timed = config
             .clone()
             .limit(|limits| limits.timeout = Some(Duration::from_secs(60)));
@@ -107,14 +87,4 @@ pub fn of_components(criterion: &mut Criterion) {
             |(_, engine): &(_, Arc<dyn Engine>)| engine.capability().components.is_supported();
         group.runs(in_process().filter(runs_components), &component, &config);
     }
-}
-
-/// What one would type to run a file with it. Unlike others, wazero keeps code only if it is told where.
-fn command_line(engine: &str, cache: &Path) -> Option<Vec<OsString>> {
-    Some(match engine {
-        "wasmedge-cli" => vec![],
-        "wasmtime-cli" | "wasmer-cli" | "wasmi-cli" => vec!["run".into()],
-        "wazero-cli" => vec!["run".into(), "-cachedir".into(), cache.into()],
-        _ => return None,
-    })
 }

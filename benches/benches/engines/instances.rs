@@ -16,13 +16,13 @@ pub fn benches(criterion: &mut Criterion) {
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let nothing = guest("nothing", NOTHING);
     let mut group = Group::new(criterion, "instantiate");
-    group.by_hand(by_hand::simple(&nothing));
+    group.by_hand(by_hand::all(&nothing, None));
     group.runs(engines(), &nothing, &config);
     drop(group);
 
     let data = guest("data", &changing_data());
     let mut group = Group::new(criterion, "data");
-    group.by_hand(by_hand::simple(&data));
+    group.by_hand(by_hand::all(&data, None));
     // The start of a process says nothing of it.
     group.runs(in_process(), &data, &config);
 }

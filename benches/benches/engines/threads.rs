@@ -22,7 +22,7 @@ pub fn benches(criterion: &mut Criterion) {
         group
             .sample_size(10)
             .throughput(Throughput::Elements((RUNS * threads) as u64));
-        let by_hand = by_hand::simple(&guest).into_iter();
+        let by_hand = by_hand::all(&guest, None).into_iter();
         group.by_hand(by_hand.map(|one| by_many(threads, one)).collect());
         for (name, engine) in in_process() {
             let program = Program::compile(engine, &guest, &config).expect(name);

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{captured, guest, runtime};
+use common::{captured, guest, runtime, script};
+use wasmrun_backend_subprocess::at;
 use wasmrun_core::{
-    Artifact, CacheUse, CodeCache, CodeKey, Engine, ErrorKind, Guest, Miss, Outcome, Program,
+    Artifact, CacheUse, CodeCache, CodeKey, Engine, ErrorKind, Guest, Miss, Outcome, Place, Program,
 };
 
 /// Keeps one program, for who asks next.
@@ -40,14 +41,18 @@ fn exits_with_42() -> Guest {
     )
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).expect("a directory");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    let below = |path: PathBuf| match path.is_dir() {
-        true => files_below(&path),
-        false => vec![path],
-    };
-    paths.flat_map(below).collect()
+/// How many of the directories that wazero finds code in have this.
+fn links_to(code: &Path) -> usize {
+    fn inside(directory: PathBuf) -> impl Iterator<Item = PathBuf> {
+        // Those of other tests come and go.
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    }
+    let codes = inside(std::env::temp_dir()).map(|ours| ours.join("code"));
+    let files = codes.flat_map(inside).flat_map(inside);
+    files
+        .filter(|file| fs::read_link(file).is_ok_and(|file| file == code))
+        .count()
 }
 
 #[test]
@@ -57,7 +62,6 @@ fn wazero_runs_the_code_it_once_made() {
     };
     let engine: Arc<dyn Engine> = Arc::new(engine);
     let here = tempfile::tempdir().expect("a directory");
-    tempfile::env::override_temp_dir(here.path()).expect("nobody else does");
     let kept = File(here.path().join("code"));
     let (guest, config) = (exits_with_42(), captured());
     let program = || {
@@ -74,11 +78,7 @@ fn wazero_runs_the_code_it_once_made() {
     assert_eq!(ran(&second), Outcome::Exited(42));
 
     // What it cannot use it removes, and makes anew.
-    let given = files_below(here.path());
-    let given = given
-        .iter()
-        .filter(|file| fs::read_link(file).is_ok_and(|code| code == kept.0));
-    assert_eq!(given.count(), 1, "it was given the code, and left it there");
+    assert_eq!(links_to(&kept.0), 1, "it was given the code, and left it");
 
     // It does look at it.
     let code = fs::read(&kept.0).expect("reads");
@@ -92,4 +92,34 @@ fn wazero_runs_the_code_it_once_made() {
     fs::remove_file(&kept.0).expect("removes");
     assert_eq!(ran(&second), Outcome::Exited(42));
     assert_eq!(ran(&first), Outcome::Exited(42));
+}
+
+#[test]
+fn code_that_goes_while_a_runtime_starts_is_made_anew() {
+    let Some(engine) = runtime("wasmtime-cli") else {
+        return;
+    };
+    let Place::Executable(wasmtime) = &engine.info().place else {
+        panic!("{:?}", engine.info());
+    };
+    let here = tempfile::tempdir().expect("a directory");
+    let kept = File(here.path().join("code"));
+    // Between our look at the code and that of the runtime.
+    let (code, wasmtime) = (kept.0.display(), wasmtime.display());
+    let removes = format!("[ \"$1\" = run ] && rm -f '{code}'\nexec '{wasmtime}' \"$@\"");
+    let (_directory, path) = script(&removes);
+    let engine: Arc<dyn Engine> = Arc::new(at("wasmtime-cli", path, None).expect("wasmtime"));
+    let (guest, config) = (exits_with_42(), captured());
+    let program = || {
+        let program = Program::compile_cached(engine.clone(), &guest, &config, &kept);
+        program.expect("compiles")
+    };
+    program();
+    let program = program();
+    assert_eq!(program.cache_use(), Some(&CacheUse::Hit));
+    for _ in 0..2 {
+        let report = program.run(&config).expect("runs");
+        assert_eq!(report.outcome, Outcome::Exited(42));
+        assert!(!kept.0.exists());
+    }
 }

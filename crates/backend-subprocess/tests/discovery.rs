@@ -3,30 +3,12 @@
 mod common;
 
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::script;
 use wasmrun_backend_subprocess::{NAMES, at, discover, find, own_command};
 use wasmrun_core::{Answers, Engine, EngineInfo, ErrorKind, Place, Result};
-
-/// An executable that is no runtime; discovery is the only thing such a fake is good for.
-fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("runtime");
-    // By another process: what this one has open for writing, a child that another test starts at this
-    // moment holds open as well, and what is open for writing cannot be executed.
-    let written = Command::new("sh")
-        .args([
-            "-c",
-            r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#,
-            "sh",
-        ])
-        .args([path.as_os_str(), body.as_ref()])
-        .status();
-    assert!(written.expect("a shell").success());
-    (directory, path)
-}
 
 fn refusal(name: &str, body: &str) -> String {
     let (_directory, path) = script(body);

@@ -66,6 +66,7 @@ pub struct Entry {
     #[serde(serialize_with = "seconds")]
     pub last_used: SystemTime,
     /// The file its code is in.
+    #[serde(serialize_with = "wasmrun_core::guest::serialize_path")]
     pub path: PathBuf,
 }
 

@@ -17,7 +17,8 @@ use crate::record::{self, Found};
 use crate::seen::Seen;
 use crate::{Cache, Entry};
 
-/// How long a file may be without anything that refers to it: someone may be about to.
+/// How long a file that is written without the lock may be without anything that refers to it: someone may be about
+/// to.
 const UNFINISHED_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// What was removed from a cache.
@@ -57,7 +58,10 @@ impl Cache {
     /// [`Io`](wasmrun_core::ErrorKind::Io) if the directory cannot be read, or not be written where
     /// something is to be removed.
     pub fn verify(&self) -> Result<Verified> {
-        let _lock = self.lock()?;
+        let _lock = match self.lock_file() {
+            Err(error) if is_closed(&error) => None,
+            _ => Some(self.lock()?),
+        };
         let mut verified = Verified {
             good: 0,
             damaged: Vec::new(),
@@ -111,8 +115,9 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes the programs that were used longest ago until at most `max_bytes` are left, and all
-    /// that no program needs.
+    /// Removes the programs that were used longest ago until at most `max_bytes` or no programs are left, and
+    /// all that no program needs. What is known of guests that were just read stays, as do versions of
+    /// executables.
     ///
     /// # Errors
     ///
@@ -193,7 +198,9 @@ impl Cache {
                 } else {
                     true
                 };
-                if !is_needed && is_abandoned(&file) {
+                // Who writes these has the lock, which is ours now.
+                let is_dead = [&place.code, &place.entries].contains(&directory);
+                if !is_needed && (is_dead || is_abandoned(&file)) {
                     removed.bytes += remove(&file.path)?;
                 }
             }
@@ -241,6 +248,12 @@ impl Cache {
             .write(true)
             .open(lock)
     }
+}
+
+/// Whether there is nothing that we could write to, and so nothing to be locked.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn finished(files: Vec<Item>) -> impl Iterator<Item = Item> {

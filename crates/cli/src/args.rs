@@ -136,8 +136,8 @@ pub enum Command {
     /// Measure a program on several engines
     ///
     /// Compares them first. Then measures, turn by turn, the phases of a run in this process and the
-    /// start of a process of its own: `wasmrun` for the engines built in, a runtime's own command for
-    /// those on PATH. Directories and standard input are as for `compare`.
+    /// start of a process of its own: `wasmrun` and, for a runtime on PATH, also its own command.
+    /// Directories and standard input are as for `compare`.
     #[command(
         override_usage = "wasmrun bench [OPTIONS] GUEST [ARGS]...",
         after_help = AFTER_BENCH_HELP

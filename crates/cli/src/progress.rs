@@ -79,6 +79,10 @@ impl CodeCache for Watched<'_> {
         self.set(Spinner::of(key.guest));
         self.cache.forget(key);
     }
+
+    fn pass_over(&self, guest: &Guest) {
+        self.set(Spinner::of(guest));
+    }
 }
 
 /// Spins until it is dropped, and then leaves nothing behind.

@@ -70,6 +70,9 @@ pub trait CodeCache: Send + Sync + fmt::Debug {
 
     /// Forgets what was found for `key`: the engine did not take it.
     fn forget(&self, key: &CodeKey<'_>);
+
+    /// Hears that `guest` is going to be compiled, as the engine has no code that could be kept.
+    fn pass_over(&self, _guest: &Guest) {}
 }
 
 /// Remembers what executables answered when they were asked, as long as they stay the files they were.
@@ -170,6 +173,7 @@ pub(crate) fn find_or_compile(
 ) -> Result<(Guest, Arc<dyn Code>, CacheUse)> {
     let identity_of = |guest| engine.code_identity(Compile { guest, options });
     let Some(identity) = identity_of(guest)? else {
+        cache.pass_over(guest);
         let (guest, code) = compile()?;
         let (why, not_kept) = (Miss::NoArtifacts, None);
         return Ok((guest, code, CacheUse::Miss { why, not_kept }));

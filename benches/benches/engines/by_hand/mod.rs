@@ -1,5 +1,6 @@
 //! The same work without wasmrun: what wasmrun costs is the ratio to it.
 
+pub mod commands;
 #[cfg(feature = "wasmer")]
 pub mod wasmer;
 #[cfg(feature = "wasmtime")]
@@ -17,11 +18,13 @@ pub struct ByHand {
     pub run: Box<dyn Fn() + Send + Sync>,
 }
 
-/// Every engine that has a WASI of its own for `guest`, which sees `directory` as `/`, if there is one.
+/// Runs of `guest` in this process, which sees `directory` as `/`, if there is one.
 pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
     vec![
         #[cfg(feature = "wasmtime")]
         wasmtime::by_hand(guest, directory),
+        #[cfg(feature = "wasmer")]
+        wasmer::by_hand(guest, directory),
     ]
 }
 
@@ -31,14 +34,6 @@ pub fn component(guest: &Guest) -> Vec<ByHand> {
         #[cfg(feature = "wasmtime")]
         wasmtime::component(guest),
     ]
-}
-
-/// Runs of a guest that imports `fd_write`, or nothing.
-pub fn simple(guest: &Guest) -> Vec<ByHand> {
-    let mut engines = all(guest, None);
-    #[cfg(feature = "wasmer")]
-    engines.push(wasmer::writing(guest));
-    engines
 }
 
 /// Making a guest ready.

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use wasmer::{
-    Engine, Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError, Store,
+    Engine, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError,
+    Store,
 };
 use wasmrun::{Control, Guest};
-use wasmrun_wasi_preview1::{GuestMemory, Wasi, preview1};
-use wasmtime_wasi::WasiCtxBuilder;
+use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, each_function, preview1, unstable};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::ByHand;
 
@@ -40,19 +41,26 @@ pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
     }
 }
 
-/// For a guest that imports `fd_write`, or nothing.
-pub fn writing(guest: &Guest) -> ByHand {
+/// With the WASI functions that it imports, bound by their types. It sees `directory` as `/`, if there is one.
+pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let engine = Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
+    let imports = module.imports();
+    let bindings = imports.map(|import| binding(import.module(), import.name()).expect("WASI"));
+    let bindings: Vec<Bind> = bindings.collect();
+    let directory = directory.map(Path::to_owned);
     let run = move || {
         let mut store = Store::new(engine.clone());
-        let context = WasiCtxBuilder::new().build_p1();
-        let wasi = Wasi::new(context, Control::new());
+        let mut context = WasiCtxBuilder::new();
+        if let Some(directory) = &directory {
+            let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
+            shown.expect("is there");
+        }
+        let wasi = Wasi::new(context.build_p1(), Control::new());
         let host = FunctionEnv::new(&mut store, Host { wasi, memory: None });
-        let write = Function::new_typed_with_env(&mut store, &host, fd_write);
-        let imports = [write.into()];
-        let imports = &imports[..module.imports().len()];
-        let instance = Instance::new_by_index(&mut store, &module, imports).expect("instantiates");
+        let bind = |bind: &Bind| bind(&mut store, &host).into();
+        let imports: Vec<Extern> = bindings.iter().map(bind).collect();
+        let instance = Instance::new_by_index(&mut store, &module, &imports).expect("instantiates");
         host.as_mut(&mut store).memory = instance.exports.get_memory("memory").ok().cloned();
         let start = instance
             .exports
@@ -65,24 +73,42 @@ pub fn writing(guest: &Guest) -> ByHand {
     }
 }
 
-fn fd_write(
-    mut host: FunctionEnvMut<'_, Host>,
-    fd: i32,
-    vectors: i32,
-    count: i32,
-    written: i32,
-) -> Result<i32, RuntimeError> {
+/// Makes a function for a run.
+type Bind = fn(&mut Store, &FunctionEnv<Host>) -> Function;
+
+macro_rules! bindings {
+    ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
+        fn binding(module: &str, name: &str) -> Option<Bind> {
+            $(
+                if module == $module::MODULE && name == stringify!($name) {
+                    return Some(|store, host| {
+                        Function::new_typed_with_env(
+                            store,
+                            host,
+                            |mut host: FunctionEnvMut<'_, Host> $(, $param: $type)*| {
+                                call(&mut host, |wasi, memory| {
+                                    $module::$name(wasi, memory $(, $param)*)
+                                })
+                            },
+                        )
+                    });
+                }
+            )*
+            None
+        }
+    };
+}
+
+each_function!(bindings);
+
+fn call<T>(
+    host: &mut FunctionEnvMut<'_, Host>,
+    function: impl FnOnce(&mut Wasi, &mut GuestMemory<'_>) -> Result<T, Stop>,
+) -> Result<T, RuntimeError> {
     let (Host { wasi, memory }, store) = host.data_and_store_mut();
     let view = memory.as_ref().expect("set before the start").view(&store);
     // SAFETY: the guest waits for this call, and nothing else has its memory.
     let bytes = unsafe { view.data_unchecked_mut() };
-    preview1::fd_write(
-        wasi,
-        &mut GuestMemory::Unshared(bytes),
-        fd,
-        vectors,
-        count,
-        written,
-    )
-    .map_err(|stop| RuntimeError::user(Box::new(stop)))
+    function(wasi, &mut GuestMemory::Unshared(bytes))
+        .map_err(|stop| RuntimeError::user(Box::new(stop)))
 }

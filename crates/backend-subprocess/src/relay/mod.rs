@@ -64,6 +64,20 @@ struct File {
     directory: Option<TempDir>,
 }
 
+impl File {
+    /// Whether it was one of a cache, which has it no more.
+    fn is_gone(&self) -> bool {
+        self.directory.is_none() && !self.path.exists()
+    }
+}
+
+/// What answers a guest's calls.
+struct Host {
+    /// Whether standard output and error take whatever is written.
+    take_all: [bool; 2],
+    wasi: Wasi,
+}
+
 impl RelayedCode {
     pub(crate) fn new(
         runtime: Arc<Runtime>,
@@ -110,8 +124,7 @@ impl RelayedCode {
 
     fn file(&self, entry: &str) -> Result<Arc<File>> {
         let known = self.files().get(entry).cloned();
-        // One of a cache may be gone.
-        if let Some(file) = known.filter(|file| file.directory.is_some() || file.path.exists()) {
+        if let Some(file) = known.filter(|file| !file.is_gone()) {
             return Ok(file);
         }
         let (wasm, relayed) = relayed(&program_file::read(&self.guest)?, entry, self.terms)?;
@@ -178,57 +191,13 @@ impl RelayedCode {
 
 impl Code for RelayedCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
-        let file = self.file(task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY))?;
-        let scratch = Scratch::default();
-        let launch = Launch {
-            executable: self.runtime.path.clone(),
-            args: self
-                .runtime
-                .adapter
-                .arguments(&self.job(&file, &task.limits, &scratch))?,
-        };
-        tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
-        let spawned = Instant::now();
-        let mut dialogue = Dialogue::start(&launch, control)?;
-        // While the runtime starts. Whatever the guest asks for waits until then.
-        let take_all = [&task.stdout, &task.stderr].map(Output::takes_all);
-        let wasi = Wasi::of(&mut task, control)?;
-        let mut session = Session::new(&file.relayed, self.terms.fuel, take_all, wasi, &task);
-        let served = session.serve(&mut dialogue);
-        let ended = Instant::now();
-
-        let mut stats = Stats::default();
-        if let Some(began) = session.began {
-            stats.instantiate = Some(began - spawned);
-            stats.run = Some(ended - began);
-            stats.peak_memory = Some(session.peak);
-        }
-        stats.fuel_used = session.fuel_used();
-        let outcome = match served {
-            Ok(End::Returned) => Some(Outcome::Exited(0)),
-            Ok(End::Stopped(stop)) => Some(stop.outcome()),
-            Ok(End::OutOfFuel) => Some(Outcome::OutOfFuel),
-            Ok(End::Overflowed) => Some(trapped(
-                TrapKind::StackOverflow,
-                "the guest's calls nest too deep",
-            )),
-            Ok(End::Babbled(start)) => {
-                dialogue.overhear(&start);
-                None
+        let mut host = None;
+        loop {
+            let file = self.file(task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY))?;
+            if let Some(ran) = self.attempt(&file, &mut task, &mut host, control)? {
+                return Ok(ran);
             }
-            Err(error) if is_end(&error) => None,
-            Err(error) => return Err(launch.lost_contact(error)),
-        };
-        if let Some(outcome) = outcome {
-            // The runtime has nothing to add.
-            return Ok(Ran { outcome, stats });
         }
-        let (status, words) = dialogue.end().map_err(|error| launch.lost_contact(error))?;
-        let outcome = match control.interrupted() {
-            Some(reason) => reason.outcome(),
-            None => self.explain(session.began.is_some(), status, &words)?,
-        };
-        Ok(Ran { outcome, stats })
     }
 
     /// What the runtime compiles of the rewritten guest, and from then on it runs that. Of one that does not
@@ -256,6 +225,72 @@ impl Code for RelayedCode {
 }
 
 impl RelayedCode {
+    /// Runs it, unless its file went while the runtime was starting.
+    fn attempt(
+        &self,
+        file: &File,
+        task: &mut Task,
+        host: &mut Option<Host>,
+        control: &Control,
+    ) -> Result<Option<Ran>> {
+        let scratch = Scratch::default();
+        let launch = Launch {
+            executable: self.runtime.path.clone(),
+            args: self
+                .runtime
+                .adapter
+                .arguments(&self.job(file, &task.limits, &scratch))?,
+        };
+        tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
+        let spawned = Instant::now();
+        let mut dialogue = Dialogue::start(&launch, control)?;
+        // While the runtime starts. Whatever the guest asks for waits until then.
+        let Host { take_all, wasi } = match host {
+            Some(host) => host,
+            None => host.insert(Host {
+                take_all: [&task.stdout, &task.stderr].map(Output::takes_all),
+                wasi: Wasi::of(task, control)?,
+            }),
+        };
+        let mut session = Session::new(&file.relayed, self.terms.fuel, *take_all, wasi, task);
+        let served = session.serve(&mut dialogue);
+        let ended = Instant::now();
+
+        let mut stats = Stats::default();
+        if let Some(began) = session.began {
+            stats.instantiate = Some(began - spawned);
+            stats.run = Some(ended - began);
+            stats.peak_memory = Some(session.peak);
+        }
+        stats.fuel_used = session.fuel_used();
+        let outcome = match served {
+            Ok(End::Returned) => Some(Outcome::Exited(0)),
+            Ok(End::Stopped(stop)) => Some(stop.outcome()),
+            Ok(End::OutOfFuel) => Some(Outcome::OutOfFuel),
+            Ok(End::Overflowed) => Some(trapped(
+                TrapKind::StackOverflow,
+                "the guest's calls nest too deep",
+            )),
+            Ok(End::Babbled(start)) => {
+                dialogue.overhear(&start);
+                None
+            }
+            Err(error) if is_end(&error) => None,
+            Err(error) => return Err(launch.lost_contact(error)),
+        };
+        if let Some(outcome) = outcome {
+            // The runtime has nothing to add.
+            return Ok(Some(Ran { outcome, stats }));
+        }
+        let (status, words) = dialogue.end().map_err(|error| launch.lost_contact(error))?;
+        let outcome = match control.interrupted() {
+            Some(reason) => reason.outcome(),
+            None if session.began.is_none() && file.is_gone() => return Ok(None),
+            None => self.explain(session.began.is_some(), status, &words)?,
+        };
+        Ok(Some(Ran { outcome, stats }))
+    }
+
     /// What became of a guest that did not say how it ended.
     fn explain(&self, began: bool, status: Status, words: &str) -> Result<Outcome> {
         match self.runtime.adapter.explain(words) {

@@ -29,7 +29,7 @@ pub(super) enum End {
 /// One guest at the other end of the wire.
 pub(super) struct Session<'a> {
     relayed: &'a Relayed,
-    wasi: Wasi,
+    wasi: &'a mut Wasi,
     limits: Limits,
     /// What the guest is told when it begins. Where it counts fuel, it counts that down.
     begin: Begin,
@@ -48,7 +48,7 @@ impl<'a> Session<'a> {
         relayed: &'a Relayed,
         metered: bool,
         take_all: [bool; 2],
-        mut wasi: Wasi,
+        wasi: &'a mut Wasi,
         task: &Task,
     ) -> Self {
         let mut streams = take_all.map(|takes_all| Stream {
@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         });
         if relayed.asks_of_streams() {
             for (stream, descriptor) in streams.iter_mut().zip(Begin::FIRST..) {
-                stream.filetype = filetype(&mut wasi, descriptor);
+                stream.filetype = filetype(wasi, descriptor);
             }
         }
         let args = task.args.iter().map(String::len);
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
             .mirror
             .fetch(wire, memory, function, call, self.strings)?;
         let mut memory = GuestMemory::Unshared(self.mirror.bytes());
-        match (function.call)(&mut self.wasi, &mut memory, arguments) {
+        match (function.call)(self.wasi, &mut memory, arguments) {
             Err(stop) => Ok(Err(stop)),
             Ok(errno) if call.unawaited => {
                 let written = arguments.get(3).map(|at| *at as u32 as usize);

@@ -7,6 +7,8 @@
     reason = "each test file uses its part"
 )]
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use wasmrun_backend_subprocess::{SubprocessEngine, find};
@@ -23,6 +25,24 @@ pub fn runtime(name: &str) -> Option<SubprocessEngine> {
         }
         Err(error) => panic!("{error} (scripts/runtimes installs all of them)"),
     }
+}
+
+/// An executable that is no runtime itself.
+pub fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("runtime");
+    // By another process: what this one has open for writing, a child that another test starts at this
+    // moment holds open as well, and what is open for writing cannot be executed.
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#,
+            "sh",
+        ])
+        .args([path.as_os_str(), body.as_ref()])
+        .status();
+    assert!(written.expect("a shell").success());
+    (directory, path)
 }
 
 /// Makes one test of each rule for each runtime: `runtime_name::rule`.

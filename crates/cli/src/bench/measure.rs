@@ -15,6 +15,7 @@ use super::start::{self, Start, Starts};
 use super::statistics::Summary;
 use crate::compare::{Comparison, Ran, Stage};
 use crate::lineup::{Contestant, Refused};
+use crate::resolve;
 use crate::world::World;
 
 /// Fewer rounds are not measured, however long they take.
@@ -178,9 +179,20 @@ impl Bench<'_> {
             },
         ) = self.contestants[engine];
         let world = self.stage.world()?;
-        let report = self.stage.run(contestant, &world, Stdout::Null)?;
-        self.load(engine, &world, counts)?;
+        let ran = self.stage.run(contestant, &world, Stdout::Null);
+        let loaded = self.load(engine, &world);
         drop(world);
+        let (report, loaded) = match (ran, loaded) {
+            (Ok(report), Ok(loaded)) => (report, loaded),
+            // What was measured before is kept.
+            (Err(error), _) | (_, Err(error)) => {
+                let label = &contestant.label;
+                self.warn(format!(
+                    "{label} failed in a round, whose phases do not count: {error}"
+                ));
+                return Ok(());
+            }
+        };
         if report.outcome != *expected {
             self.warn(format!(
                 "{} did not always end in the same way: {expected}, but also {}",
@@ -189,6 +201,7 @@ impl Bench<'_> {
         }
         let stats = report.stats;
         for (phase, time) in [
+            (Subject::Load, loaded),
             (Subject::Compile, stats.compile),
             (Subject::Instantiate, stats.instantiate),
             (Subject::Run, stats.run),
@@ -200,15 +213,15 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Takes the guest's code from the cache, if this engine's code can be kept.
-    fn load(&mut self, engine: usize, world: &World, counts: bool) -> Result<()> {
+    /// How long it took to take the guest's code from the cache, if it was there: as a process finds it that
+    /// is started next.
+    fn load(&self, engine: usize, world: &World) -> Result<Option<Duration>> {
         let contestant = self.contestants[engine].0;
-        let (guest, config) = (&self.stage.guest, &world.config);
-        let made = Program::compile_cached(contestant.engine.clone(), guest, config, &self.cache)?;
-        if made.cache_use() == Some(&CacheUse::Hit) {
-            self.take(Subject::Load, engine, made.compile_time(), counts);
-        }
-        Ok(())
+        let outside = resolve::is_outside(contestant.info());
+        let (guest, config) = (&self.stage.guest, world.config.clone().killable(outside));
+        let made = Program::compile_cached(contestant.engine.clone(), guest, &config, &self.cache)?;
+        let hit = made.cache_use() == Some(&CacheUse::Hit);
+        Ok(hit.then(|| made.compile_time()))
     }
 
     fn start(&mut self, engine: usize, start: Start, counts: bool) -> Result<()> {
@@ -218,6 +231,9 @@ impl Bench<'_> {
         if counts && start == Start::Warm && !self.record.has(Subject::Start(start), engine) {
             // It is warm from its second time on.
             self.start(engine, start, false)?;
+            if self.given_up.contains(&(engine, start)) {
+                return Ok(());
+            }
         }
         let (
             contestant,
@@ -239,10 +255,12 @@ impl Bench<'_> {
                 };
                 let taken = self.record.of(Subject::Start(start), engine);
                 match counts {
-                    true => taken.samples_ms.push(ended.ms),
+                    true => {
+                        taken.samples_ms.push(ended.ms);
+                        taken.max_rss.extend(ended.max_rss);
+                    }
                     false => taken.warmup_ms.push(ended.ms),
                 }
-                taken.max_rss.extend(ended.max_rss);
                 (!same).then(|| match ended.code {
                     Some(code) => format!("ended with exit code {code}, not as in the comparison"),
                     None => "was ended by a signal".into(),

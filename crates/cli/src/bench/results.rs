@@ -125,7 +125,7 @@ pub struct Series {
     pub fastest: bool,
     /// Against the fastest. `None` for that itself.
     pub to_fastest: Option<Ratio>,
-    /// Whether it differs from the fastest, as far as can be told.
+    /// Whether it differs from the fastest, if that can be told.
     pub significant: Option<bool>,
     /// The most memory the process had, in bytes, where the system tells.
     pub max_rss: Option<u64>,
@@ -214,7 +214,7 @@ impl Record {
                     let (own, base) = (&series[place].samples_ms, &series[fastest].samples_ms);
                     let ratio = Ratio::of(own, base);
                     series[place].to_fastest = ratio;
-                    series[place].significant = ratio.map(|ratio| ratio.is_significant());
+                    series[place].significant = ratio.and_then(|ratio| ratio.is_significant());
                 }
                 _ => series[place].fastest = true,
             }
@@ -339,8 +339,8 @@ mod tests {
         let cold = Subject::Start(Start::Cold);
         let own = Subject::Start(Start::Own);
         let series = record(&[
-            (cold, 0, &[2.0, 2.1, 1.9]),
-            (own, 1, &[4.0, 4.1, 3.9]),
+            (cold, 0, &[2.0, 2.1, 1.9, 2.0, 2.1, 1.9]),
+            (own, 1, &[4.0, 4.1, 3.9, 4.0, 4.1, 3.9]),
             (Subject::Run, 0, &[5.0]),
             (Subject::Run, 1, &[1.0]),
             (Subject::Compile, 0, &[1.0]),
@@ -351,5 +351,6 @@ mod tests {
             .collect();
         assert_eq!(ratios, [None, Some(2.0), None, Some(5.0), None]);
         assert_eq!(series[1].significant, Some(true));
+        assert_eq!(series[3].significant, None);
     }
 }

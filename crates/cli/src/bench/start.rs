@@ -64,8 +64,7 @@ impl Starts<'_> {
         if let (Start::Own, Some(order)) = (start, self.own(contestant)) {
             return Ok(order);
         }
-        let mut args: Vec<OsString> = vec!["run".into(), "--engine".into()];
-        args.push(contestant.asked.clone().into());
+        let mut args: Vec<OsString> = vec!["--engine".into(), contestant.asked.clone().into()];
         args.extend_from_slice(self.options);
         for preopen in &config.preopens {
             let mode = match preopen.access {
@@ -77,10 +76,8 @@ impl Starts<'_> {
             dir.push(format!("::{}:{mode}", preopen.guest));
             args.push(dir);
         }
-        let mut env = Vec::new();
-        match start {
-            Start::Warm => env.push((cache::DIR.into(), self.cache.into())),
-            _ => args.push("--no-cache".into()),
+        if start == Start::Cold {
+            args.push("--no-cache".into());
         }
         args.push("--".into());
         args.push(self.guest.into());
@@ -88,7 +85,8 @@ impl Starts<'_> {
         Ok(Order {
             program: this_program()?,
             args,
-            env,
+            // Cold or warm: a guest may see it.
+            env: vec![(cache::DIR.into(), self.cache.into())],
             stdin: self.stdin.clone(),
         })
     }

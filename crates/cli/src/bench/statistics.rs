@@ -25,7 +25,14 @@ pub struct Summary {
 pub struct Ratio {
     /// That of the medians.
     pub ratio: f64,
-    /// The interval in which it is, with a confidence of 95 %.
+    /// `None` of too few measurements.
+    #[serde(flatten)]
+    pub interval: Option<Interval>,
+}
+
+/// Where a ratio is, with a confidence of 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
     pub low: f64,
     pub high: f64,
 }
@@ -35,6 +42,9 @@ pub struct Ratio {
 const OUTLIER: f64 = 14.826;
 /// Samples drawn for an interval.
 const DRAWS: usize = 1000;
+/// The fewest measurements between which their true median is with a confidence of 95 %: it is above all of n, or
+/// below all, by a chance of 2 to the power of 1 - n.
+const FEWEST: usize = 6;
 
 impl Summary {
     /// `None` if nothing was measured.
@@ -62,34 +72,42 @@ impl Summary {
 }
 
 impl Ratio {
-    /// The ratio of the medians of `samples` and `baseline`, with an interval by the bootstrap.
-    /// `None` if either has none, or the baseline took no time.
+    /// The ratio of the medians of `samples` and `baseline`, with an interval by the bootstrap if both have
+    /// enough. `None` if either has none, or the baseline took no time.
     pub fn of(samples: &[f64], baseline: &[f64]) -> Option<Self> {
         // The order of measurements is no part of the result, nor is chance.
         let (samples, baseline) = (sorted(samples), sorted(baseline));
         if samples.is_empty() || baseline.is_empty() || quantile(&baseline, 0.5) <= 0.0 {
             return None;
         }
+        let ratio = quantile(&samples, 0.5) / quantile(&baseline, 0.5);
+        let enough = samples.len().min(baseline.len()) >= FEWEST;
+        let interval = enough.then(|| Interval::around(ratio, &samples, &baseline));
+        Some(Ratio {
+            ratio,
+            interval: interval.flatten(),
+        })
+    }
+
+    /// Whether there is a difference, if that can be told.
+    pub fn is_significant(&self) -> Option<bool> {
+        let Interval { low, high } = self.interval?;
+        Some(low > 1.0 || high < 1.0)
+    }
+}
+
+impl Interval {
+    fn around(ratio: f64, samples: &[f64], baseline: &[f64]) -> Option<Self> {
         let mut rng = Rng::with_seed(samples.len() as u64 ^ ((baseline.len() as u64) << 32));
         let mut ratios: Vec<f64> = (0..DRAWS)
-            .map(|_| drawn_median(&samples, &mut rng) / drawn_median(&baseline, &mut rng))
+            .map(|_| drawn_median(samples, &mut rng) / drawn_median(baseline, &mut rng))
             .filter(|ratio| ratio.is_finite())
             .collect();
         ratios.sort_by(f64::total_cmp);
-        let ratio = quantile(&samples, 0.5) / quantile(&baseline, 0.5);
-        match ratios.is_empty() {
-            true => None,
-            false => Some(Ratio {
-                ratio,
-                low: quantile(&ratios, 0.025).min(ratio),
-                high: quantile(&ratios, 0.975).max(ratio),
-            }),
-        }
-    }
-
-    /// Whether there is a difference, as far as can be told.
-    pub fn is_significant(&self) -> bool {
-        self.low > 1.0 || self.high < 1.0
+        (!ratios.is_empty()).then(|| Interval {
+            low: quantile(&ratios, 0.025).min(ratio),
+            high: quantile(&ratios, 0.975).max(ratio),
+        })
     }
 }
 
@@ -165,10 +183,16 @@ mod tests {
         let base: Vec<f64> = (0..30).map(|i| 10.0 + f64::from(i % 7) * 0.1).collect();
         let double: Vec<f64> = base.iter().map(|x| x * 2.0).collect();
         let ratio = Ratio::of(&double, &base).expect("a ratio");
-        assert!(ratio.is_significant() && ratio.low < 2.0 && ratio.high > 2.0 - 1e-9);
+        assert_eq!(ratio.is_significant(), Some(true));
+        let interval = ratio.interval.expect("enough");
+        assert!(interval.low < 2.0 && interval.high > 2.0 - 1e-9);
         assert!((ratio.ratio - 2.0).abs() < 1e-9);
         let other: Vec<f64> = base.iter().map(|x| x + 0.01).collect();
-        assert!(!Ratio::of(&other, &base).expect("a ratio").is_significant());
+        let ratio = Ratio::of(&other, &base).expect("a ratio");
+        assert_eq!(ratio.is_significant(), Some(false));
+        // Chance alone may put a few measurements all above others.
+        let ratio = Ratio::of(&double[..5], &base).expect("a ratio");
+        assert_eq!(ratio.is_significant(), None);
     }
 
     proptest! {
@@ -187,7 +211,7 @@ mod tests {
         fn nothing_differs_from_itself(samples in times()) {
             let ratio = Ratio::of(&samples, &samples).expect("a ratio");
             prop_assert_eq!(ratio.ratio, 1.0);
-            prop_assert!(!ratio.is_significant());
+            prop_assert_ne!(ratio.is_significant(), Some(true));
         }
 
         #[test]
@@ -195,10 +219,14 @@ mod tests {
             (samples, baseline) in (times(), times()),
         ) {
             let ratio = Ratio::of(&samples, &baseline).expect("a ratio");
-            prop_assert!(ratio.low <= ratio.ratio && ratio.ratio <= ratio.high);
-            let (own, base) = (sorted(&samples), sorted(&baseline));
-            prop_assert!(ratio.high <= own[own.len() - 1] / base[0] * (1.0 + 1e-9));
-            prop_assert!(ratio.low >= own[0] / base[base.len() - 1] * (1.0 - 1e-9));
+            let enough = samples.len().min(baseline.len()) >= FEWEST;
+            prop_assert_eq!(ratio.interval.is_some(), enough);
+            if let Some(Interval { low, high }) = ratio.interval {
+                prop_assert!(low <= ratio.ratio && ratio.ratio <= high);
+                let (own, base) = (sorted(&samples), sorted(&baseline));
+                prop_assert!(high <= own[own.len() - 1] / base[0] * (1.0 + 1e-9));
+                prop_assert!(low >= own[0] / base[base.len() - 1] * (1.0 - 1e-9));
+            }
         }
 
         #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use similar::TextDiff;
 
+use crate::say::harmless;
+
 /// Where an engine differs from the first.
 #[derive(Debug, Serialize)]
 pub struct Difference {
@@ -69,15 +71,8 @@ pub fn of_bytes(name: &str, between: (&str, &str), first: &[u8], here: &[u8]) ->
     if first == here {
         return None;
     }
-    if let (Some(first), Some(here)) = (text(first), text(here)) {
-        let diff = TextDiff::configure()
-            .timeout(PATIENCE)
-            .diff_lines(first, here);
-        let label = |engine: &str| format!("{name} ({engine})");
-        let diff = diff
-            .unified_diff()
-            .header(&label(between.0), &label(between.1))
-            .to_string();
+    if let (Some(one), Some(other)) = (text(first), text(here)) {
+        let diff = unified(&harmless(name), between, one, other);
         return Some(How::Text { diff });
     }
     let at = first.iter().zip(here).take_while(|(a, b)| a == b).count();
@@ -86,6 +81,26 @@ pub fn of_bytes(name: &str, between: (&str, &str), first: &[u8], here: &[u8]) ->
         here_bytes: here.len() as u64,
         at: at as u64,
     })
+}
+
+/// A unified diff, in which nothing but a line feed ends a line.
+fn unified(name: &str, between: (&str, &str), first: &str, here: &str) -> String {
+    let lines = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
+    let (first, here) = (lines(first), lines(here));
+    let diff = TextDiff::configure()
+        .timeout(PATIENCE)
+        .diff_slices(&first, &here);
+    let mut text = format!("--- {name} ({})\n+++ {name} ({})\n", between.0, between.1);
+    for hunk in diff.unified_diff().iter_hunks() {
+        text += &format!("{}\n", hunk.header());
+        for change in hunk.iter_changes() {
+            text += &format!("{}{}", change.tag(), change.value());
+            if !change.value().ends_with('\n') {
+                text += "\n\\ No newline at end of file\n";
+            }
+        }
+    }
+    text
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
@@ -105,6 +120,14 @@ mod tests {
     fn text_differs_by_lines() {
         let how = of_bytes("stdout", AB, b"one\ntwo\n", b"one\n2\n");
         let diff = "--- stdout (a)\n+++ stdout (b)\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n";
+        assert_eq!(how, Some(How::Text { diff: diff.into() }));
+    }
+
+    #[test]
+    fn lines_end_with_line_feeds_and_with_nothing_else() {
+        let how = of_bytes("a\nb", AB, b"10%\r20%\r\nend", b"10%\r30%\r\nend\r");
+        let diff = "--- a\\nb (a)\n+++ a\\nb (b)\n@@ -1,2 +1,2 @@\n-10%\r20%\r\n-end\n\
+                    \\ No newline at end of file\n+10%\r30%\r\n+end\r\n\\ No newline at end of file\n";
         assert_eq!(how, Some(How::Text { diff: diff.into() }));
     }
 

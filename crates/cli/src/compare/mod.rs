@@ -140,6 +140,7 @@ impl Stage {
                         report,
                         world,
                     };
+                    comparison.warnings.extend(uncompared(&seen));
                     comparison.ran.push(Ran::of(&seen));
                     match &first {
                         Some(first) => comparison.differences.extend(differences(first, &seen)?),
@@ -225,6 +226,20 @@ fn output(part: &Part, between: (&str, &str), first: &Captured, here: &Captured)
         first: format!("{} bytes", total(first)),
         here: format!("{} bytes", total(here)),
     })
+}
+
+/// What of a run's output is more than can be compared.
+fn uncompared(seen: &Seen) -> Option<String> {
+    let outputs = [&seen.report.stdout, &seen.report.stderr];
+    let bytes = outputs
+        .iter()
+        .find(|output| output.dropped > 0)?
+        .bytes
+        .len();
+    let name = &seen.info.name;
+    Some(format!(
+        "{name} wrote more than {bytes} bytes, of which the rest is compared by its length only"
+    ))
 }
 
 /// Whether two outcomes are one, as far as both engines tell.

@@ -80,7 +80,7 @@ fn described(difference: &Difference, first_name: &str, here_name: &str) -> Stri
             harmless(first)
         ),
         How::Text { diff } => {
-            let mut lines = diff.lines().map(harmless);
+            let mut lines = diff.split_terminator('\n').map(line);
             let mut text = String::new();
             for line in lines.by_ref().take(MAX_LINES) {
                 text += &line;
@@ -102,6 +102,12 @@ fn described(difference: &Difference, first_name: &str, here_name: &str) -> Stri
             bytes(*here_bytes)
         ),
     }
+}
+
+/// A line of a diff, as it is but for what could drive a terminal.
+fn line(line: &str) -> String {
+    let parts: Vec<String> = line.split('\t').map(harmless).collect();
+    parts.join("\t")
 }
 
 fn list(title: &str, engines: &[Refused]) -> String {

@@ -50,6 +50,7 @@ fn line<'a>(results: &Results, series: &'a Series) -> Line<'a> {
         .engines
         .iter()
         .find(|engine| engine.info.name == series.engine);
+    let interval = series.to_fastest.and_then(|ratio| ratio.interval);
     Line {
         engine: &series.engine,
         subject: series.subject,
@@ -62,8 +63,8 @@ fn line<'a>(results: &Results, series: &'a Series) -> Line<'a> {
         upper_quartile_ms,
         outliers,
         ratio: series.to_fastest.map(|ratio| ratio.ratio),
-        ratio_low: series.to_fastest.map(|ratio| ratio.low),
-        ratio_high: series.to_fastest.map(|ratio| ratio.high),
+        ratio_low: interval.map(|interval| interval.low),
+        ratio_high: interval.map(|interval| interval.high),
         significant: series.significant,
         max_rss: series.max_rss,
         guest_memory: engine.and_then(|engine| engine.guest_memory),

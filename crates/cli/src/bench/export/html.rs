@@ -99,7 +99,7 @@ fn lead(results: &Results) -> String {
     if let Some((last, ratio)) = others
         .last()
         .and_then(|last| Some((last, last.to_fastest?)))
-        && ratio.is_significant()
+        && ratio.is_significant() == Some(true)
     {
         lead += &format!("; {} takes {:.1} times as long", last.label(), ratio.ratio);
     }

@@ -6,6 +6,7 @@ use wasmrun::guest::shown;
 use super::{memory, time};
 use crate::bench::results::{Results, Series, Subject};
 use crate::bench::start::Start;
+use crate::bench::statistics::Interval;
 use crate::say::harmless;
 
 pub struct Table {
@@ -89,13 +90,14 @@ fn compared(series: &Series) -> String {
     let Some(ratio) = series.to_fastest else {
         return if series.fastest { "fastest" } else { "–" }.into();
     };
-    let interval = format!(
-        "{:.2} times ({:.2} to {:.2})",
-        ratio.ratio, ratio.low, ratio.high
-    );
+    let times = format!("{:.2} times", ratio.ratio);
+    let Some(Interval { low, high }) = ratio.interval else {
+        return format!("{times}: too few rounds to tell");
+    };
+    let times = format!("{times} ({low:.2} to {high:.2})");
     match ratio.is_significant() {
-        true => interval,
-        false => format!("{interval}: no significant difference"),
+        Some(false) => format!("{times}: no significant difference"),
+        _ => times,
     }
 }
 
@@ -224,7 +226,7 @@ pub fn markdown(results: &Results) -> String {
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '|' | '*' | '_' | '<' | '[' | '\\') {
+        if "|*_<[\\`~&#".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_a_guest_is_called_cannot_break_a_table() {
-        assert_eq!(escaped("a|b_<i>"), "a\\|b\\_\\<i>");
+        assert_eq!(escaped("a|b_<i>`#"), "a\\|b\\_\\<i>\\`\\#");
     }
 
     #[test]
