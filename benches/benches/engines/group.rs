@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use wasmrun::{Engine, Guest, Program, RunConfig};
+use tempfile::TempDir;
+use wasmrun::{Cache, Engine, Guest, Place, Program, RunConfig};
 
 use crate::by_hand::ByHand;
 use crate::summary;
@@ -38,15 +39,17 @@ impl<'a> Group<'a> {
         self.by_hand.extend(all);
     }
 
-    /// Measures one run of `guest` by each of the engines, which have made it ready before.
+    /// Measures one run of `guest` by each of the engines, which have made it ready before and, where that is
+    /// the start of a process, kept it.
     pub fn runs(
         &mut self,
         engines: impl Iterator<Item = (&'static str, Arc<dyn Engine>)>,
         guest: &Guest,
         config: &RunConfig,
     ) {
+        let kept = Kept::new();
         for (name, engine) in engines {
-            let program = Program::compile(engine, guest, config).expect(name);
+            let program = kept.program(engine, guest, config);
             self.bench(name, || {
                 let report = program.run(config).expect(name);
                 assert!(report.outcome.success());
@@ -77,6 +80,31 @@ impl<'a> Group<'a> {
         if let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) {
             summary::beside(&self.name, &name, ours / theirs);
         }
+    }
+}
+
+/// Where runtimes on `PATH` keep what they compile, as they do of themselves where they are run by hand.
+pub struct Kept {
+    cache: Cache,
+    _directory: TempDir,
+}
+
+impl Kept {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Kept {
+            cache: Cache::open(directory.path()).expect("a cache"),
+            _directory: directory,
+        }
+    }
+
+    /// `guest`, ready to run.
+    pub fn program(&self, engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Program {
+        let program = match engine.info().place {
+            Place::Executable(_) => Program::compile_cached(engine, guest, config, &self.cache),
+            _ => Program::compile(engine, guest, config),
+        };
+        program.expect("compiles")
     }
 }
 

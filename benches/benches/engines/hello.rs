@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::Criterion;
+use wasmrun::{Engine, Guest, RunConfig, Stdout};
 #[cfg(feature = "wasix")]
-use wasmrun::Engines;
-use wasmrun::{Cache, Engine, Guest, Place, Program, RunConfig, Stdout};
+use wasmrun::{Engines, Program};
 use wasmrun_testkit::compiler;
 use wasmrun_testkit::guests::component;
 
-use crate::group::Group;
+use crate::group::{Group, Kept};
 use crate::{by_hand, engines, guest, in_process};
 
 const HELLO: &str = r#"(module
@@ -33,7 +33,7 @@ pub fn benches(criterion: &mut Criterion) {
 
 fn measure(criterion: &mut Criterion, name: &str, guest: &Guest) {
     let directory = tempfile::tempdir().expect("a directory");
-    let cache = Cache::open(directory.path().join("cache")).expect("a cache");
+    let kept = Kept::new();
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = Group::new(criterion, name);
     group.by_hand(by_hand::all(guest, None));
@@ -59,13 +59,7 @@ fn measure(criterion: &mut Criterion, name: &str, guest: &Guest) {
             (name.to_owned(), &config),
             (format!("{name}/timed"), &timed),
         ] {
-            let program = match engine.info().place {
-                Place::Executable(_) => {
-                    Program::compile_cached(engine.clone(), guest, config, &cache)
-                }
-                _ => Program::compile(engine.clone(), guest, config),
-            };
-            let program = program.expect(name);
+            let program = kept.program(engine.clone(), guest, config);
             group.bench(variant, || program.run(config).expect(name));
         }
     }

@@ -85,7 +85,8 @@ impl ComponentCode {
     /// The file to run, and whether it is compiled.
     fn program(&self) -> Result<(PathBuf, bool)> {
         match self.compiled.get() {
-            // One of a cache may be gone.
+            // One of a cache may be gone. One that goes from here on is an error: what the guest was to read is
+            // handed over by then.
             Some(compiled) if compiled.path.exists() => Ok((compiled.path.clone(), true)),
             _ => Ok((self.source()?.path()?, false)),
         }

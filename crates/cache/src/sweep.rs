@@ -51,7 +51,7 @@ pub(crate) struct Lock {
 
 impl Cache {
     /// Compares every program with the digest it was kept under, and removes those that differ.
-    /// Reads all of the cache.
+    /// Reads all of the cache. One that cannot be written to is read as it is, without keeping others away.
     ///
     /// # Errors
     ///

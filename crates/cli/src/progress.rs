@@ -82,6 +82,7 @@ impl CodeCache for Watched<'_> {
 
     fn pass_over(&self, guest: &Guest) {
         self.set(Spinner::of(guest));
+        self.cache.pass_over(guest);
     }
 }
 

@@ -52,6 +52,7 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let run = move || {
         let mut store = Store::new(engine.clone());
         let mut context = WasiCtxBuilder::new();
+        context.allow_blocking_current_thread(true);
         if let Some(directory) = &directory {
             let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
             shown.expect("is there");

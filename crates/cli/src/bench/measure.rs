@@ -73,6 +73,7 @@ pub fn measure(
         empty: Vec::new(),
         least_rss: None,
         given_up: BTreeSet::new(),
+        failed: BTreeSet::new(),
         warnings: comparison.warnings.clone(),
     };
     let rounds = bench.rounds(plan)?;
@@ -122,6 +123,8 @@ struct Bench<'a> {
     /// What every process is said to have had, because what started it had.
     least_rss: Option<u64>,
     given_up: BTreeSet<(usize, Start)>,
+    /// In some round, in this process.
+    failed: BTreeSet<usize>,
     warnings: Vec<String>,
 }
 
@@ -186,10 +189,12 @@ impl Bench<'_> {
             (Ok(report), Ok(loaded)) => (report, loaded),
             // What was measured before is kept.
             (Err(error), _) | (_, Err(error)) => {
-                let label = &contestant.label;
-                self.warn(format!(
-                    "{label} failed in a round, whose phases do not count: {error}"
-                ));
+                if self.failed.insert(engine) {
+                    let label = &contestant.label;
+                    self.warn(format!(
+                        "{label} failed in a round, whose phases do not count: {error}"
+                    ));
+                }
                 return Ok(());
             }
         };

@@ -26,7 +26,6 @@ pub struct Ratio {
     /// That of the medians.
     pub ratio: f64,
     /// `None` of too few measurements.
-    #[serde(flatten)]
     pub interval: Option<Interval>,
 }
 

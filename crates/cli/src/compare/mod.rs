@@ -229,17 +229,21 @@ fn output(part: &Part, between: (&str, &str), first: &Captured, here: &Captured)
 }
 
 /// What of a run's output is more than can be compared.
-fn uncompared(seen: &Seen) -> Option<String> {
-    let outputs = [&seen.report.stdout, &seen.report.stderr];
-    let bytes = outputs
-        .iter()
-        .find(|output| output.dropped > 0)?
-        .bytes
-        .len();
-    let name = &seen.info.name;
-    Some(format!(
-        "{name} wrote more than {bytes} bytes, of which the rest is compared by its length only"
-    ))
+fn uncompared(seen: &Seen) -> impl Iterator<Item = String> {
+    let (name, report) = (&seen.info.name, &seen.report);
+    // What a guest is ended for is no output.
+    let ended_for_it = report.outcome == Outcome::TooMuchOutput;
+    let outputs = [
+        (Part::Stdout, &report.stdout),
+        (Part::Stderr, &report.stderr),
+    ];
+    let cut = outputs
+        .into_iter()
+        .filter(move |(_, output)| output.dropped > 0 && !ended_for_it);
+    cut.map(move |(part, output)| {
+        let bytes = output.bytes.len();
+        format!("{part} of {name} is longer than {bytes} bytes, and compared by its length from there on")
+    })
 }
 
 /// Whether two outcomes are one, as far as both engines tell.

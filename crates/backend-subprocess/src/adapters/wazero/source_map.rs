@@ -42,9 +42,10 @@ fn entries(kept: &[u8]) -> Option<Range<usize>> {
     let places = map
         .iter()
         .map(|[.., a, b, c, d, e, f, g, h]| u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
-    // It is one only if it leads from all over the code, in order, and from nowhere else.
+    // It is one only if it leads from more than one place, all in the code, and in order.
     let within = places.clone().all(|place| place <= code as u64);
-    (present && places.is_sorted() && within).then_some(start..kept.len() - rest.len())
+    let is_map = present && count > 1 && places.is_sorted() && within;
+    is_map.then_some(start..kept.len() - rest.len())
 }
 
 /// The number in the next `bytes`.
@@ -78,7 +79,6 @@ mod tests {
     #[test]
     fn a_source_map_is_left_out() {
         assert_eq!(left_out(kept(Some(&[[7, 0], [8, 2], [9, 2]]))), kept(None));
-        assert_eq!(left_out(kept(Some(&[]))), kept(None));
         assert_eq!(left_out(kept(None)), kept(None));
     }
 
@@ -86,9 +86,17 @@ mod tests {
     fn what_is_something_else_stays() {
         let descends = kept(Some(&[[7, 2], [8, 1]]));
         let leaves_the_code = kept(Some(&[[7, 0], [8, 4]]));
-        let whole = kept(Some(&[[7, 0]]));
+        let whole = kept(Some(&[[7, 0], [8, 2]]));
         let cut = (0..whole.len() - b"more".len()).map(|end| whole[..end].to_vec());
-        for other in cut.chain([descends, leaves_the_code, vec![0xff; 64]]) {
+        let others = [
+            kept(Some(&[])),
+            kept(Some(&[[7, 0]])),
+            descends,
+            leaves_the_code,
+        ];
+        // Lengths that are none.
+        let beyond = (0..64).map(|zeros| [MAGIC, &[0; 64][..zeros], &[0xff; 512]].concat());
+        for other in cut.chain(others).chain(beyond) {
             assert_eq!(left_out(other.clone()), other);
         }
     }

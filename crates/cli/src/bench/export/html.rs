@@ -96,6 +96,9 @@ fn lead(results: &Results) -> String {
     if !equal.is_empty() {
         lead += &format!("; no significant difference to {}", equal.join(" and "));
     }
+    if others.iter().any(|series| series.significant.is_none()) {
+        lead += "; too few rounds to tell for sure";
+    }
     if let Some((last, ratio)) = others
         .last()
         .and_then(|last| Some((last, last.to_fastest?)))

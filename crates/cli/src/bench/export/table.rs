@@ -147,12 +147,15 @@ pub fn notes(results: &Results) -> Vec<String> {
         }
         notes.push(note);
     }
-    if results.series.iter().any(|one| one.to_fastest.is_some()) {
-        notes.push(
-            "Comparisons are with the fastest, in times as long, and in parentheses the range that \
-             has the true value with a confidence of 95 %."
-                .into(),
-        );
+    let ratios = results.series.iter().filter_map(|one| one.to_fastest);
+    let ranges = ratios.map(|ratio| ratio.interval.is_some());
+    if let Some(has_range) = ranges.reduce(|one, other| one || other) {
+        let mut note = String::from("Comparisons are with the fastest, in times as long");
+        if has_range {
+            note +=
+                ", and in parentheses the range that has the true value with a confidence of 95 %";
+        }
+        notes.push(note + ".");
     }
     notes
 }
