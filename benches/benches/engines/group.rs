@@ -93,7 +93,7 @@ impl Kept {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         Kept {
-            cache: Cache::open(directory.path()).expect("a cache"),
+            cache: Cache::open(directory.path().join("cache")).expect("a cache"),
             _directory: directory,
         }
     }
