@@ -30,10 +30,9 @@ pub fn benches(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, kernel: &str, guest: &Guest) {
-    let directory = tempfile::tempdir().expect("a directory");
     let mut group = Group::new(criterion, format!("compute {kernel}"));
     group.sample_size(10);
     group.by_hand(by_hand::all(guest, None));
-    group.by_hand(by_hand::commands::all(guest, directory.path()));
+    group.by_hand(by_hand::commands::all(guest));
     group.runs(engines(), guest, &RunConfig::new());
 }

@@ -18,15 +18,21 @@ pub struct Group<'a> {
     group: BenchmarkGroup<'a, WallTime>,
     name: String,
     by_hand: Vec<ByHand>,
+    /// Where runtimes on `PATH` keep what they compile, as they do of themselves where they are run by hand.
+    cache: Cache,
+    _directory: TempDir,
 }
 
 impl<'a> Group<'a> {
     pub fn new(criterion: &'a mut Criterion, name: impl Into<String>) -> Self {
         let name = name.into();
+        let directory = tempfile::tempdir().expect("a directory");
         Self {
             group: criterion.benchmark_group(&name),
             name,
             by_hand: Vec::new(),
+            cache: Cache::open(directory.path().join("cache")).expect("a cache"),
+            _directory: directory,
         }
     }
 
@@ -47,14 +53,22 @@ impl<'a> Group<'a> {
         guest: &Guest,
         config: &RunConfig,
     ) {
-        let kept = Kept::new();
         for (name, engine) in engines {
-            let program = kept.program(engine, guest, config);
+            let program = self.program(engine, guest, config);
             self.bench(name, || {
                 let report = program.run(config).expect(name);
                 assert!(report.outcome.success());
             });
         }
+    }
+
+    /// `guest`, ready to run.
+    pub fn program(&self, engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Program {
+        let program = match engine.info().place {
+            Place::Executable(_) => Program::compile_cached(engine, guest, config, &self.cache),
+            _ => Program::compile(engine, guest, config),
+        };
+        program.expect("compiles")
     }
 
     /// Measures `run`, which is called `engine` or `engine/variant`.
@@ -80,31 +94,6 @@ impl<'a> Group<'a> {
         if let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) {
             summary::beside(&self.name, &name, ours / theirs);
         }
-    }
-}
-
-/// Where runtimes on `PATH` keep what they compile, as they do of themselves where they are run by hand.
-pub struct Kept {
-    cache: Cache,
-    _directory: TempDir,
-}
-
-impl Kept {
-    pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        Kept {
-            cache: Cache::open(directory.path().join("cache")).expect("a cache"),
-            _directory: directory,
-        }
-    }
-
-    /// `guest`, ready to run.
-    pub fn program(&self, engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Program {
-        let program = match engine.info().place {
-            Place::Executable(_) => Program::compile_cached(engine, guest, config, &self.cache),
-            _ => Program::compile(engine, guest, config),
-        };
-        program.expect("compiles")
     }
 }
 

@@ -11,7 +11,7 @@ use wasmrun::{Engines, Program};
 use wasmrun_testkit::compiler;
 use wasmrun_testkit::guests::component;
 
-use crate::group::{Group, Kept};
+use crate::group::Group;
 use crate::{by_hand, engines, guest, in_process};
 
 const HELLO: &str = r#"(module
@@ -32,12 +32,10 @@ pub fn benches(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, name: &str, guest: &Guest) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let kept = Kept::new();
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let mut group = Group::new(criterion, name);
     group.by_hand(by_hand::all(guest, None));
-    group.by_hand(by_hand::commands::all(guest, directory.path()));
+    group.by_hand(by_hand::commands::all(guest));
     #[cfg(feature = "wasix")]
     if name == "hello" {
         // What imports one function of WASIX's is run by wasmer's own WASI.
@@ -59,7 +57,7 @@ fn measure(criterion: &mut Criterion, name: &str, guest: &Guest) {
             (name.to_owned(), &config),
             (format!("{name}/timed"), &timed),
         ] {
-            let program = kept.program(engine.clone(), guest, config);
+            let program = group.program(engine.clone(), guest, config);
             group.bench(variant, || program.run(config).expect(name));
         }
     }

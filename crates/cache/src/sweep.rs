@@ -60,7 +60,7 @@ impl Cache {
     pub fn verify(&self) -> Result<Verified> {
         let _lock = match self.lock_file() {
             Err(error) if is_closed(&error) => None,
-            _ => Some(self.lock()?),
+            file => Some(self.locked(file)?),
         };
         let mut verified = Verified {
             good: 0,
@@ -209,7 +209,11 @@ impl Cache {
     }
 
     fn lock(&self) -> Result<Lock> {
-        let lock = self.lock_file().and_then(|file| {
+        self.locked(self.lock_file())
+    }
+
+    fn locked(&self, file: io::Result<File>) -> Result<Lock> {
+        let lock = file.and_then(|file| {
             file.lock()?;
             Ok(Lock { _file: file })
         });

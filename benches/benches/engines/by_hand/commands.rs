@@ -10,17 +10,20 @@ use wasmrun::{Engine, Guest, Place};
 use super::ByHand;
 use crate::engines;
 
-/// What one would type to run `guest`, which is put into `directory` for that.
-pub fn all(guest: &Guest, directory: &Path) -> Vec<ByHand> {
-    let file = directory.join("guest.wasm");
+/// What one would type to run `guest`.
+pub fn all(guest: &Guest) -> Vec<ByHand> {
+    let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+    let file = directory.path().join("guest.wasm");
     std::fs::write(&file, guest.bytes()).expect("a file");
     let command = |(name, engine): (&'static str, Arc<dyn Engine>)| {
         let Place::Executable(path) = engine.info().place.clone() else {
             return None;
         };
-        let args = args(name, &directory.join("its-cache"))?;
-        let file = file.clone();
+        let args = args(name, &directory.path().join("its-cache"))?;
+        let (file, directory) = (file.clone(), directory.clone());
         let run = move || {
+            // It stays as long as this does.
+            let _ = &directory;
             let mut command = Command::new(&path);
             command.args(&args).arg(&file);
             let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();

@@ -9,6 +9,8 @@ pub mod wasmtime;
 use std::path::Path;
 
 use wasmrun::Guest;
+#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder, p1::WasiP1Ctx};
 
 /// Something to do with a guest.
 pub struct ByHand {
@@ -26,6 +28,18 @@ pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
         #[cfg(feature = "wasmer")]
         wasmer::by_hand(guest, directory),
     ]
+}
+
+/// What a guest sees: `directory` as `/`, if there is one. Files are its own thread's work, or that of others.
+#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
+fn context(directory: Option<&Path>, on_own_thread: bool) -> WasiP1Ctx {
+    let mut context = WasiCtxBuilder::new();
+    context.allow_blocking_current_thread(on_own_thread);
+    if let Some(directory) = directory {
+        let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
+        shown.expect("is there");
+    }
+    context.build_p1()
 }
 
 /// Runs of a component.

@@ -8,9 +8,8 @@ use wasmer::{
 };
 use wasmrun::{Control, Guest};
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, each_function, preview1, unstable};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use super::ByHand;
+use super::{ByHand, context};
 
 struct Host {
     wasi: Wasi,
@@ -51,13 +50,7 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let directory = directory.map(Path::to_owned);
     let run = move || {
         let mut store = Store::new(engine.clone());
-        let mut context = WasiCtxBuilder::new();
-        context.allow_blocking_current_thread(true);
-        if let Some(directory) = &directory {
-            let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
-            shown.expect("is there");
-        }
-        let wasi = Wasi::new(context.build_p1(), Control::new());
+        let wasi = Wasi::new(context(directory.as_deref(), true), Control::new());
         let host = FunctionEnv::new(&mut store, Host { wasi, memory: None });
         let bind = |bind: &Bind| bind(&mut store, &host).into();
         let imports: Vec<Extern> = bindings.iter().map(bind).collect();

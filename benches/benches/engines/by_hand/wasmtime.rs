@@ -8,9 +8,9 @@ use wasmtime::{Engine, Linker, Module, Store};
 use wasmtime_wasi::p1::add_to_linker_sync;
 use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::sync::CommandPre;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::ByHand;
+use super::{ByHand, context};
 
 /// With files read and written by the guest's own thread, which takes less time.
 pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
@@ -91,13 +91,8 @@ fn with(guest: &Guest, directory: Option<&Path>, on_own_thread: bool) -> ByHand 
     let instance = linker.instantiate_pre(&module).expect("links");
     let directory = directory.map(Path::to_owned);
     let run = move || {
-        let mut context = WasiCtxBuilder::new();
-        context.allow_blocking_current_thread(on_own_thread);
-        if let Some(directory) = &directory {
-            let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
-            shown.expect("is there");
-        }
-        let mut store = Store::new(&engine, context.build_p1());
+        let context = context(directory.as_deref(), on_own_thread);
+        let mut store = Store::new(&engine, context);
         let instance = instance.instantiate(&mut store).expect("instantiates");
         let start = instance.get_typed_func::<(), ()>(&mut store, "_start");
         start.expect("is there").call(&mut store, ()).expect("runs");

@@ -76,7 +76,7 @@ impl Starts<'_> {
             dir.push(format!("::{}:{mode}", preopen.guest));
             args.push(dir);
         }
-        if start == Start::Cold {
+        if start != Start::Warm {
             args.push("--no-cache".into());
         }
         args.push("--".into());

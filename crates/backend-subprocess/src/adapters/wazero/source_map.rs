@@ -36,12 +36,9 @@ fn entries(kept: &[u8]) -> Option<Range<usize>> {
     let present = number(&mut rest, 1)? == 1;
     let start = kept.len() - rest.len();
     let count = number(&mut rest, 8)?;
-    let (map, _) = rest
-        .split_off(..count.checked_mul(ENTRY)?)?
-        .as_chunks::<ENTRY>();
-    let places = map
-        .iter()
-        .map(|[.., a, b, c, d, e, f, g, h]| u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
+    let (numbers, _) = rest.split_off(..count.checked_mul(ENTRY)?)?.as_chunks();
+    let places = numbers.iter().skip(1).step_by(2);
+    let places = places.map(|place| u64::from_le_bytes(*place));
     // It is one only if it leads from more than one place, all in the code, and in order.
     let within = places.clone().all(|place| place <= code as u64);
     let is_map = present && count > 1 && places.is_sorted() && within;
