@@ -66,13 +66,13 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
         WasiVersion::Preview2 => found.unless(capability.preview2, "preview2", || {
             "has no WASI preview2, which the guest imports".into()
         }),
-        WasiVersion::Preview3 => found.never(
-            "preview3",
-            "the guest imports WASI preview3, which no engine here has yet".into(),
-        ),
         WasiVersion::Wasix => found.unless(capability.wasix, "wasix", || {
             "has no WASIX, which the guest imports".into()
         }),
+        other => found.never(
+            other.as_str(),
+            format!("the guest imports WASI {other}, which no engine here has yet"),
+        ),
     }
     if guest.needs_threads() && guest.wasi() != WasiVersion::Wasix {
         found.unless(capability.wasi_threads, "wasi_threads", || {

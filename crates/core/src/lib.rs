@@ -18,34 +18,31 @@ mod capability;
 pub mod check;
 mod config;
 mod control;
-mod digest;
 mod engine;
-mod error;
-pub mod exit_code;
-pub mod guest;
 pub mod guest_path;
 mod limits;
 mod open;
 mod outcome;
 mod program;
-mod proposals;
 mod run;
 pub mod stdio;
 mod task;
 mod watchdog;
 
 pub use account::Account;
-pub use cache::{Answers, Artifact, CacheUse, CodeCache, CodeKey, Miss, fingerprint};
+pub use cache::{Answers, Artifact, CacheUse, CodeCache, CodeKey, Miss};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
 pub use control::{Control, Hook, Interrupt};
-pub use digest::{Digest, NoDigest};
 pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
-pub use error::{Error, ErrorKind, Result};
-pub use guest::{Guest, GuestKind, WasiVersion};
 pub use limits::{Limits, Overflow};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
-pub use proposals::Proposals;
 pub use run::{Event, Killer, Run};
+#[doc(inline)]
+pub use wasmrun_guest as guest;
+pub use wasmrun_guest::{
+    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, Proposals, Result, WasiVersion,
+    exit_code, fingerprint,
+};

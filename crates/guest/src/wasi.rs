@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decl::{Import, ImportKind};
+use crate::decl::{Import, ImportKind};
 
 /// The system interface a guest asks its host for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ const PREVIEW3_INTERFACES: &[&str] = &[
 
 /// The version a core module was built for. The richest counts: WASIX contains preview1, and what
 /// imports both snapshots needs a host of the newer.
-pub(super) fn of_module(imports: &[Import]) -> WasiVersion {
+pub(crate) fn of_module(imports: &[Import]) -> WasiVersion {
     let from = |module: &str| imports.iter().any(|import| import.module == module);
     if WASIX.iter().any(|module| from(module)) {
         WasiVersion::Wasix
@@ -110,7 +110,7 @@ pub(super) fn of_module(imports: &[Import]) -> WasiVersion {
 }
 
 /// The version a component was built for, by the names it imports and exports.
-pub(super) fn of_component<'a>(names: impl Iterator<Item = &'a str>) -> WasiVersion {
+pub(crate) fn of_component<'a>(names: impl Iterator<Item = &'a str>) -> WasiVersion {
     let mut found = WasiVersion::None;
     for (_, version) in names.filter_map(interface) {
         if version.starts_with("0.3.") {
@@ -125,7 +125,7 @@ pub(super) fn of_component<'a>(names: impl Iterator<Item = &'a str>) -> WasiVers
 
 /// Whether some version of WASI defines what a core module imports. `threaded` says that it imports
 /// a shared memory, which is then its `env.memory`.
-pub(super) fn defines_for_module(import: &Import, threaded: bool) -> bool {
+pub(crate) fn defines_for_module(import: &Import, threaded: bool) -> bool {
     let (module, name) = (import.module.as_str(), import.name.as_str());
     match import.kind {
         ImportKind::Function if module == PREVIEW1 => PREVIEW1_FUNCTIONS.contains(&name),
@@ -140,7 +140,7 @@ pub(super) fn defines_for_module(import: &Import, threaded: bool) -> bool {
 }
 
 /// Whether some version of WASI defines what a component imports.
-pub(super) fn defines_for_component(import: &Import) -> bool {
+pub(crate) fn defines_for_component(import: &Import) -> bool {
     let Some((interface, version)) = interface(&import.module) else {
         return false;
     };
@@ -156,12 +156,12 @@ pub(super) fn defines_for_component(import: &Import) -> bool {
 }
 
 /// Whether this is the import that starts a thread.
-pub(super) fn spawns_threads(import: &Import) -> bool {
+pub(crate) fn spawns_threads(import: &Import) -> bool {
     (import.module.as_str(), import.name.as_str()) == THREAD_SPAWN
 }
 
 /// Whether a component export of this name makes it a command.
-pub(super) fn is_run(name: &str) -> bool {
+pub(crate) fn is_run(name: &str) -> bool {
     interface(name).is_some_and(|(interface, version)| {
         interface == "cli/run" && (version.starts_with("0.2.") || version.starts_with("0.3."))
     })

@@ -1,7 +1,7 @@
 //! The text format into the binary format.
 
-use super::shown::shown;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shown::shown;
 
 /// The longest text that is translated. The translator holds a syntax tree of up to a hundred
 /// times the text, so this cap, and not the guest's, is what bounds it; programs that large are
@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Translates a text; `name` is what errors call it.
-pub(super) fn translate(name: &str, text: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn translate(name: &str, text: &[u8]) -> Result<Vec<u8>> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Error::new(
             ErrorKind::Invalid,

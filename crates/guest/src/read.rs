@@ -1,12 +1,12 @@
 //! A file into memory, never more of it than the caller accepts.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::shown::shown_path;
-use super::source;
-use crate::{Error, ErrorKind, Result, open};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shown::shown_path;
+use crate::source;
 
 /// Reads a regular file of at most `max_bytes`.
 ///
@@ -14,13 +14,13 @@ use crate::{Error, ErrorKind, Result, open};
 /// open itself until someone writes, and a device may never end.
 ///
 /// The metadata is that of the file that was opened, from before it was read.
-pub(super) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
+pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
     let name = shown_path(&path.to_string_lossy());
     let failed = |error| cannot_read(&name, error);
 
     let metadata = std::fs::metadata(path).map_err(failed)?;
     regular(&name, &metadata)?;
-    let mut file = open::to_read(path).map_err(failed)?;
+    let mut file = open(path).map_err(failed)?;
     // Once more, of what was really opened.
     let metadata = file.metadata().map_err(failed)?;
     regular(&name, &metadata)?;
@@ -42,6 +42,19 @@ pub(super) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
         return Err(over_the_cap(&name, "more", max_bytes));
     }
     Ok((bytes, metadata))
+}
+
+/// Opens without waiting: a FIFO may have taken the file's place since it was looked at. Regular files are
+/// read as ever.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    options.open(path)
 }
 
 fn regular(name: &str, metadata: &Metadata) -> Result<()> {

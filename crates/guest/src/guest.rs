@@ -1,25 +1,4 @@
 //! The program: read once, inspected once, then shared by everything that runs it.
-//!
-//! [`Guest`] takes a WebAssembly binary (a core module or a component), text in the text format, or
-//! a webc package, and says what it needs of an engine. Everything else is refused with a name for
-//! what it is instead. What a `Guest` holds is well-formed section by section; whether its code
-//! is *valid* is left to the engine, because each of them validates what it compiles.
-
-mod component_types;
-mod data;
-mod decl;
-mod inspect;
-mod inspection;
-mod known;
-mod own_modules;
-mod read;
-mod scan;
-mod sections;
-mod shown;
-mod source;
-mod start;
-mod text;
-mod wasi;
 
 use std::fmt;
 use std::fs::Metadata;
@@ -27,36 +6,24 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use wasmparser::BinaryReaderError;
 
-pub use data::WithoutData;
-pub use decl::{
-    Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
-};
-pub use inspection::Inspection;
-pub use known::Known;
-pub use shown::{serialize_path, shown};
-pub use wasi::WasiVersion;
-
-use crate::{Digest, Error, ErrorKind, Proposals, Result, fingerprint};
-use inspect::Facts;
-use scan::Scanned;
-use shown::shown_path;
-use source::Source;
-
-/// Changes with what is found of a guest, and with what [`Guest::without_data`] and [`Guest::start_as_export`]
-/// make of it: a part of the identity of code that is kept. See [`fingerprint`].
-pub const FINGERPRINT: u64 = fingerprint([
-    include_bytes!("component_types.rs"),
-    include_bytes!("data.rs"),
-    include_bytes!("decl.rs"),
-    include_bytes!("inspect.rs"),
-    include_bytes!("own_modules.rs"),
-    include_bytes!("scan.rs"),
-    include_bytes!("sections.rs"),
-    include_bytes!("start.rs"),
-    include_bytes!("wasi.rs"),
-]);
+use crate::data::{self, WithoutData};
+use crate::decl::{Export, ExportKind, Import, MemoryDecl, TableDecl};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::inspect::{self, Facts};
+use crate::kind::GuestKind;
+use crate::known::Known;
+use crate::malformed::invalid;
+use crate::proposals::Proposals;
+use crate::read;
+use crate::scan::{self, Scanned};
+use crate::shown::{shown, shown_path};
+use crate::source::{self, Source};
+use crate::start;
+use crate::text;
+use crate::wasi::{self, WasiVersion};
 
 /// A program and what is known of it. Cloning shares it.
 #[derive(Clone)]
@@ -81,35 +48,6 @@ struct Unread {
     max_bytes: u64,
 }
 
-/// What form a guest has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GuestKind {
-    /// A core module.
-    Module,
-    /// A component.
-    Component,
-    /// A webc package: modules and files, which only an engine that knows packages can open.
-    Package,
-}
-
-impl GuestKind {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            GuestKind::Module => "module",
-            GuestKind::Component => "component",
-            GuestKind::Package => "package",
-        }
-    }
-}
-
-impl fmt::Display for GuestKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl Guest {
     /// The largest file [`open`](Guest::open) reads.
     pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
@@ -125,10 +63,10 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`GuestNotFound`](ErrorKind::GuestNotFound); [`NotWasm`](ErrorKind::NotWasm) for a
+    /// [`GuestNotFound`](crate::ErrorKind::GuestNotFound); [`NotWasm`](crate::ErrorKind::NotWasm) for a
     /// directory, a pipe, an empty file and everything that is no WebAssembly;
-    /// [`Invalid`](ErrorKind::Invalid) for a malformed program or one over the cap;
-    /// [`Io`](ErrorKind::Io) if the system refuses to read it.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a malformed program or one over the cap;
+    /// [`Io`](crate::ErrorKind::Io) if the system refuses to read it.
     pub fn open(path: impl AsRef<Path>) -> Result<Guest> {
         Guest::open_capped(path, Guest::DEFAULT_MAX_BYTES)
     }
@@ -330,12 +268,14 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if its sections cannot be read.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if its sections cannot be read.
     pub fn without_data(&self) -> Result<Option<WithoutData>> {
-        match self.data_range() {
-            Some(range) => data::apart(self, range),
-            None => Ok(None),
-        }
+        let (Some(range), [memory]) = (self.data_range(), self.memories()) else {
+            return Ok(None);
+        };
+        let is_component = self.0.kind == GuestKind::Component;
+        data::apart(&self.0.bytes, is_component, memory, range)
+            .map_err(|source| self.invalid("its data section cannot be read", source))
     }
 
     /// The digest of the binary. The first call reads all of it, at about a gigabyte a second.
@@ -448,10 +388,8 @@ impl Guest {
     /// The name under which [`start_as_export`](Guest::start_as_export) exports the start function;
     /// `None` if there is none. Needs no [bytes](Guest::bytes).
     pub fn start_export(&self) -> Option<String> {
-        match self.0.kind {
-            GuestKind::Module => start::name(self),
-            _ => None,
-        }
+        let has_one = self.0.kind == GuestKind::Module && self.start_section();
+        has_one.then(|| start::free_name(self.exports()))
     }
 
     /// A module without its start section, and the name under which it exports the start function
@@ -462,12 +400,14 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if its sections cannot be read.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if its sections cannot be read.
     pub fn start_as_export(&self) -> Result<Option<(Vec<u8>, String)>> {
-        match self.0.kind {
-            GuestKind::Module if self.start_section() => start::as_export(self),
-            _ => Ok(None),
-        }
+        let Some(name) = self.start_export() else {
+            return Ok(None);
+        };
+        let module = start::as_export(&self.0.bytes, &name)
+            .map_err(|source| self.invalid("its sections cannot be read", source))?;
+        Ok(module.map(|module| (module, name)))
     }
 
     /// Its memories, imported ones first. For a component, those its modules define.
@@ -496,17 +436,16 @@ impl Guest {
         self.tables().iter().any(can_grow) && self.scanned().grows_tables
     }
 
+    fn invalid(&self, what: &str, source: BinaryReaderError) -> Error {
+        invalid(&shown(&self.0.name), what).with_source(source)
+    }
+
     fn scanned(&self) -> Scanned {
         *self.0.scanned.get_or_init(|| match self.0.kind {
             // Its code is the engine's to read.
             GuestKind::Package => Scanned::default(),
             GuestKind::Module | GuestKind::Component => scan::scan(&self.0.bytes),
         })
-    }
-
-    /// Everything above in one value.
-    pub fn inspect(&self) -> Inspection {
-        Inspection::of(self)
     }
 }
 
@@ -522,13 +461,6 @@ impl fmt::Debug for Guest {
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
-}
-
-fn invalid(called: &str, what: impl fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        format!("{called} is not a valid WebAssembly program: {what}"),
-    )
 }
 
 fn unversioned(name: &str) -> &str {

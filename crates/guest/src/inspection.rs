@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::shown::serialize_some_path;
-use super::{Export, Guest, GuestKind, Import, MemoryDecl, TableDecl, WasiVersion};
-use crate::Proposals;
+use crate::decl::{Export, Import, MemoryDecl, TableDecl};
+use crate::guest::Guest;
+use crate::kind::GuestKind;
+use crate::proposals::Proposals;
+use crate::shown::serialize_some_path;
+use crate::wasi::WasiVersion;
 
 /// What [`Guest::inspect`] found; `wasmrun inspect --json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -45,24 +48,25 @@ pub struct Inspection {
     pub exports: Vec<Export>,
 }
 
-impl Inspection {
-    pub(super) fn of(guest: &Guest) -> Inspection {
+impl Guest {
+    /// All that is known of it, in one value.
+    pub fn inspect(&self) -> Inspection {
         Inspection {
-            name: guest.name().to_owned(),
-            path: guest.path().map(PathBuf::from),
-            bytes: guest.size(),
-            kind: guest.kind(),
-            wasi: guest.wasi(),
-            command: guest.is_command(),
-            entries: guest.entries(),
-            start_section: guest.start_section(),
-            needs_threads: guest.needs_threads(),
-            proposals: guest.proposals(),
-            memories: guest.memories().to_vec(),
-            tables: guest.tables().to_vec(),
-            imports: guest.imports().to_vec(),
-            unknown_imports: guest.unknown_imports().into_iter().cloned().collect(),
-            exports: guest.exports().to_vec(),
+            name: self.name().to_owned(),
+            path: self.path().map(PathBuf::from),
+            bytes: self.size(),
+            kind: self.kind(),
+            wasi: self.wasi(),
+            command: self.is_command(),
+            entries: self.entries(),
+            start_section: self.start_section(),
+            needs_threads: self.needs_threads(),
+            proposals: self.proposals(),
+            memories: self.memories().to_vec(),
+            tables: self.tables().to_vec(),
+            imports: self.imports().to_vec(),
+            unknown_imports: self.unknown_imports().into_iter().cloned().collect(),
+            exports: self.exports().to_vec(),
         }
     }
 }

@@ -3,22 +3,22 @@
 use wasmparser::{BinaryReader, BinaryReaderError};
 
 /// The magic number and the version, which come before the sections.
-pub(super) const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 
-pub(super) struct Section<'a> {
-    pub(super) id: u8,
-    pub(super) whole: &'a [u8],
-    pub(super) contents: &'a [u8],
+pub(crate) struct Section<'a> {
+    pub(crate) id: u8,
+    pub(crate) whole: &'a [u8],
+    pub(crate) contents: &'a [u8],
 }
 
 impl<'a> Section<'a> {
     /// What comes before the contents.
-    pub(super) fn header(&self) -> &'a [u8] {
+    pub(crate) fn header(&self) -> &'a [u8] {
         &self.whole[..self.whole.len() - self.contents.len()]
     }
 }
 
-pub(super) fn sections(
+pub(crate) fn sections(
     wasm: &[u8],
 ) -> impl Iterator<Item = Result<Section<'_>, BinaryReaderError>> {
     let mut reader = BinaryReader::new(&wasm[HEADER..], HEADER);
@@ -37,7 +37,7 @@ pub(super) fn sections(
     })
 }
 
-pub(super) fn write_leb(bytes: &mut Vec<u8>, mut value: usize) {
+pub(crate) fn write_leb(bytes: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReader, ComponentType, ComponentTypeDeclaration};
 
-use super::inspect::{MAX_NESTING, Malformed};
+use crate::malformed::Malformed;
+use crate::parser::MAX_NESTING;
 
 const COMPONENT: u8 = 0x41;
 const INSTANCE: u8 = 0x42;
@@ -16,7 +17,7 @@ const INSTANCE: u8 = 0x42;
 const TYPE: u8 = 0x01;
 
 /// Reads the component type section at `range` of `bytes`.
-pub(super) fn check(bytes: &[u8], range: Range<usize>) -> Result<(), Malformed> {
+pub(crate) fn check(bytes: &[u8], range: Range<usize>) -> Result<(), Malformed> {
     let section = bytes.get(range.clone()).unwrap_or_default();
     let mut reader = BinaryReader::new(section, range.start);
     for _ in 0..reader.read_var_u32()? {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use wasmrun_core::guest::{ExportKind, GuestKind, ImportKind, WasiVersion};
-use wasmrun_core::{ErrorKind, Guest, Proposals};
+use wasmrun_guest::{ErrorKind, Guest, Proposals};
+use wasmrun_guest::{ExportKind, GuestKind, ImportKind, WasiVersion};
 
 fn wat(text: &str) -> Guest {
     Guest::from_bytes("app.wat", text).expect("a good guest")

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// can do with the same type; [`difference`](Proposals::difference) is what is missing.
 ///
 /// ```
-/// use wasmrun_core::Proposals;
+/// use wasmrun_guest::Proposals;
 ///
 /// let used = Proposals::SIMD | Proposals::THREADS | Proposals::BULK_MEMORY;
 /// let missing = used.difference(Proposals::WASM2);

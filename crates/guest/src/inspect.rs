@@ -5,26 +5,22 @@
 //! grow as entries are really read, and a count that cannot fit into its section is an error of
 //! its own.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind,
-    FunctionBody, FunctionSectionReader, Parser, Payload, SectionLimited, SubType, TypeRef,
-    TypeSectionReader, ValType, WasmFeatures,
+    ComponentExternalKind, CompositeInnerType, Encoding, ExternalKind, FunctionBody,
+    FunctionSectionReader, Payload, SectionLimited, SubType, TypeRef, TypeSectionReader, ValType,
 };
 
-use super::component_types;
-use super::data::ActiveData;
-use super::decl::{
+use crate::component_types;
+use crate::data::ActiveData;
+use crate::decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
-use super::own_modules::OwnModules;
-
-/// How deep components may nest. Real ones stay below ten.
-pub(super) const MAX_NESTING: usize = 100;
+use crate::malformed::Malformed;
+use crate::own_modules::OwnModules;
+use crate::parser::{MAX_NESTING, parser};
 
 /// The most imports, exports, memories or tables that are kept: the bound engines agreed on for
 /// the first two (WebAssembly JavaScript interface, "implementation-defined limits").
@@ -38,53 +34,19 @@ const MAX_LOCALS: u64 = 50_000;
 /// Imports and exports are those of the outermost module or component. Memories and tables of a
 /// component are those its modules define.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Facts {
-    pub(super) imports: Vec<Import>,
-    pub(super) exports: Vec<Export>,
-    pub(super) memories: Vec<MemoryDecl>,
-    pub(super) tables: Vec<TableDecl>,
-    pub(super) start_section: bool,
-    pub(super) data: ActiveData,
-}
-
-/// Why bytes are no well-formed WebAssembly; says where.
-#[derive(Debug)]
-pub(super) struct Malformed(String);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for Malformed {}
-
-impl From<BinaryReaderError> for Malformed {
-    fn from(error: BinaryReaderError) -> Self {
-        Malformed(error.to_string())
-    }
-}
-
-impl Malformed {
-    pub(super) fn at(offset: usize, what: impl fmt::Display) -> Self {
-        Malformed(format!("{what} (at offset {offset:#x})"))
-    }
+pub(crate) struct Facts {
+    pub(crate) imports: Vec<Import>,
+    pub(crate) exports: Vec<Export>,
+    pub(crate) memories: Vec<MemoryDecl>,
+    pub(crate) tables: Vec<TableDecl>,
+    pub(crate) start_section: bool,
+    pub(crate) data: ActiveData,
 }
 
 type Result<T, E = Malformed> = std::result::Result<T, E>;
 
-/// The parser every reading of a guest uses.
-///
-/// Compact imports stay off: no engine here takes them, and they let a few bytes stand for very
-/// long names many times over.
-pub(super) fn parser() -> Parser {
-    let mut parser = Parser::new(0);
-    parser.set_features(WasmFeatures::all().difference(WasmFeatures::COMPACT_IMPORTS));
-    parser
-}
-
 /// Reads a module or component.
-pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
+pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
     let mut facts = Facts::default();
     // The modules and components around the current section, itself included. A module holds no
     // other, so one `Module` is enough.
@@ -252,7 +214,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Facts> {
                 ));
             }
             // `Payload` may grow; what this release does not know, it cannot vouch for.
-            _ => return Err(Malformed("a section of an unknown kind".to_owned())),
+            _ => return Err(Malformed::new("a section of an unknown kind")),
         }
     }
     if is_component && !(facts.memories.len() == 1 && own_modules.one_has_data_once()) {

@@ -19,20 +19,20 @@ use wasmparser::{
     VisitSimdOperator,
 };
 
-use super::inspect::parser;
-use crate::Proposals;
+use crate::parser::parser;
+use crate::proposals::Proposals;
 
 /// What all of the code tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Scanned {
-    pub(super) proposals: Proposals,
-    pub(super) grows_tables: bool,
+pub(crate) struct Scanned {
+    pub(crate) proposals: Proposals,
+    pub(crate) grows_tables: bool,
 }
 
 /// Reads all of a module, or of a component and its modules.
 ///
 /// Never fails: what cannot be read is the engine's to report, and what was seen before it stands.
-pub(super) fn scan(bytes: &[u8]) -> Scanned {
+pub(crate) fn scan(bytes: &[u8]) -> Scanned {
     let mut scan = Scan::default();
     let mut bodies = Vec::new();
     for payload in parser().parse_all(bytes) {

@@ -18,7 +18,7 @@ pub fn shown(name: &str) -> String {
 }
 
 /// All of a path, escaped like [`shown`] but not cut: the caller chose it and needs to find it.
-pub(super) fn shown_path(path: &str) -> String {
+pub(crate) fn shown_path(path: &str) -> String {
     if path.is_empty() {
         return "''".to_owned();
     }
@@ -32,7 +32,7 @@ pub fn serialize_path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Err
 }
 
 /// As [`serialize_path`], for a path that may not be there.
-pub(super) fn serialize_some_path<S: Serializer>(
+pub(crate) fn serialize_some_path<S: Serializer>(
     path: &Option<PathBuf>,
     to: S,
 ) -> Result<S::Ok, S::Error> {

@@ -6,7 +6,7 @@ use wasmparser::{
 
 /// The modules that the outermost component itself has, as far as they tell what becomes of the one with data.
 #[derive(Debug, Default)]
-pub(super) struct OwnModules {
+pub(crate) struct OwnModules {
     defined: u32,
     instantiated: Vec<u32>,
     with_data: Vec<u32>,
@@ -17,12 +17,12 @@ pub(super) struct OwnModules {
 
 impl OwnModules {
     /// The next of them.
-    pub(super) fn define(&mut self) {
+    pub(crate) fn define(&mut self) {
         self.defined += 1;
     }
 
     /// The last of them has data, or if it is not `own` one of an inner component.
-    pub(super) fn has_data(&mut self, own: bool) {
+    pub(crate) fn has_data(&mut self, own: bool) {
         match self.defined.checked_sub(1).filter(|_| own) {
             Some(last) => self.with_data.push(last),
             None => self.others_have_data = true,
@@ -30,14 +30,14 @@ impl OwnModules {
     }
 
     /// The component itself makes an instance.
-    pub(super) fn instance(&mut self, instance: &Instance<'_>) {
+    pub(crate) fn instance(&mut self, instance: &Instance<'_>) {
         if let Instance::Instantiate { module_index, .. } = instance {
             self.instantiated.push(*module_index);
         }
     }
 
     /// Any component gives something a name.
-    pub(super) fn alias(&mut self, alias: &ComponentAlias<'_>) {
+    pub(crate) fn alias(&mut self, alias: &ComponentAlias<'_>) {
         self.are_handed_around |= matches!(
             alias,
             ComponentAlias::InstanceExport {
@@ -51,7 +51,7 @@ impl OwnModules {
     }
 
     /// Any component makes an instance of a component.
-    pub(super) fn component_instance(&mut self, instance: &ComponentInstance<'_>) {
+    pub(crate) fn component_instance(&mut self, instance: &ComponentInstance<'_>) {
         let is_module = |kind| kind == ComponentExternalKind::Module;
         self.are_handed_around |= match instance {
             ComponentInstance::Instantiate { args, .. } => {
@@ -64,12 +64,12 @@ impl OwnModules {
     }
 
     /// The component itself imports or exports something, which gives it one more of that kind.
-    pub(super) fn pass(&mut self, kind: ComponentExternalKind) {
+    pub(crate) fn pass(&mut self, kind: ComponentExternalKind) {
         self.are_handed_around |= kind == ComponentExternalKind::Module;
     }
 
     /// Whether one of them alone has data, and just one instance is made of it.
-    pub(super) fn one_has_data_once(&self) -> bool {
+    pub(crate) fn one_has_data_once(&self) -> bool {
         let [with_data] = self.with_data[..] else {
             return false;
         };

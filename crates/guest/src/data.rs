@@ -5,24 +5,23 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReader, BinaryReaderError, Data, DataKind, DataSectionReader, Operator};
 
-use super::sections::{HEADER, sections, write_leb};
-use super::{Guest, GuestKind, MemoryDecl, invalid, shown};
-use crate::Result;
+use crate::decl::MemoryDecl;
+use crate::sections::{HEADER, sections, write_leb};
 
 /// What active segments put into memories.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct ActiveData {
+pub(crate) struct ActiveData {
     /// So many bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// From so many segments.
-    pub(super) segments: u64,
+    pub(crate) segments: u64,
     /// Where, where that is known of all of them.
-    pub(super) range: Option<Range<u64>>,
+    pub(crate) range: Option<Range<u64>>,
 }
 
 impl ActiveData {
     /// What the segments of a module put into `memories`, which are all that it has.
-    pub(super) fn read(
+    pub(crate) fn read(
         section: DataSectionReader<'_>,
         memories: &[MemoryDecl],
     ) -> Result<Self, BinaryReaderError> {
@@ -53,7 +52,7 @@ impl ActiveData {
     }
 
     /// Those of another module as well. Where is known if one of the two has any.
-    pub(super) fn add(&mut self, other: ActiveData) {
+    pub(crate) fn add(&mut self, other: ActiveData) {
         self.bytes += other.bytes;
         self.segments += other.segments;
         self.range = self.range.take().or(other.range);
@@ -81,7 +80,7 @@ fn place(segment: &Data<'_>, memory: &MemoryDecl) -> Option<Range<u64>> {
     (is_all && end <= memory.initial_bytes).then_some(begin..end)
 }
 
-/// A guest and its data, apart from each other: [`Guest::without_data`].
+/// A guest and its data, apart from each other: [`Guest::without_data`](crate::Guest::without_data).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WithoutData {
@@ -90,15 +89,17 @@ pub struct WithoutData {
     pub binary: Vec<u8>,
     /// Where in its memory the data begin.
     pub at: u64,
-    /// The bytes of its [`data_range`](Guest::data_range).
+    /// The bytes of its [`data_range`](crate::Guest::data_range).
     pub data: Vec<u8>,
 }
 
-/// See [`Guest::without_data`].
-pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutData>> {
-    let [memory] = guest.memories() else {
-        return Ok(None);
-    };
+/// A module, or a component, and its data in that range of its one memory, apart from each other.
+pub(crate) fn apart(
+    wasm: &[u8],
+    is_component: bool,
+    memory: &MemoryDecl,
+    range: Range<u64>,
+) -> Result<Option<WithoutData>, BinaryReaderError> {
     let Some(length) = length(&range) else {
         return Ok(None);
     };
@@ -108,13 +109,11 @@ pub(super) fn apart(guest: &Guest, range: Range<u64>) -> Result<Option<WithoutDa
         data: vec![0; length],
         is_all: true,
     };
-    let binary = match guest.kind() {
-        GuestKind::Component => taken.out_of_component(guest.bytes()),
-        _ => taken.out_of_module(guest.bytes()),
+    let binary = if is_component {
+        taken.out_of_component(wasm)?
+    } else {
+        taken.out_of_module(wasm)?
     };
-    let binary = binary.map_err(|source| {
-        invalid(&shown(guest.name()), "its data section cannot be read").with_source(source)
-    })?;
     Ok(taken.is_all.then_some(WithoutData {
         binary,
         at: taken.at,

@@ -3,6 +3,8 @@
 //! A guest's own exit code passes through; what no guest code can tell has a code of its own, the
 //! ones shells and `timeout(1)` use.
 
+use crate::error::ErrorKind;
+
 /// Time or fuel ran out.
 pub const TIME_OR_FUEL: u8 = 124;
 /// wasmrun itself failed: bad usage, a directory that is not there, an engine's inner failure.
@@ -34,10 +36,10 @@ pub const fn of_guest(code: i32) -> u8 {
     }
 }
 
-impl crate::ErrorKind {
+impl ErrorKind {
     /// The exit code by which a process tells an error of this kind.
     pub fn exit_code(self) -> u8 {
-        use crate::ErrorKind::*;
+        use ErrorKind::*;
         match self {
             GuestNotFound | EngineNotFound => NOT_FOUND,
             NotWasm | Invalid | Unsupported => NOT_RUNNABLE,

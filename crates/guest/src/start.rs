@@ -2,38 +2,24 @@
 
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-use super::sections::{HEADER, sections, write_leb};
-use super::{Guest, invalid, shown};
-use crate::Result;
+use crate::decl::Export;
+use crate::sections::{HEADER, sections, write_leb};
 
 const EXPORT_SECTION: u8 = 7;
 const START_SECTION: u8 = 8;
 
-/// See [`Guest::start_export`].
-pub(super) fn name(guest: &Guest) -> Option<String> {
-    guest.start_section().then(|| {
-        let mut name = String::from("wasmrun:start");
-        while guest.exports().iter().any(|export| export.name == name) {
-            name.push('\'');
-        }
-        name
-    })
-}
-
-/// See [`Guest::start_as_export`].
-pub(super) fn as_export(guest: &Guest) -> Result<Option<(Vec<u8>, String)>> {
-    let Some(name) = name(guest) else {
-        return Ok(None);
-    };
-    match with_export_for_start(guest.bytes(), &name) {
-        Ok(module) => Ok(module.map(|module| (module, name))),
-        Err(source) => {
-            Err(invalid(&shown(guest.name()), "its sections cannot be read").with_source(source))
-        }
+/// A name for the start function that none of the `exports` has.
+pub(crate) fn free_name(exports: &[Export]) -> String {
+    let mut name = String::from("wasmrun:start");
+    while exports.iter().any(|export| export.name == name) {
+        name.push('\'');
     }
+    name
 }
 
-fn with_export_for_start(wasm: &[u8], name: &str) -> Result<Option<Vec<u8>>, BinaryReaderError> {
+/// The module without its start section, the start function exported as `name`; `None` if it has no such
+/// section.
+pub(crate) fn as_export(wasm: &[u8], name: &str) -> Result<Option<Vec<u8>>, BinaryReaderError> {
     let Some(start) = start_function(wasm)? else {
         return Ok(None);
     };

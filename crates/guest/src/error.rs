@@ -1,6 +1,7 @@
-//! The one error type: what kept a guest from running or from being observed.
+//! The one error type of wasmrun, down here where all crates find it: what kept a guest from running or
+//! from being observed.
 //!
-//! How a guest itself ended, however badly, is an [`Outcome`](crate::Outcome), never an [`Error`].
+//! How a guest itself ended, however badly, is an outcome, never an [`Error`].
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::shown::shown;
+use crate::shown::shown;
 
 /// One thing the guest asks its host for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! What a run of bytes is, told from its beginning.
 
-use super::GuestKind;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::kind::GuestKind;
 
 /// What a guest's bytes turned out to be.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A binary that starts like one this crate reads.
     Binary(GuestKind),
     /// Text that starts like the text format.
@@ -24,7 +24,7 @@ pub(super) enum Source {
 
 /// Something that is not a WebAssembly program.
 #[derive(Clone, Copy)]
-pub(super) struct Foreign {
+pub(crate) struct Foreign {
     /// What it is, with its article.
     what: &'static str,
     /// What to do about it; empty where there is nothing useful to say.
@@ -33,7 +33,7 @@ pub(super) struct Foreign {
 
 impl Foreign {
     /// The error that says so of the file called `name`.
-    pub(super) fn refusal(self, name: &str) -> Error {
+    pub(crate) fn refusal(self, name: &str) -> Error {
         let Foreign { what, help } = self;
         let colon = if help.is_empty() { "" } else { ": " };
         Error::new(
@@ -98,7 +98,7 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
 ];
 
 /// Tells what `bytes` are.
-pub(super) fn sniff(bytes: &[u8]) -> Source {
+pub(crate) fn sniff(bytes: &[u8]) -> Source {
     if bytes.starts_with(PACKAGE) {
         return Source::Binary(GuestKind::Package);
     }
@@ -141,7 +141,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Source {
 }
 
 /// What a file starting with `head` is, if it is one of the kinds known by name.
-pub(super) fn signature(head: &[u8]) -> Option<Foreign> {
+pub(crate) fn signature(head: &[u8]) -> Option<Foreign> {
     let foreign = |what, help| Some(Foreign { what, help });
     // wasmtime's own ELF flavour: byte 7 is the ABI.
     if head.starts_with(b"\x7fELF") && head.get(7) == Some(&200) {
