@@ -23,6 +23,7 @@ use crate::shown::{shown, shown_path};
 use crate::source::{self, Source};
 use crate::start;
 use crate::text;
+use crate::validate;
 use crate::wasi::{self, WasiVersion};
 
 /// A program and what is known of it. Cloning shares it.
@@ -40,6 +41,7 @@ struct Inner {
     wasi: WasiVersion,
     facts: Facts,
     scanned: OnceLock<Scanned>,
+    validated: OnceLock<Result<(), String>>,
     digest: OnceLock<Digest>,
 }
 
@@ -116,6 +118,7 @@ impl Guest {
             wasi: known.wasi,
             facts: known.facts,
             scanned: OnceLock::from(known.scanned),
+            validated: OnceLock::new(),
             digest: OnceLock::from(known.digest),
         }))
     }
@@ -214,6 +217,7 @@ impl Guest {
             wasi,
             facts,
             scanned: OnceLock::new(),
+            validated: OnceLock::new(),
             digest: OnceLock::new(),
         })))
     }
@@ -434,6 +438,32 @@ impl Guest {
         // Compilers that do not grow tables mostly declare so.
         let can_grow = |table: &TableDecl| table.maximum != Some(table.initial);
         self.tables().iter().any(can_grow) && self.scanned().grows_tables
+    }
+
+    /// Checks that all of it is valid, its code included, as it came.
+    ///
+    /// Engines validate what they compile, but who changes a guest first may make valid what was not: a start
+    /// function that becomes an export is declared by that, and `ref.func` may name it.
+    ///
+    /// The first call reads all code; later ones are free. Every proposal is let through, because which of
+    /// them an engine has is a question of its own. A package is left to its engine.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid), with what is wrong first and where. For a guest that is only
+    /// [known](Guest::from_known), those of [`read`](Guest::read): its file is read.
+    pub fn validate(&self) -> Result<()> {
+        if !self.is_read() {
+            return self.read()?.validate();
+        }
+        let validated = self.0.validated.get_or_init(|| match self.0.kind {
+            GuestKind::Package => Ok(()),
+            GuestKind::Module | GuestKind::Component => {
+                validate::validate(&self.0.bytes).map_err(|malformed| malformed.to_string())
+            }
+        });
+        let invalid = |what| invalid(&shown(&self.0.name), what);
+        validated.as_ref().copied().map_err(invalid)
     }
 
     fn invalid(&self, what: &str, source: BinaryReaderError) -> Error {

@@ -21,14 +21,14 @@
 //!
 //! Nothing of a guest is trusted. Every section is read to its end, no memory is taken on the word of a
 //! count, and nesting is bounded: what a guest claims costs nothing until it is there. What a `Guest`
-//! holds is therefore well-formed section by section. Whether its code is *valid* is left to the engine,
-//! because each of them validates what it compiles.
+//! holds is therefore well-formed section by section. Whether its code is *valid* is asked only of who changes
+//! it before an engine sees it ([`Guest::validate`]), because each engine validates what it compiles.
 //!
 //! # How it is read
 //!
 //! Opening a guest ([`Guest::open`], [`Guest::from_bytes`]) looks at its first bytes, translates text, and
 //! walks its sections once; that is quick, as it passes over code. What takes the code
-//! ([`Guest::proposals`], [`Guest::digest`]) is found when it is asked for, and once. A file that was seen
+//! ([`Guest::proposals`], [`Guest::validate`], [`Guest::digest`]) is found when it is asked for, and once. A file that was seen
 //! before, and has not changed, need not be read: [`Guest::known`] gives what is to be kept of it, and
 //! [`Guest::from_known`] makes a guest of that.
 //!
@@ -57,9 +57,11 @@ mod read;
 mod scan;
 mod sections;
 mod shown;
+mod side_by_side;
 mod source;
 mod start;
 mod text;
+mod validate;
 mod wasi;
 
 pub use data::WithoutData;

@@ -4,10 +4,6 @@
 //! allowed to use. Operators are sorted by the lists wasmparser keeps; only what is no operator
 //! (types, limits, kinds of segment) is told apart by hand, here.
 
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
-
 use serde::{Deserialize, Serialize};
 use wasmparser::{
     AbstractHeapType, BlockType, BrTable, CanonicalFunction, CanonicalOption, ComponentDefinedType,
@@ -21,6 +17,7 @@ use wasmparser::{
 
 use crate::parser::parser;
 use crate::proposals::Proposals;
+use crate::side_by_side::side_by_side;
 
 /// What all of the code tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -47,40 +44,16 @@ pub(crate) fn scan(bytes: &[u8]) -> Scanned {
             break;
         }
     }
-    scan.code.join(side_by_side(&bodies)).finish()
-}
-
-/// The least code, in bytes, that is worth starting a thread for.
-const WORTH_A_THREAD: usize = 1 << 20;
-
-/// Reads function bodies, which tell nothing about each other, on all processors.
-fn side_by_side(bodies: &[FunctionBody<'_>]) -> Code {
-    let bytes: usize = bodies.iter().map(|body| body.range().len()).sum();
-    let threads = match bytes / WORTH_A_THREAD {
-        0 | 1 => 1,
-        worth => {
-            thread::available_parallelism().map_or(1, |processors| worth.min(processors.get()))
-        }
-    };
-    let next = AtomicUsize::new(0);
-    let read = || {
+    let bytes = bodies.iter().map(|body| body.range().len()).sum();
+    let of_bodies = side_by_side(&bodies, bytes, |bodies| {
         let mut scan = Scan::default();
-        while let Some(body) = bodies.get(next.fetch_add(1, Relaxed)) {
+        for body in bodies {
             // One body that cannot be read says nothing about the next.
             let _ = scan.body(body);
         }
         scan.code
-    };
-    thread::scope(|scope| {
-        // Where no thread is to be had, this one reads more.
-        let others: Vec<_> = (1..threads)
-            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, read).ok())
-            .collect();
-        others.into_iter().fold(read(), |code, other| {
-            let theirs = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-            code.join(theirs)
-        })
-    })
+    });
+    of_bodies.into_iter().fold(scan.code, Code::join).finish()
 }
 
 #[derive(Default)]

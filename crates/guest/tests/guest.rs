@@ -924,3 +924,53 @@ fn names_from_outside_cannot_break_a_message() {
         r"a\n\u{1b}[2Jb is text, not a WebAssembly program"
     );
 }
+
+// Whether it is valid.
+
+#[test]
+fn validity_is_that_of_the_guest_as_it_came() {
+    let undeclared = "(func $f (drop (ref.func $f)))";
+    let module = format!("(module {undeclared} (start $f) (func (export \"_start\")))");
+    let guest = wat(&module);
+    for _ in 0..2 {
+        let error = guest.validate().expect_err("the function is not declared");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let line = error.to_string();
+        assert!(line.starts_with("app.wat is not a valid"), "{line}");
+        assert!(line.contains("undeclared function reference"), "{line}");
+    }
+    let (changed, _) = guest.start_as_export().expect("read").expect("it has one");
+    let changed = Guest::from_bytes("changed", changed).expect("well-formed");
+    changed.validate().expect("the export declares it");
+    let component = format!("(component (core module {undeclared}))");
+    wat(&component).validate().expect_err("nor in a component");
+}
+
+#[test]
+fn valid_guests_of_every_kind_are_found_valid() {
+    for text in [COMMAND, COMPONENT] {
+        wat(text).validate().expect(text);
+    }
+    // Of any proposals, which are compared with each engine.
+    let odd = "(module (memory 1) (memory i64 1 2 shared) (tag) (type (struct (field i8)))
+        (func try throw 0 catch_all end (drop (i64.add128 (i64.const 1) (i64.const 1)
+            (i64.const 1) (i64.const 1))) drop))";
+    wat(odd).validate().expect("valid");
+    let package = Guest::from_bytes("app.webc", *b"\0webc001").expect("a package");
+    package.validate().expect("its engine reads it");
+}
+
+#[test]
+fn a_guest_that_is_only_known_is_read_to_be_validated() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("app.wasm");
+    std::fs::write(&path, wat("(module (func i32.eqz))").bytes()).expect("written");
+    let known = Guest::open(&path).expect("well-formed").known();
+    let guest = Guest::from_known(&path, Guest::DEFAULT_MAX_BYTES, known);
+    guest
+        .validate()
+        .expect_err("what the file holds is invalid");
+    std::fs::remove_file(&path).expect("removed");
+    let error = guest.validate().expect_err("nothing is there");
+    assert_eq!(error.kind(), ErrorKind::GuestNotFound);
+}
