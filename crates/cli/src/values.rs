@@ -92,7 +92,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         .parse()
         .map_err(|_| "the form is a number of bytes, or one with a unit such as 64Mi or 1.5G")?;
     // Where what was asked for is left when it is more than can be told.
-    if size == ByteSize(u64::MAX) && text != u64::MAX.to_string() {
+    if size == ByteSize(u64::MAX) && text.parse() != Ok(u64::MAX) {
         return Err("that is more than any machine has; 16Ei is the end".into());
     }
     Ok(size.as_u64())
@@ -172,7 +172,9 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        assert_eq!(size(&u64::MAX.to_string()), Ok(u64::MAX));
+        for text in ["18446744073709551615", "0018446744073709551615"] {
+            assert_eq!(size(text), Ok(u64::MAX), "{text}");
+        }
         assert_eq!(size("15Ei"), Ok(15 << 60));
         for text in [
             "16Ei",
