@@ -34,8 +34,10 @@ fn fuel(operator: &Operator<'_>) -> i64 {
 /// Whether what follows may run more or less often. A call may be the guest's last.
 fn is_last(operator: &Operator<'_>) -> bool {
     use Operator::{
-        Br, BrIf, BrTable, Call, CallIndirect, CallRef, Catch, CatchAll, Else, End, If, Loop,
-        Return, Unreachable,
+        Br, BrIf, BrOnCast, BrOnCastDescEq, BrOnCastDescEqFail, BrOnCastFail, BrOnNonNull,
+        BrOnNull, BrTable, Call, CallIndirect, CallRef, Catch, CatchAll, Delegate, Else, End, If,
+        Loop, Rethrow, Return, ReturnCall, ReturnCallIndirect, ReturnCallRef, Throw, ThrowRef,
+        Unreachable,
     };
     matches!(
         operator,
@@ -46,13 +48,26 @@ fn is_last(operator: &Operator<'_>) -> bool {
             | Br { .. }
             | BrIf { .. }
             | BrTable { .. }
+            | BrOnNull { .. }
+            | BrOnNonNull { .. }
+            | BrOnCast { .. }
+            | BrOnCastFail { .. }
+            | BrOnCastDescEq { .. }
+            | BrOnCastDescEqFail { .. }
             | Return
+            | ReturnCall { .. }
+            | ReturnCallIndirect { .. }
+            | ReturnCallRef { .. }
             | Unreachable
             | Call { .. }
             | CallIndirect { .. }
             | CallRef { .. }
+            | Throw { .. }
+            | ThrowRef
+            | Rethrow { .. }
             | Catch { .. }
             | CatchAll
+            | Delegate { .. }
     )
 }
 
@@ -79,5 +94,45 @@ impl Meter {
             .if_(BlockType::Empty)
             .call(self.exhausted)
             .end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmrun_core::Guest;
+
+    use super::*;
+    use crate::Parts;
+
+    /// What each stretch of the first function takes.
+    fn costs(fields: &str) -> Vec<i64> {
+        let guest = Guest::from_bytes("guest", format!("(module {fields})")).expect("a guest");
+        let parts = Parts::of(&guest).expect("it is valid");
+        let stretches = stretches(&parts.bodies[0]).expect("it was read");
+        stretches.into_iter().map(|(_, cost)| cost).collect()
+    }
+
+    #[test]
+    fn what_a_branch_leaves_out_is_a_stretch_of_its_own() {
+        for (branch, drops) in [
+            ("br_if 0 (local.get 0)", ""),
+            ("br_on_null 0 (ref.null any)", "drop"),
+            ("br_on_non_null 1 (ref.null any)", ""),
+            ("br_on_cast 1 anyref (ref any) (ref.null any)", "drop"),
+            ("br_on_cast_fail 1 anyref nullref (ref.null any)", "drop"),
+        ] {
+            let costs = costs(&format!(
+                "(func (param i32) (result (ref null any))
+                   (block ({branch}) {drops} (local.set 0 (i32.const 1)))
+                   (ref.null any))"
+            ));
+            assert_eq!(costs, [2, 2, 1], "{branch}");
+        }
+    }
+
+    #[test]
+    fn what_is_behind_the_end_of_a_function_is_never_paid_for() {
+        let costs = costs("(func (return_call 0) (drop (i32.const 1)))");
+        assert_eq!(costs, [1, 1]);
     }
 }

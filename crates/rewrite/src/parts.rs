@@ -10,7 +10,7 @@ use wasmparser::{
     ValidatorResources, WasmFeatures,
 };
 use wasmrun_core::guest::ValueType;
-use wasmrun_core::{Error, ErrorKind, Guest, Result};
+use wasmrun_core::{Error, ErrorKind, Guest, GuestKind, Result};
 
 /// What of a valid module the rewriting needs to know.
 #[derive(Debug, Default)]
@@ -54,8 +54,13 @@ impl<'a> Parts<'a> {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) for one that does not validate: it could reach, by numbers beyond
-    /// its own, what a rewritten module has in addition.
+    /// its own, what a rewritten module has in addition. [`Unsupported`](ErrorKind::Unsupported) for one
+    /// that is no module.
     pub fn of(guest: &'a Guest) -> Result<Self> {
+        if guest.kind() != GuestKind::Module {
+            let what = format!("a {} cannot be rewritten, only a module", guest.kind());
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
         Parts::read(guest.bytes()).map_err(invalid)
     }
 
