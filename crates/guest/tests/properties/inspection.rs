@@ -1,6 +1,6 @@
 //! Whatever bytes a guest has, they are inspected whole or refused in a line.
 
-use wasmrun_guest::{ErrorKind, Guest};
+use wasmrun_guest::{Error, ErrorKind, Guest};
 
 pub fn holds(bytes: &[u8]) {
     match Guest::from_bytes("guest", bytes) {
@@ -20,17 +20,22 @@ pub fn holds(bytes: &[u8]) {
             for entry in guest.entries() {
                 assert!(guest.has_entry(&entry), "{entry:?}");
             }
+            if let Err(error) = guest.validate() {
+                assert_refused(&error);
+            }
         }
-        Err(error) => {
-            assert!(
-                matches!(error.kind(), ErrorKind::NotWasm | ErrorKind::Invalid),
-                "{error:?}"
-            );
-            let line = error.to_string();
-            assert!(
-                !line.is_empty() && !line.contains(char::is_control),
-                "{line:?}"
-            );
-        }
+        Err(error) => assert_refused(&error),
     }
+}
+
+fn assert_refused(error: &Error) {
+    assert!(
+        matches!(error.kind(), ErrorKind::NotWasm | ErrorKind::Invalid),
+        "{error:?}"
+    );
+    let line = error.to_string();
+    assert!(
+        !line.is_empty() && !line.contains(char::is_control),
+        "{line:?}"
+    );
 }

@@ -1,11 +1,9 @@
 //! What holds whatever bytes a guest has.
 //!
-//! The property is in a file of its own, because the fuzz target in `fuzz/` uses it too.
+//! The properties are in files of their own, because the fuzz target in `fuzz/` uses them too.
 
 mod inspection;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod memory;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -62,12 +60,8 @@ fn headed() -> impl Strategy<Value = Vec<u8>> {
     (header, vec(byte, 0..300)).prop_map(|(header, rest)| [header, &rest].concat())
 }
 
-/// Inspects in memory that is in proportion to the guest: what is claimed costs nothing.
 fn inspected(bytes: &[u8]) {
-    let peak = Peak::measured(|| inspection::holds(bytes));
-    // The text format takes a syntax tree, and everything takes a little.
-    let allowed = 400 * bytes.len() + (1 << 20);
-    assert!(peak <= allowed, "{peak} for {} bytes", bytes.len());
+    memory::in_proportion(bytes, inspection::holds);
 }
 
 proptest! {
@@ -128,55 +122,3 @@ fn what_a_guest_claims_costs_nothing() {
         }
     }
 }
-
-// ---- memory ----------------------------------------------------------------------------------------
-
-/// Counts what each thread allocates.
-struct Peak;
-
-thread_local! {
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Peak {
-    /// The most that was allocated at once while `work` ran, in bytes.
-    fn measured(work: impl FnOnce()) -> usize {
-        LIVE.set(0);
-        PEAK.set(0);
-        work();
-        PEAK.get()
-    }
-
-    fn more(bytes: usize) {
-        let live = LIVE.get().saturating_add(bytes);
-        LIVE.set(live);
-        PEAK.set(PEAK.get().max(live));
-    }
-}
-
-// SAFETY: all of it is the system's allocator; what is counted are numbers of the thread's own, which
-// need neither allocation nor destruction.
-unsafe impl GlobalAlloc for Peak {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Peak::more(layout.size());
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get().saturating_sub(layout.size()));
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // Counted though the system may never have to give it: it was asked for.
-        Peak::more(layout.size());
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Peak = Peak;
