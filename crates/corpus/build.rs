@@ -1,4 +1,5 @@
-//! Generates the corpus: by wasm-smith from random bytes, and by wasm-mutate from programs that work.
+//! Generates the corpus: by wasm-smith from random bytes, by wasm-mutate from programs that work, and by
+//! wit-component from those programs as they are.
 
 use std::path::Path;
 use std::{env, error, fs, iter};
@@ -6,12 +7,16 @@ use std::{env, error, fs, iter};
 use arbitrary::Unstructured;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
 use wasm_mutate::WasmMutate;
-use wasm_smith::{Config, Module};
+use wasm_smith::{Component, Config, Module};
+use wit_component::ComponentEncoder;
 
 type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
 
-/// How many modules each profile of wasm-smith gives.
+/// How many modules each profile of wasm-smith gives, and how many components it gives.
 const GENERATED: u64 = 250;
 /// How many descendants each program has.
 const MUTATED: u64 = 100;
@@ -45,12 +50,22 @@ fn main() -> Result<()> {
     let mut corpus = Vec::new();
     for (name, config) in profiles()? {
         for number in 0..GENERATED {
-            let module = generated(config.clone(), seed << 32 | number)?;
+            let module = generated(seed << 32 | number, |bytes| {
+                Ok(Module::new(config.clone(), bytes)?.to_bytes())
+            })?;
             write(&mut corpus, &format!("{name} {number}"), &module)?;
         }
     }
+    for number in 0..GENERATED {
+        let component = generated(seed << 32 | number, |bytes| {
+            let config = bytes.arbitrary()?;
+            Ok(Component::new(config, bytes)?.to_bytes())
+        })?;
+        write(&mut corpus, &format!("component {number}"), &component)?;
+    }
     for (name, text) in PROGRAMS {
         let program = wat::parse_str(text)?;
+        write(&mut corpus, &format!("{name} wrapped"), &wrapped(&program)?)?;
         for number in 0..MUTATED {
             let module = mutated(&program, seed << 32 | number);
             write(&mut corpus, &format!("{name} mutated {number}"), &module)?;
@@ -111,17 +126,31 @@ fn random(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-/// The first module that comes of the random numbers: some bytes give none.
-fn generated(config: Config, seed: u64) -> Result<Vec<u8>> {
+/// The first that comes of the random numbers: some bytes give none.
+fn generated(
+    seed: u64,
+    generate: impl Fn(&mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
     let mut random = random(seed);
-    let module = iter::repeat_with(|| {
+    let first = iter::repeat_with(|| {
         let mut bytes = vec![0; random.random_range(100..6000)];
         random.fill_bytes(&mut bytes);
-        Module::new(config.clone(), &mut Unstructured::new(&bytes))
+        generate(&mut Unstructured::new(&bytes))
     })
     .take(100)
     .find_map(std::result::Result::ok);
-    Ok(module.ok_or("wasm-smith gives no module")?.to_bytes())
+    Ok(first.ok_or("wasm-smith gives nothing")?)
+}
+
+/// A program as a component.
+fn wrapped(program: &[u8]) -> Result<Vec<u8>> {
+    Ok(ComponentEncoder::default()
+        .module(program)?
+        .adapter(
+            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        )?
+        .encode()?)
 }
 
 /// A descendant of `program`, as far as mutations of it were found.

@@ -1,5 +1,5 @@
-//! WebAssembly modules nobody wrote: valid ones full of odd things, invalid ones, and programs that
-//! were changed until they may or may not work.
+//! WebAssembly modules and components nobody wrote: valid ones full of odd things, invalid ones, and
+//! programs that were changed until they may or may not work.
 //!
 //! The corpus is generated when this package is built, and the same each time. For another one set
 //! `WASMRUN_CORPUS_SEED` to a number.
@@ -7,7 +7,7 @@
 /// The number the corpus follows from.
 pub const SEED: &str = env!("WASMRUN_CORPUS_SEED");
 
-/// A module of the corpus.
+/// A module or component of the corpus.
 #[derive(Debug, Clone, Copy)]
 pub struct Module {
     /// Where it comes from.
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn the_corpus_is_read_whole() {
         let modules: Vec<_> = modules().collect();
-        assert_eq!(modules.len(), 1400);
+        assert_eq!(modules.len(), 1654);
         assert!(
             modules
                 .iter()
