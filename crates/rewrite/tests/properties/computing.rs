@@ -5,20 +5,48 @@ use wasm_encoder::{
     ValType,
 };
 use wasmi::{
-    Config, Engine, Extern, ExternType, Func, Instance, Store, StoreLimits, TrapCode, Val,
+    Config, Engine, Extern, ExternType, Func, Instance, ResourceLimiter, Store, TrapCode, Val,
 };
+use wasmi_core::LimiterError;
 use wasmparser::{BinaryReader, ExportSectionReader, ExternalKind, Validator, WasmFeatures};
-use wasmrun_core::Guest;
+use wasmrun_core::{Account, Guest};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, raw};
 
-/// Operators that wasmi gives a guest, about.
-const FUEL: u64 = 20_000;
-/// What each of them may at most have become.
-const GROWN: u64 = 100;
+/// How a module runs on wasmi.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// In front of the names of the guest's exports.
+    prefix: &'static str,
+    /// Operators, about.
+    fuel: u64,
+    /// Calls within calls.
+    depth: usize,
+    /// The guest has [`OWN_IMPORTS`] in front of its own, and holds itself to [`MEMORY`] and [`ELEMENTS`];
+    /// any other is held to them by wasmi.
+    is_rewritten: bool,
+}
+
+const PLAIN: Terms = Terms {
+    prefix: "",
+    fuel: 20_000,
+    depth: 500,
+    is_rewritten: false,
+};
+
+/// A guest that counts by itself takes more of everything.
+const REWRITTEN: Terms = Terms {
+    prefix: "guest:",
+    fuel: 100 * PLAIN.fuel,
+    depth: 2 * PLAIN.depth,
+    is_rewritten: true,
+};
+
+/// Bytes of all memories, and elements of all tables.
+const MEMORY: u64 = 4 << 20;
+const ELEMENTS: u64 = 10_000;
+
 /// Functions that are called.
 const CALLS: usize = 8;
-/// Calls within calls.
-const DEPTH: usize = 500;
 
 /// What the rewritten guest has in addition.
 const EXHAUSTED: u32 = 0;
@@ -27,10 +55,8 @@ const OWN_IMPORTS: u32 = 2;
 const OWN: &str = "ours";
 const STACK: &str = "stack";
 const LEFT: &str = "left";
-/// In front of the names of the guest's exports.
-const GUEST: &str = "guest:";
 
-/// What of it was seen to hold.
+/// What was seen to hold of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
     /// Nothing: the guest cannot be rewritten.
@@ -57,13 +83,10 @@ pub fn holds(wasm: &[u8]) -> Held {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&most)
         .unwrap_or_else(|error| panic!("no longer valid: {error}"));
-    let Some(plain) = Ran::of(guest.bytes(), "", FUEL, DEPTH).filter(|ran| !ran.is_cut_off())
-    else {
+    let Some(plain) = Ran::of(guest.bytes(), PLAIN).filter(|ran| !ran.is_cut_off()) else {
         return Held::Valid;
     };
-    let ran = |wasm: &[u8]| {
-        Ran::of(wasm, GUEST, FUEL * GROWN, 2 * DEPTH).expect("as good as the guest for wasmi")
-    };
+    let ran = |wasm: &[u8]| Ran::of(wasm, REWRITTEN).expect("as good as the guest for wasmi");
     let (ours, used) = ran(&most).counted(i64::MAX);
     assert_eq!(ours, plain);
     // The same with as much fuel as it took, and ended with less.
@@ -93,8 +116,8 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
         exceeded: EXCEEDED,
     });
     own.growth = Some(Growth {
-        memories: allowed(),
-        tables: allowed(),
+        memories: within(MEMORY),
+        tables: within(ELEMENTS),
     });
     let bodies = own.bodies().expect(READ);
 
@@ -119,7 +142,7 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
             ExternalKind::Global => (ExportKind::Global, export.index),
             ExternalKind::Tag => (ExportKind::Tag, export.index),
         };
-        exports.export(&format!("{GUEST}{}", export.name), kind, index);
+        exports.export(&format!("{}{}", REWRITTEN.prefix, export.name), kind, index);
     }
     exports.export(STACK, ExportKind::Global, counter);
     exports.export(LEFT, ExportKind::Global, left);
@@ -147,10 +170,11 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
     module.finish()
 }
 
-/// Whatever grows may.
-fn allowed() -> Function {
+/// Whether a total is within a limit.
+fn within(limit: u64) -> Function {
     let mut function = Function::new([]);
-    function.instructions().i32_const(1).end();
+    let mut code = function.instructions();
+    code.local_get(0).i64_const(limit as i64).i64_le_u().end();
     function
 }
 
@@ -162,7 +186,7 @@ struct Ran {
     /// How its start and its functions ended: all but the last returned.
     ends: Vec<End>,
     /// The calls it made: which import, and with what.
-    calls: Vec<(usize, Vec<Seen>)>,
+    calls: Vec<(u32, Vec<Seen>)>,
     /// Its exports at the end.
     state: Vec<(String, State)>,
 }
@@ -172,10 +196,9 @@ enum End {
     Returned(Vec<Seen>),
     /// By one of our own functions.
     Ours(u32),
-    /// wasmi ended it, for reasons of its own.
+    /// wasmi ended it for reasons of its own, or before it began.
     CutOff,
-    /// By a trap, or else before it began.
-    Failed(Option<TrapCode>),
+    Trapped(TrapCode),
 }
 
 /// A value, as far as it is the same in another instance.
@@ -193,9 +216,56 @@ enum State {
     Global(Seen),
 }
 
+/// Refuses what exceeds the limits, of all memories and tables together.
+struct Limiter {
+    memory: Account,
+    elements: Account,
+}
+
+impl Limiter {
+    fn new(is_limited: bool) -> Limiter {
+        Limiter {
+            memory: Account::new(is_limited.then_some(MEMORY)),
+            elements: Account::new(is_limited.then_some(ELEMENTS)),
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.memory.grow(current, desired, maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(self.elements.grow(current, desired, maximum))
+    }
+
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
+
 struct Host {
-    limits: StoreLimits,
-    calls: Vec<(usize, Vec<Seen>)>,
+    limiter: Limiter,
+    calls: Vec<(u32, Vec<Seen>)>,
 }
 
 #[derive(Debug)]
@@ -212,45 +282,36 @@ impl wasmi::errors::HostError for Ended {}
 impl Ran {
     /// Runs a module's start function and then the first of its functions; `None` if wasmi takes no such
     /// modules.
-    fn of(wasm: &[u8], prefix: &str, fuel: u64, depth: usize) -> Option<Ran> {
+    fn of(wasm: &[u8], terms: Terms) -> Option<Ran> {
         let mut config = Config::default();
         config
             .consume_fuel(true)
-            .set_max_recursion_depth(depth)
-            .set_max_stack_height(depth << 13)
+            .set_max_recursion_depth(terms.depth)
+            .set_max_stack_height(terms.depth << 13)
             .wasm_memory64(true)
             .wasm_multi_memory(true)
             .wasm_custom_page_sizes(true)
             .wasm_wide_arithmetic(true);
         let engine = Engine::new(&config);
         let module = wasmi::Module::new(&engine, wasm).ok()?;
-        let limits = wasmi::StoreLimitsBuilder::new()
-            .memory_size(4 << 20)
-            .table_elements(10_000)
-            .build();
-        let calls = Vec::new();
-        let mut store = Store::new(&engine, Host { limits, calls });
-        store.limiter(|host| &mut host.limits);
-        store.set_fuel(fuel).expect("it counts fuel");
-        let imports: Vec<_> = module
-            .imports()
-            .scan(0, |guests, import| {
-                let ExternType::Func(ty) = import.ty() else {
-                    unreachable!("only functions");
-                };
-                Some(Extern::Func(match import.module() {
-                    OWN => {
-                        let why = import.name().parse().expect("a number");
-                        Func::wrap(&mut store, move || {
-                            Err::<(), _>(wasmi::Error::host(Ended(why)))
-                        })
-                    }
-                    _ => {
-                        *guests += 1;
-                        host_function(&mut store, *guests, ty.clone())
-                    }
-                }))
+        let host = Host {
+            limiter: Limiter::new(!terms.is_rewritten),
+            calls: Vec::new(),
+        };
+        let mut store = Store::new(&engine, host);
+        store.limiter(|host| &mut host.limiter);
+        store.set_fuel(terms.fuel).expect("it counts fuel");
+        let own = if terms.is_rewritten { OWN_IMPORTS } else { 0 };
+        let imports: Vec<_> = (0..)
+            .zip(module.imports())
+            .map(|(number, import)| match import.ty() {
+                _ if number < own => Func::wrap(&mut store, move || {
+                    Err::<(), _>(wasmi::Error::host(Ended(number)))
+                }),
+                ExternType::Func(ty) => host_function(&mut store, number - own, ty.clone()),
+                _ => unreachable!("only functions"),
             })
+            .map(Extern::Func)
             .collect();
         let mut ran = Ran {
             ends: Vec::new(),
@@ -260,7 +321,7 @@ impl Ran {
         match Instance::new(&mut store, &module, &imports) {
             Err(error) => ran.ends.push(End::of(&error)),
             Ok(instance) => {
-                ran.call(&mut store, &instance, &module, prefix);
+                ran.call(&mut store, &instance, &module, terms.prefix);
                 ran.look(&store, &instance);
             }
         }
@@ -334,7 +395,7 @@ impl Ran {
         };
         let (stack, left) = (take(STACK), take(LEFT));
         for (name, _) in &mut self.state {
-            *name = name.replacen(GUEST, "", 1);
+            *name = name.replacen(REWRITTEN.prefix, "", 1);
         }
         if returned {
             assert_eq!(stack.unwrap_or(0), 0, "bytes of stack that nobody has");
@@ -346,7 +407,7 @@ impl Ran {
 }
 
 /// A function of the host's: it notes that it was called, and returns how often that was.
-fn host_function(store: &mut Store<Host>, number: usize, ty: wasmi::FuncType) -> Func {
+fn host_function(store: &mut Store<Host>, number: u32, ty: wasmi::FuncType) -> Func {
     let answers = ty.results().to_vec();
     Func::new(&mut *store, ty, move |mut caller, params, results| {
         let calls = &mut caller.data_mut().calls;
@@ -375,8 +436,8 @@ impl End {
             return End::Ours(*why);
         }
         match error.as_trap_code() {
-            Some(TrapCode::OutOfFuel | TrapCode::StackOverflow) => End::CutOff,
-            trap => End::Failed(trap),
+            None | Some(TrapCode::OutOfFuel | TrapCode::StackOverflow) => End::CutOff,
+            Some(trap) => End::Trapped(trap),
         }
     }
 }
