@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use wasmrun_core::{Artifact, Code, Compile, Control, Outcome, Ran, Result, Task};
 use wasmrun_memory::Image;
+#[cfg(target_os = "linux")]
+use wasmrun_wasi_preview1::CutShort;
 use wasmrun_wasi_preview1::{block_on, context, most_open_files};
 use wasmtime::component::{Component, Resource, ResourceTable};
 use wasmtime::{Engine, Store};
@@ -26,6 +28,7 @@ pub(crate) type Linker = wasmtime::component::Linker<Host<World>>;
 pub(crate) struct World {
     context: WasiCtx,
     resources: ResourceTable,
+    control: Control,
 }
 
 impl WasiView for Host<World> {
@@ -46,6 +49,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
         "[method]descriptor.open-at",
         |mut store, (directory, lookup, path, how, flags): OpenAt| {
             Box::new(async move {
+                #[cfg(target_os = "linux")]
+                let _cut_short = CutShort::by(&store.data().world.control);
                 let mut files = store.data_mut().filesystem();
                 let opened = open_at(&mut files, directory, lookup, path, how, flags).await;
                 Ok((match opened {
@@ -70,7 +75,7 @@ type OpenAt = (
     types::DescriptorFlags,
 );
 
-/// Opens what is no FIFO: that would block in the kernel, where no deadline reaches the guest.
+/// Opens what is no FIFO: that would block in the kernel.
 async fn open_at(
     files: &mut WasiFilesystemCtxView<'_>,
     directory: Resource<types::Descriptor>,
@@ -138,14 +143,20 @@ impl Code for ComponentCode {
     // A component has one entry, so whichever name was asked for is that of `wasi:cli/run`.
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
+        let (mut context, outputs) = context(&mut task)?;
         let world = World {
-            context: context(&mut task)?.build(),
+            context: context.build(),
             resources: resources(),
+            control: control.clone(),
         };
         let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
         let mut made = None;
         let ended = kept::beginning_with(self.data.as_ref(), || {
-            block_on(control, self.call(&mut store, &mut made))
+            block_on(control, async {
+                let ended = self.call(&mut store, &mut made).await;
+                outputs.written().await;
+                ended
+            })
         });
         let limiter = &store.data().limiter;
         let outcome = match ended {

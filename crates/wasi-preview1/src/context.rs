@@ -1,5 +1,6 @@
 //! From a checked task to the WASI context that wasmtime-wasi's functions work on.
 
+use std::mem;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -8,10 +9,11 @@ use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{Access, Clock, Error, ErrorKind, Network, Preopen, Random, Result, Task};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
 
-use crate::{block, stdio};
+use crate::block;
+use crate::stdio::{Outputs, Sink, Source, Writer};
 
-/// A WASI context for a component, in which it sees what `task` gives it and nothing else. Takes the
-/// task's streams.
+/// A WASI context for a component, in which it sees what `task` gives it and nothing else, and what is to be
+/// [written](Outputs::written) at its end. Takes the task's streams.
 ///
 /// Waiting in it is done by futures that [`block_on`](crate::block_on) can cut short.
 ///
@@ -19,7 +21,7 @@ use crate::{block, stdio};
 ///
 /// [`Preopen`](ErrorKind::Preopen) for a directory that cannot be opened, [`Io`](ErrorKind::Io) for
 /// a stream that cannot be used.
-pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
+pub fn context(task: &mut Task) -> Result<(WasiCtxBuilder, Outputs)> {
     // Here it can still fail; later, a component may have used up the descriptors it needs. (Of those
     // of preview1 some are always left.)
     block::reactor().map_err(|source| {
@@ -29,11 +31,39 @@ pub fn context(task: &mut Task) -> Result<WasiCtxBuilder> {
         )
         .with_source(source)
     })?;
-    world(task)
+    let streams = Streams::of(task)?;
+    let outputs = Outputs {
+        stdout: Writer::new(streams.stdout),
+        stderr: Writer::new(streams.stderr),
+    };
+    let mut context = world(task)?;
+    context
+        .stdin(streams.stdin)
+        .stdout(outputs.stdout.clone())
+        .stderr(outputs.stderr.clone());
+    Ok((context, outputs))
 }
 
-/// What the guest sees.
-pub(crate) fn world(task: &mut Task) -> Result<WasiCtxBuilder> {
+/// The standard streams of a guest.
+pub(crate) struct Streams {
+    pub(crate) stdin: Source,
+    pub(crate) stdout: Sink,
+    pub(crate) stderr: Sink,
+}
+
+impl Streams {
+    /// Takes those of the task.
+    pub(crate) fn of(task: &mut Task) -> Result<Self> {
+        Ok(Streams {
+            stdin: Source::of(mem::replace(&mut task.stdin, Input::Null))?,
+            stdout: Sink::stdout(mem::replace(&mut task.stdout, Output::Null))?,
+            stderr: Sink::stderr(mem::replace(&mut task.stderr, Output::Null))?,
+        })
+    }
+}
+
+/// What the guest sees, without its streams.
+pub(crate) fn world(task: &Task) -> Result<WasiCtxBuilder> {
     let mut context = WasiCtxBuilder::new();
     context.args(&task.args).envs(&task.env);
     // Files never make a guest wait for long; what does is waited for in futures.
@@ -61,13 +91,6 @@ pub(crate) fn world(task: &mut Task) -> Result<WasiCtxBuilder> {
         .allow_tcp(reachable)
         .allow_udp(reachable)
         .allow_ip_name_lookup(reachable);
-    let stdin = std::mem::replace(&mut task.stdin, Input::Null);
-    let stdout = std::mem::replace(&mut task.stdout, Output::Null);
-    let stderr = std::mem::replace(&mut task.stderr, Output::Null);
-    context
-        .stdin(stdio::input(stdin)?)
-        .stdout(stdio::output(stdout, "standard output", stdio::own_stdout)?)
-        .stderr(stdio::output(stderr, "standard error", stdio::own_stderr)?);
     Ok(context)
 }
 

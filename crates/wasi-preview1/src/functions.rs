@@ -2,11 +2,16 @@
 
 use wasmrun_core::guest::{Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind};
+use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p0::wasi_unstable;
+use wasmtime_wasi::p1::types::{self, Errno};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
-use wiggle::GuestMemory;
+use wiggle::{GuestError, GuestMemory};
 
-use crate::{Stop, Wasi, block_on_ready, open, poll};
+use crate::call::running;
+#[cfg(target_os = "linux")]
+use crate::{CutShort, readdir};
+use crate::{Stop, Wasi, block_on_ready, bounds, open, poll, standard};
 
 /// Calls `$then` with what else it was given and the list. A mark in front of each function says
 /// how it is called: at once (`ready`), as a `future`, or with something of this crate's own.
@@ -17,33 +22,33 @@ macro_rules! __list {
         $then! {
             $($more;)?
             both {
-                [ready] args_get(argv: i32, argv_buf: i32) -> i32;
+                [args] args_get(argv: i32, argv_buf: i32) -> i32;
                 [ready] args_sizes_get(count: i32, size: i32) -> i32;
-                [ready] environ_get(environ: i32, environ_buf: i32) -> i32;
+                [environ] environ_get(environ: i32, environ_buf: i32) -> i32;
                 [ready] environ_sizes_get(count: i32, size: i32) -> i32;
-                [ready] clock_res_get(id: i32, resolution: i32) -> i32;
-                [ready] clock_time_get(id: i32, precision: i64, time: i32) -> i32;
-                [future] fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
-                [ready] fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
+                [clock] clock_res_get(id: i32, resolution: i32) -> i32;
+                [clock] clock_time_get(id: i32, precision: i64, time: i32) -> i32;
+                [stream] fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
+                [stream_ready] fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
                 [close] fd_close(fd: i32) -> i32;
-                [future] fd_datasync(fd: i32) -> i32;
-                [future] fd_fdstat_get(fd: i32, stat: i32) -> i32;
-                [ready] fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
-                [ready] fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64) -> i32;
+                [stream] fd_datasync(fd: i32) -> i32;
+                [fdstat] fd_fdstat_get(fd: i32, stat: i32) -> i32;
+                [stream_ready] fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
+                [rights] fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64) -> i32;
                 [future] fd_filestat_get(fd: i32, stat: i32) -> i32;
-                [future] fd_filestat_set_size(fd: i32, size: i64) -> i32;
-                [future] fd_filestat_set_times(fd: i32, atim: i64, mtim: i64, flags: i32) -> i32;
-                [future] fd_pread(fd: i32, iovs: i32, len: i32, offset: i64, read: i32) -> i32;
+                [stream] fd_filestat_set_size(fd: i32, size: i64) -> i32;
+                [stream] fd_filestat_set_times(fd: i32, atim: i64, mtim: i64, flags: i32) -> i32;
+                [pread] fd_pread(fd: i32, iovs: i32, len: i32, offset: i64, read: i32) -> i32;
                 [ready] fd_prestat_get(fd: i32, prestat: i32) -> i32;
-                [ready] fd_prestat_dir_name(fd: i32, path: i32, len: i32) -> i32;
-                [future] fd_pwrite(fd: i32, iovs: i32, len: i32, offset: i64, written: i32) -> i32;
-                [future] fd_read(fd: i32, iovs: i32, len: i32, read: i32) -> i32;
-                [future] fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, used: i32) -> i32;
+                [name] fd_prestat_dir_name(fd: i32, path: i32, len: i32) -> i32;
+                [stream] fd_pwrite(fd: i32, iovs: i32, len: i32, offset: i64, written: i32) -> i32;
+                [read] fd_read(fd: i32, iovs: i32, len: i32, read: i32) -> i32;
+                [readdir] fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, used: i32) -> i32;
                 [renumber] fd_renumber(fd: i32, to: i32) -> i32;
-                [future] fd_seek(fd: i32, offset: i64, whence: i32, position: i32) -> i32;
-                [future] fd_sync(fd: i32) -> i32;
+                [seek] fd_seek(fd: i32, offset: i64, whence: i32, position: i32) -> i32;
+                [stream] fd_sync(fd: i32) -> i32;
                 [ready] fd_tell(fd: i32, position: i32) -> i32;
-                [future] fd_write(fd: i32, iovs: i32, len: i32, written: i32) -> i32;
+                [write] fd_write(fd: i32, iovs: i32, len: i32, written: i32) -> i32;
                 [future] path_create_directory(fd: i32, path: i32, len: i32) -> i32;
                 [future] path_filestat_get(
                     fd: i32, flags: i32, path: i32, len: i32, stat: i32
@@ -58,7 +63,7 @@ macro_rules! __list {
                     fd: i32, flags: i32, path: i32, len: i32, oflags: i32, base: i64,
                     inheriting: i64, fdflags: i32, opened: i32
                 ) -> i32;
-                [future] path_readlink(
+                [readlink] path_readlink(
                     fd: i32, path: i32, len: i32, buf: i32, buf_len: i32, used: i32
                 ) -> i32;
                 [future] path_remove_directory(fd: i32, path: i32, len: i32) -> i32;
@@ -71,7 +76,7 @@ macro_rules! __list {
                 [exit] proc_exit(code: i32);
                 [ready] proc_raise(signal: i32) -> i32;
                 [ready] sched_yield() -> i32;
-                [pieces] random_get(buf: i32, len: i32) -> i32;
+                [random] random_get(buf: i32, len: i32) -> i32;
                 [ready] sock_recv(
                     fd: i32, iovs: i32, len: i32, flags: i32, received: i32, out_flags: i32
                 ) -> i32;
@@ -203,32 +208,178 @@ macro_rules! result {
 macro_rules! call {
     ([ready] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
         let (context, _) = $wasi.enter()?;
-        $theirs::$name(context, $memory $(, $param)*).map_err(Stop::trap)
+        $theirs::$name(context, $memory $(, $param)*).or_else(refused)
     }};
     ([future] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
         let (context, control) = $wasi.enter()?;
-        block_on_ready(control, $theirs::$name(context, $memory $(, $param)*))?
-            .map_err(Stop::trap)
+        block_on_ready(control, $theirs::$name(context, $memory $(, $param)*))?.or_else(refused)
+    }};
+    // wasmtime-wasi has no clock for the time of a processor, and calls that a bad descriptor.
+    ([clock] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
+        let errno = call!([ready] $theirs $ours $name $wasi $memory $($param)*)?;
+        Ok(if errno == Errno::Badf as i32 { Errno::Inval as i32 } else { errno })
+    }};
+    // What a standard stream answers differently from a file.
+    ([stream] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
+        match standard::$name($wasi $(, $param)*)? {
+            Some(errno) => Ok(errno),
+            None => call!([future] $theirs $ours $name $wasi $memory $($param)*),
+        }
+    }};
+    ([stream_ready] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $($param:ident)*) => {{
+        match standard::$name($wasi $(, $param)*)? {
+            Some(errno) => Ok(errno),
+            None => call!([ready] $theirs $ours $name $wasi $memory $($param)*),
+        }
+    }};
+    ([pread] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $iovs:ident $len:ident $offset:ident $read:ident) => {{
+        let errno = call!([stream] $theirs $ours $name $wasi $memory
+            $fd $iovs $len $offset $read)?;
+        standard::unless_empty(errno, $memory, [$iovs, $len, $read])
+    }};
+    ([read] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $iovs:ident $len:ident $read:ident) => {{
+        if let Some(errno) = standard::fd_read($wasi, $memory, [$fd, $iovs, $len, $read])? {
+            return Ok(errno);
+        }
+        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $iovs $len $read)?;
+        standard::unless_empty(errno, $memory, [$iovs, $len, $read])
+    }};
+    ([write] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $iovs:ident $len:ident $written:ident) => {{
+        match standard::fd_write($wasi, $memory, [$fd, $iovs, $len, $written])? {
+            Some(errno) => Ok(errno),
+            None => call!([future] $theirs $ours $name $wasi $memory $fd $iovs $len $written),
+        }
+    }};
+    ([fdstat] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $stat:ident) => {{
+        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $stat)?;
+        if errno == SUCCESS {
+            standard::add_flags($wasi, $memory, [$fd, $stat])?;
+        }
+        Ok(errno)
+    }};
+    ([rights] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $base:ident $inheriting:ident) => {{
+        let [base, inheriting] = [$base, $inheriting].map(|rights| rights & rights!($ours));
+        call!([stream_ready] $theirs $ours $name $wasi $memory $fd base inheriting)
+    }};
+    ([seek] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $offset:ident $whence:ident $position:ident) => {{
+        const SET: i32 = set!($ours);
+        if $offset <= 0 || $whence == SET {
+            return call!([future] $theirs $ours $name $wasi $memory
+                $fd $offset $whence $position);
+        }
+        bounds::seek_forward(
+            $wasi,
+            $memory,
+            $position,
+            |wasi, memory| $ours::fd_tell(wasi, memory, $fd, 0),
+            |wasi, memory| {
+                let at = 0;
+                call!([future] $theirs $ours $name wasi memory $fd $offset $whence at)
+            },
+            |wasi, memory, offset| {
+                let (whence, at) = (SET, 0);
+                call!([future] $theirs $ours $name wasi memory $fd offset whence at)
+            },
+        )
+    }};
+    ([args] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $argv:ident $buf:ident) => {{
+        let (context, _) = $wasi.enter()?;
+        $theirs::args_get(context, $memory, $argv, $buf).or_else(|error| {
+            bounds::strings(
+                error,
+                context,
+                $memory,
+                [$argv, $buf],
+                |context, own| $theirs::args_sizes_get(context, own, 0, 4),
+                |context, own, buf| $theirs::args_get(context, own, 0, buf),
+            )
+        })
+    }};
+    ([environ] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $environ:ident $buf:ident) => {{
+        let (context, _) = $wasi.enter()?;
+        $theirs::environ_get(context, $memory, $environ, $buf).or_else(|error| {
+            bounds::strings(
+                error,
+                context,
+                $memory,
+                [$environ, $buf],
+                |context, own| $theirs::environ_sizes_get(context, own, 0, 4),
+                |context, own, buf| $theirs::environ_get(context, own, 0, buf),
+            )
+        })
+    }};
+    ([name] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $path:ident $len:ident) => {{
+        let (context, _) = $wasi.enter()?;
+        $theirs::$name(context, $memory, $fd, $path, $len)
+            .or_else(|error| bounds::filled(error, $memory, [$path, $len], None))
+    }};
+    ([readdir] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $buf:ident $len:ident $cookie:ident $used:ident) => {{
+        #[cfg(target_os = "linux")]
+        if let Some(errno) =
+            readdir::fd_readdir($wasi, $memory, [$fd, $buf, $len, $used], $cookie)?
+        {
+            return Ok(errno);
+        }
+        let (context, control) = $wasi.enter()?;
+        block_on_ready(control, $theirs::$name(context, $memory, $fd, $buf, $len, $cookie, $used))?
+            .or_else(|error| bounds::filled(error, $memory, [$buf, $len], Some($used)))
+    }};
+    ([readlink] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $fd:ident $path:ident $path_len:ident $buf:ident $len:ident $used:ident) => {{
+        let (context, control) = $wasi.enter()?;
+        let read = $theirs::$name(context, $memory, $fd, $path, $path_len, $buf, $len, $used);
+        block_on_ready(control, read)?
+            .or_else(|error| bounds::filled(error, $memory, [$buf, $len], Some($used)))
+    }};
+    // wasmtime-wasi makes all of it before it fills the buffer, and takes its time.
+    ([random] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
+        $buf:ident $len:ident) => {{
+        for (at, len) in bounds::pieces($buf, $len) {
+            let (context, _) = $wasi.enter()?;
+            let errno = $theirs::$name(context, $memory, at, len)
+                .or_else(|error| bounds::filled(error, $memory, [at, len], None))?;
+            if errno != SUCCESS {
+                return Ok(errno);
+            }
+        }
+        Ok(SUCCESS)
     }};
     ([poll] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
         poll::$ours($wasi, $memory, [$($param),*])
     };
     ([open] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $flags:ident $path:ident $len:ident $($param:ident)*) => {{
+        $fd:ident $flags:ident $path:ident $len:ident $oflags:ident $base:ident
+        $inheriting:ident $($param:ident)*) => {{
         if let Some(errno) = open::refusal($wasi, $memory, [$fd, $flags, $path, $len])? {
             return Ok(errno);
         }
+        let [base, inheriting] = [$base, $inheriting].map(|rights| rights & rights!($ours));
+        #[cfg(target_os = "linux")]
+        let _cut_short = CutShort::by(&$wasi.control);
         let errno = call!([future] $theirs $ours $name $wasi $memory
-            $fd $flags $path $len $($param)*)?;
+            $fd $flags $path $len $oflags base inheriting $($param)*)?;
         if errno == SUCCESS {
             $wasi.opened.more();
         }
+        // It may have been cut short.
+        running(&$wasi.control)?;
         Ok(errno)
     }};
     ([close] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $fd:ident) => {{
         let errno = call!([future] $theirs $ours $name $wasi $memory $fd)?;
         if errno == SUCCESS {
-            $wasi.opened.less();
+            $wasi.closed($fd);
         }
         Ok(errno)
     }};
@@ -237,20 +388,10 @@ macro_rules! call {
         $fd:ident $to:ident) => {{
         let errno = call!([future] $theirs $ours $name $wasi $memory $fd $to)?;
         if errno == SUCCESS && $fd != $to {
-            $wasi.opened.less();
+            $wasi.closed($to);
+            $wasi.renumbered($fd, $to);
         }
         Ok(errno)
-    }};
-    // wasmtime-wasi makes all of it before it fills the buffer, and takes its time.
-    ([pieces] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $buf:ident $len:ident) => {{
-        for (at, len) in pieces($buf, $len) {
-            let errno = call!([ready] $theirs $ours $name $wasi $memory at len)?;
-            if errno != SUCCESS {
-                return Ok(errno);
-            }
-        }
-        Ok(SUCCESS)
     }};
     // wasmtime-wasi refuses codes from 126 on; ours arrive whole.
     ([exit] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $code:ident) => {{
@@ -259,25 +400,50 @@ macro_rules! call {
     }};
 }
 
+/// The rights there are. Others mean nothing, as rights that nobody has.
+macro_rules! rights {
+    (preview1) => {
+        types::Rights::all().bits().cast_signed()
+    };
+    (unstable) => {
+        old::Rights::all().bits().cast_signed()
+    };
+}
+
+/// From the start of a file.
+macro_rules! set {
+    (preview1) => {
+        types::Whence::Set as i32
+    };
+    (unstable) => {
+        old::Whence::Set as i32
+    };
+}
+
 crate::__list!(modules);
 
 /// The errno of a call that did what it was asked.
 pub(crate) const SUCCESS: i32 = 0;
 
-/// A buffer in pieces, each with its address and length. What would go beyond the last address stays
-/// whole, so that it is refused.
-fn pieces(buf: i32, len: i32) -> impl Iterator<Item = (i32, i32)> {
-    const PIECE: u32 = 64 << 10;
-    let (begin, whole) = (buf.cast_unsigned(), len.cast_unsigned());
-    let size = match begin.checked_add(whole) {
-        Some(_) => PIECE,
-        None => u32::MAX,
-    };
-    (0..whole.div_ceil(size).max(1)).map(move |number| {
-        let done = number * size;
-        let piece = (whole - done).min(size);
-        ((begin + done).cast_signed(), piece.cast_signed())
-    })
+/// What comes of a call that its function refused: what no enumeration has, and bits that no flag has, are invalid
+/// arguments. With any other error the guest cannot go on.
+pub(crate) fn refused(error: wiggle::error::Error) -> Result<i32, Stop> {
+    use GuestError::{InvalidEnumValue, InvalidFlagValue, TryFromIntError};
+    match guest_error(&error) {
+        Some(InvalidEnumValue(_) | InvalidFlagValue(_) | TryFromIntError(_)) => {
+            Ok(Errno::Inval as i32)
+        }
+        _ => Err(Stop::trap(error)),
+    }
+}
+
+/// What was wrong about what the guest handed over, if that is the error.
+pub(crate) fn guest_error(error: &wiggle::error::Error) -> Option<&GuestError> {
+    let mut error = error.downcast_ref::<GuestError>()?;
+    while let GuestError::InFunc { err, .. } = error {
+        error = err;
+    }
+    Some(error)
 }
 
 /// A function as a guest imports it, for engines that call without static types.

@@ -37,10 +37,17 @@
 //! ```
 
 mod block;
+mod bounds;
+mod call;
 mod context;
 mod functions;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod open;
 mod poll;
+#[cfg(target_os = "linux")]
+mod readdir;
+mod standard;
 mod stdio;
 mod stop;
 mod wasi;
@@ -48,8 +55,10 @@ mod wasi;
 pub use block::{block_on, block_on_ready};
 pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, imported, preview1, unstable};
+#[cfg(target_os = "linux")]
+pub use kernel::CutShort;
 pub use open::most_open_files;
-pub use stdio::STDIO_IS_INTERRUPTIBLE;
+pub use stdio::{Outputs, STDIO_IS_INTERRUPTIBLE};
 pub use stop::Stop;
 pub use wasi::{HOSTCALL_FUEL, Wasi};
 

@@ -7,7 +7,7 @@ use wasmtime_wasi::p1::types;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::path_filestat_get;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-use crate::functions::SUCCESS;
+use crate::functions::{SUCCESS, guest_error};
 use crate::{Stop, Wasi, block_on_ready};
 
 /// The most files one run may have open, however many this process may.
@@ -118,8 +118,8 @@ pub(crate) fn refusal(
             .is_ok_and(|found| found.filetype != types::Filetype::Unknown),
         // What is not there, or out of reach: the function says so.
         Ok(_) => true,
-        // wasmtime-wasi has no word for sockets.
-        Err(_) => false,
+        // wasmtime-wasi has no word for sockets. Flags that there are none of are told by the function.
+        Err(error) => guest_error(&error).is_some(),
     };
     Ok((!openable).then_some(types::Errno::Nxio as i32))
 }

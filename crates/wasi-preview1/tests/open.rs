@@ -4,10 +4,13 @@
 use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use rustix::process::{Resource, getrlimit};
-use wasmrun_core::Control;
+use wasmrun_core::{Control, Interrupt};
 use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, WasiCtxBuilder, preview1};
 use wasmtime_wasi::FsPerms;
 
@@ -21,16 +24,29 @@ const READ: i64 = 2;
 const WRITE: i64 = 64;
 
 fn guest(directory: &Path) -> Wasi {
+    guest_ended_by(directory, &Control::new())
+}
+
+fn guest_ended_by(directory: &Path, control: &Control) -> Wasi {
     let mut context = WasiCtxBuilder::new();
     context
         .allow_blocking_current_thread(true)
         .preopened_dir(directory, "/", FsPerms::ReadWrite)
         .expect("a directory");
-    Wasi::new(context.build_p1(), Control::new())
+    Wasi::new(context.build_p1(), control.clone())
 }
 
 /// The descriptor, or the errno.
 fn open(wasi: &mut Wasi, name: &str, oflags: i32, rights: i64) -> Result<i32, i32> {
+    try_open(wasi, name, oflags, rights).expect("a guest that goes on")
+}
+
+fn try_open(
+    wasi: &mut Wasi,
+    name: &str,
+    oflags: i32,
+    rights: i64,
+) -> Result<Result<i32, i32>, Stop> {
     let mut memory = vec![0; 8];
     memory.extend(name.as_bytes());
     let mut memory = GuestMemory::Unshared(&mut memory);
@@ -48,12 +64,12 @@ fn open(wasi: &mut Wasi, name: &str, oflags: i32, rights: i64) -> Result<i32, i3
         0,
         0,
     );
-    match errno.expect("a guest that goes on") {
+    Ok(match errno? {
         0 => Ok(memory
             .read::<i32>(wiggle::GuestPtr::new(0))
             .expect("it was written")),
         errno => Err(errno),
-    }
+    })
 }
 
 fn close(wasi: &mut Wasi, fd: i32) -> Result<i32, Stop> {
@@ -134,4 +150,37 @@ fn a_socket_in_a_directory_is_listed_without_a_type() {
     let listed = preview1::fd_readdir(wasi, &mut memory, 3, 100, 900, 0, 1004);
     assert_eq!(listed, Ok(0));
     assert_eq!(bytes[16], UNKNOWN);
+}
+
+#[test]
+fn a_fifo_that_takes_the_place_of_a_file_holds_nobody_up_beyond_its_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    File::create(path("file")).expect("a file");
+    mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    let control = Control::new();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                renameat_with(CWD, path("file"), CWD, path("fifo"), RenameFlags::EXCHANGE)
+                    .expect("they change places");
+            }
+        });
+        let guest = scope.spawn(|| {
+            let mut wasi = guest_ended_by(directory.path(), &control);
+            loop {
+                match try_open(&mut wasi, "file", 0, READ) {
+                    Ok(opened) => drop(opened.map(|fd| close(&mut wasi, fd))),
+                    Err(stop) => return stop,
+                }
+            }
+        });
+        // Long enough to meet it.
+        thread::sleep(Duration::from_millis(200));
+        control.interrupt(Interrupt::Timeout);
+        let stop = guest.join().expect("no panic");
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(stop, Stop::Interrupted(Interrupt::Timeout));
+    });
 }

@@ -92,10 +92,11 @@ pub(super) fn answer_fdstat(
     code.i32_const(0).return_().end();
 }
 
-/// From a call on that may put something else in the place of a standard stream, nothing is known of them.
+/// From a call on that may put something else in the place of a standard stream, or change one, nothing is known of
+/// them.
 pub(super) fn forget(code: &mut InstructionSink<'_>, function: &str, streams: u32) {
     match function {
-        "fd_close" => {
+        "fd_close" | "fd_fdstat_set_flags" => {
             let beyond = Begin::FIRST + Begin::STREAMS;
             code.local_get(DESCRIPTOR).i32_const(beyond).i32_lt_u();
             code.if_(BlockType::Empty);

@@ -70,6 +70,18 @@ impl Descriptor {
         Ok(CHUNK)
     }
 
+    pub(crate) fn appends(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn sync(&self, data_only: bool) -> io::Result<()> {
+        match self {
+            Descriptor::Owned(file) if data_only => file.sync_data(),
+            Descriptor::Owned(file) => file.sync_all(),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
     pub(crate) async fn readable(&self) -> io::Result<()> {
         Ok(())
     }

@@ -185,6 +185,22 @@ impl Descriptor {
         }
     }
 
+    /// Whether what is written goes to the end, whoever else writes there. Only files have other places.
+    pub(crate) fn appends(&self) -> bool {
+        !matches!(self.mode, Mode::Ready)
+            || rustix::fs::fcntl_getfl(self).is_ok_and(|flags| flags.contains(OFlags::APPEND))
+    }
+
+    /// Writes to the disk what is not there yet, if it is of a kind that goes there.
+    #[cfg_attr(target_vendor = "apple", allow(unused_variables))]
+    pub(crate) fn sync(&self, data_only: bool) -> io::Result<()> {
+        #[cfg(not(target_vendor = "apple"))]
+        if data_only {
+            return Ok(rustix::fs::fdatasync(self)?);
+        }
+        Ok(rustix::fs::fsync(self)?)
+    }
+
     /// Waits until there is something to read, or the end.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.ready(PollFlags::IN, Interest::READABLE).await
