@@ -1,22 +1,16 @@
-//! Guests from C: compiled once, and kept outside the checkout by what went into them.
+//! Programs from C: compiled once, and kept outside the checkout by what went into them.
 
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use wasmrun_core::Guest;
 
-const FLAGS: &[&str] = &[
-    "cc",
-    "--target=wasm32-wasi",
-    "-O2",
-    "-s",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-];
+const FLAGS: &[&str] = &["cc", "-O2", "-s", "-Wall", "-Wextra", "-Werror"];
+const WASI: &str = "--target=wasm32-wasi";
 
 /// Where `scripts/programs` puts compiler and programs.
 pub(crate) fn programs() -> PathBuf {
@@ -33,57 +27,72 @@ fn cache() -> PathBuf {
         .join("wasmrun")
 }
 
-/// Compiles a C program, or finds it compiled.
+/// Compiles a C program for WASI, or finds it compiled.
 ///
 /// # Panics
 ///
 /// Without the compiler, or if the program does not compile: a rule whose guest is missing fails.
 pub fn c(name: &str, source: &str) -> Guest {
-    let compiler = programs().join("zig");
-    // The link's end names the compiler's version.
-    let Ok(version) = fs::canonicalize(&compiler) else {
-        panic!(
-            "{name} needs a C compiler for WASI, and there is none at {}: run scripts/programs",
-            compiler.display()
-        );
-    };
-    let mut hasher = DefaultHasher::new();
-    (source, FLAGS, version).hash(&mut hasher);
-    let folder = cache().join("guests");
-    let compiled = folder.join(format!("{:016x}-{name}", hasher.finish()));
-    if !compiled.is_file() {
-        fs::create_dir_all(&folder)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
-        compile(&compiler, source, &compiled);
-    }
+    let compiled = compiled(name, source, &[WASI]);
     let bytes = fs::read(&compiled)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", compiled.display()));
     Guest::from_bytes(name, bytes).expect("the compiler writes WebAssembly")
 }
 
-fn compile(compiler: &Path, source: &str, compiled: &Path) {
+/// Compiles a C program for this machine, or finds it compiled: the executable.
+///
+/// # Panics
+///
+/// As [`c`].
+pub fn native(name: &str, source: &str) -> PathBuf {
+    compiled(name, source, &[])
+}
+
+fn compiled(name: &str, source: &str, target: &[&str]) -> PathBuf {
+    let compiler = programs().join("zig");
+    // The link's end names the compiler's version.
+    let Ok(version) = fs::canonicalize(&compiler) else {
+        panic!(
+            "{name} needs a C compiler, and there is none at {}: run scripts/programs",
+            compiler.display()
+        );
+    };
+    let flags = [FLAGS, target].concat();
+    let mut hasher = DefaultHasher::new();
+    (source, &flags, version).hash(&mut hasher);
+    let folder = cache().join("guests");
+    // One at a time: trials of several engines want the same.
+    static COMPILING: Mutex<()> = Mutex::new(());
+    let _alone = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = folder.join(format!("{:016x}-{name}", hasher.finish()));
+    if !compiled.is_file() {
+        fs::create_dir_all(&folder)
+            .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+        compile(&compiler, &flags, source, &compiled);
+    }
+    compiled
+}
+
+fn compile(compiler: &Path, flags: &[&str], source: &str, compiled: &Path) {
     let scratch = tempfile::tempdir().expect("a temporary directory");
-    let (input, output) = (
-        scratch.path().join("guest.c"),
-        scratch.path().join("guest.wasm"),
-    );
+    let input = scratch.path().join("program.c");
     fs::write(&input, source).expect("a file in a directory just made");
+    // Whole or not at all, whoever else compiles the same at this moment. And written by the compiler: what this
+    // process had open to write to, another thread's child might hold when it is to be executed.
+    let staged = compiled.with_extension(format!("{}.new", std::process::id()));
     let cache = programs().join("zig-cache");
     let done = Command::new(compiler)
-        .args(FLAGS)
+        .args(flags)
         .arg("-o")
-        .args([&output, &input])
+        .args([&staged, &input])
         .env("ZIG_GLOBAL_CACHE_DIR", &cache)
         .env("ZIG_LOCAL_CACHE_DIR", &cache)
         .output()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", compiler.display()));
     assert!(
         done.status.success(),
-        "a guest does not compile:\n{}",
+        "a program does not compile:\n{}",
         String::from_utf8_lossy(&done.stderr)
     );
-    // Whole or not at all, whoever else compiles the same at this moment.
-    let staged = compiled.with_extension(format!("{}.new", std::process::id()));
-    fs::copy(&output, &staged).expect("room for a small file");
     fs::rename(&staged, compiled).expect("a rename within a directory");
 }

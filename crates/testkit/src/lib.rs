@@ -21,7 +21,9 @@
 //!
 //! - the [`suite`]: what every engine does, or refuses to by name. What it can do it says by its
 //!   [`Capability`](wasmrun_core::Capability); where that lacks what a rule asks for, the refusal is
-//!   what is asserted. No rule is skipped.
+//!   what is asserted. No rule is skipped. Where WASI leaves open what is right, Linux says it: the rules of the topic
+//!   `linux` compile a C program twice, for WASI and for this machine, and compare what both find. A new one is a file
+//!   in `guests/oracle/` and a few lines.
 //! - [`programs`]: real programs, with the same output and files everywhere.
 //! - [`differential`]: where only agreement matters, each engine against the first.
 //!
@@ -35,6 +37,7 @@ pub mod guests;
 pub mod known_differences;
 pub mod matrix;
 mod null;
+mod oracle;
 pub mod particular;
 pub mod programs;
 mod restart;

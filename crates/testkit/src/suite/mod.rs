@@ -3,10 +3,12 @@
 //! A rule is a function that is named for what it holds and takes a [`Case`]. Where the engine lacks
 //! what a rule asks for, [`Case::run`] asserts the refusal instead; no rule is ever skipped.
 
+mod arguments;
 pub(crate) mod directories;
 mod environment;
 mod kinds;
 mod limits;
+mod linux;
 mod outcome;
 mod sandbox;
 mod streams;
@@ -37,6 +39,8 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("outcome", outcome::RULES),
     ("streams", streams::RULES),
     ("environment", environment::RULES),
+    ("arguments", arguments::RULES),
+    ("linux", linux::RULES),
     ("directories", directories::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),

@@ -33,6 +33,8 @@ crate::suite::rules![
     large_input_and_output_do_not_block_each_other,
     a_guest_answers_while_it_runs,
     a_closed_reader_ends_a_guest_that_writes,
+    how_far_a_write_came_is_told_before_why_no_further,
+    a_stream_that_is_not_to_wait_does_not,
     captured_output_is_no_terminal,
     a_terminal_is_one,
     streams_have_one_direction,
@@ -518,6 +520,88 @@ fn a_closed_reader_ends_a_guest_that_writes(case: &Case) {
         report.outcome
     );
     assert_eq!(stderr(&report), "");
+}
+
+fn how_far_a_write_came_is_told_before_why_no_further(case: &Case) {
+    const WANTED: u32 = 0x18_0000;
+    const READ: usize = 100_000;
+    const PIPE: u32 = 64;
+    // Says on standard error what comes of two writes: the error number and the count of each.
+    let guest = with_memory(
+        r#"(memory (export "memory") 32)"#,
+        &format!(
+            r#"(func $note (param $at i32)
+                (i32.store (local.get $at)
+                    (call $try_write (i32.const 1) (i32.const 0x10000) (i32.const {WANTED})))
+                (i32.store offset=4 (local.get $at) (i32.load (i32.const 8))))
+            (func (export "_start")
+                (call $note (i32.const 1024))
+                (call $note (i32.const 1032))
+                (call $write (i32.const 2) (i32.const 1024) (i32.const 16)))"#
+        ),
+    );
+    let Some(mut run) = case.start(&guest, &captured().stdout(Stdout::Pipe)) else {
+        return;
+    };
+    let mut pipe = run.stdout.take().expect("the pipe that was asked for");
+    pipe.read_exact(&mut [0; READ]).expect("the guest writes");
+    drop(pipe);
+    let report = case.ran(run.wait());
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four"));
+    let told: Vec<u32> = report.stderr.bytes.chunks(4).map(number).collect();
+    let [first, count, second, _] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!((first, second), (0, PIPE), "{told:?}");
+    assert!(
+        (READ..WANTED as usize).contains(&(count as usize)),
+        "{told:?}"
+    );
+}
+
+fn a_stream_that_is_not_to_wait_does_not(case: &Case) {
+    const NONBLOCK: i32 = 4;
+    const AGAIN: i32 = 6;
+    // Reads what is not there yet, says `ready`, waits, and copies what then comes.
+    let fields = format!(
+        r#"(import "wasi_snapshot_preview1" "fd_fdstat_set_flags"
+            (func $set_flags (param i32 i32) (result i32)))
+        (data (i32.const 1024) "ready\n")
+        (func $read_error (result i32)
+            (i32.store (i32.const 0) (i32.const 2048))
+            (i32.store (i32.const 4) (i32.const 1024))
+            (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (func (export "_start")
+            (call $check (call $set_flags (i32.const 0) (i32.const {NONBLOCK})))
+            (call $check (call $fd_fdstat_get (i32.const 0) (i32.const 1600)))
+            (if (i32.ne (i32.load16_u (i32.const 1602)) (i32.const {NONBLOCK}))
+                (then unreachable))
+            (if (i32.ne (call $read_error) (i32.const {AGAIN})) (then unreachable))
+            (call $print (i32.const 1024) (i32.const 6))
+            (call $check (call $set_flags (i32.const 0) (i32.const 0)))
+            (call $check (call $read_error))
+            (call $print (i32.const 2048) (i32.load (i32.const 8))))"#
+    );
+    // Imports come first.
+    let (import, fields) = fields.split_at(fields.find("(data").expect("data"));
+    let text = guests::source(r#"(memory (export "memory") 2)"#, fields);
+    let text = text.replacen("(module", &format!("(module {import}"), 1);
+    let guest = Guest::from_bytes("waiting.wat", text).expect("a guest");
+    let config = captured().stdin(Stdin::Pipe).stdout(Stdout::Pipe);
+    let Some(mut run) = case.start(&guest, &config) else {
+        return;
+    };
+    let mut stdin = run.stdin.take().expect("the pipe that was asked for");
+    let mut stdout = run.stdout.take().expect("the pipe that was asked for");
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).expect("the guest goes on");
+    assert_eq!(&ready, b"ready\n");
+    stdin.write_all(b"now").expect("the guest reads");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the guest writes");
+    assert_eq!(rest, "now");
+    assert_eq!(case.ran(run.wait()).outcome, Outcome::Exited(0));
 }
 
 fn captured_output_is_no_terminal(case: &Case) {

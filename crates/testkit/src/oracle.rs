@@ -1,0 +1,149 @@
+//! Linux as the oracle: what a program finds as a guest is what it finds as a program of this machine.
+//!
+//! Where the WASI text leaves something open, the same C program says what is right. It is one idea, in a
+//! file of `guests/oracle/`, which begins with `oracle.h` and has a function `look`; there it calls what it is about
+//! and says what comes of it, with `TELL(call)`. A rule is then a [`Scene`] in which the program is put twice:
+//!
+//! ```ignore
+//! fn files_are_sought_as_on_linux(case: &Case) {
+//!     agrees(case, program!("offsets"), &Scene { files: &[("f", "0123456789")], ..SCENE });
+//! }
+//! ```
+//!
+//! What it says, what it writes, how it ends and what becomes of its directory are to be the same.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use wasmrun_core::{Access, Outcome, RunConfig, Stdin, Stdout};
+
+use crate::case::Case;
+use crate::{Tree, compiler};
+
+/// A program of `guests/oracle/`, by its name.
+macro_rules! program {
+    ($name:literal) => {
+        $crate::oracle::Program {
+            name: $name,
+            source: concat!(
+                include_str!("../../guests/oracle/oracle.h"),
+                include_str!(concat!("../../guests/oracle/", $name, ".c"))
+            ),
+        }
+    };
+}
+pub(crate) use program;
+
+/// A C program that is compiled twice.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+}
+
+/// What a program is put into, as a guest and as a program of this machine.
+pub(crate) struct Scene {
+    /// What is in the directory it is given.
+    pub(crate) files: &'static [(&'static str, &'static str)],
+    /// What comes from the pipe that is its standard input.
+    pub(crate) stdin: &'static str,
+    /// What its standard output is, if it is no pipe.
+    pub(crate) stdout: Option<&'static str>,
+}
+
+/// An empty one.
+pub(crate) const SCENE: Scene = Scene {
+    files: &[],
+    stdin: "",
+    stdout: None,
+};
+
+/// What is to be the same.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    said: String,
+    written: Vec<u8>,
+    code: Option<i32>,
+    tree: Tree,
+}
+
+/// Asserts that the program finds the same on an engine as on this machine. Where the engine lacks what it takes, that
+/// has been asserted instead.
+pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
+    let Some(guest) = as_guest(case, &program, scene) else {
+        return;
+    };
+    let native = as_native(case, &program, scene);
+    let lines = |seen: &Seen| seen.said.lines().map(str::to_owned).collect::<Vec<_>>();
+    let differs = lines(&native)
+        .into_iter()
+        .zip(lines(&guest))
+        .filter(|(native, guest)| native != guest)
+        .map(|(native, guest)| format!("\n  {native}, and the guest: {guest}"))
+        .collect::<String>();
+    assert!(differs.is_empty(), "{}:{differs}", program.name);
+    assert_eq!(guest, native, "the guest's, and this machine's");
+}
+
+fn directory(case: &Case, scene: &Scene, name: &str) -> std::path::PathBuf {
+    let directory = case.mkdir(name);
+    for (file, content) in scene.files {
+        fs::write(directory.join(file), content).expect("a file in a directory just made");
+    }
+    directory
+}
+
+fn as_guest(case: &Case, program: &Program, scene: &Scene) -> Option<Seen> {
+    let directory = directory(case, scene, "wasi");
+    let config = RunConfig::new()
+        .map_dir(&directory, "/d", Access::ReadWrite)
+        .arg("/d")
+        .stdin(Stdin::Bytes(scene.stdin.into()))
+        .stdout(match scene.stdout {
+            Some(path) => Stdout::File(path.into()),
+            None => Stdout::Capture,
+        })
+        .stderr(Stdout::Capture);
+    let guest = compiler::c(&format!("{}.wasm", program.name), program.source);
+    let report = case.run(&guest, &config)?;
+    Some(Seen {
+        said: String::from_utf8_lossy(&report.stderr.bytes).into_owned(),
+        written: report.stdout.bytes,
+        code: match report.outcome {
+            Outcome::Exited(code) => Some(code),
+            _ => None,
+        },
+        tree: read(&directory),
+    })
+}
+
+fn as_native(case: &Case, program: &Program, scene: &Scene) -> Seen {
+    let directory = directory(case, scene, "native");
+    let executable = compiler::native(program.name, program.source);
+    let mut child = Command::new(executable)
+        .arg(&directory)
+        .stdin(Stdio::piped())
+        .stdout(match scene.stdout {
+            Some(path) => File::create(path).expect("it can be written to").into(),
+            None => Stdio::piped(),
+        })
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a program that was just compiled starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // Less than a pipe has room for.
+    stdin.write_all(scene.stdin.as_bytes()).expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    Seen {
+        said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        written: output.stdout,
+        code: output.status.code(),
+        tree: read(&directory),
+    }
+}
+
+fn read(directory: &Path) -> Tree {
+    Tree::read(directory).expect("the directory reads")
+}
