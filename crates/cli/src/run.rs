@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, Limits, Miss, Outcome, Refusal,
-    Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, GuestKind, Limits, Miss,
+    Outcome, Refusal, Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
@@ -84,6 +84,9 @@ fn execute(
         say::line(format_args!("the compiled code is not kept: {not_kept}"));
     }
     ending.lock().report.compiled(&program);
+    // What an executable writes for a component is not the guest's call here.
+    let writes_itself = !outside || guest.kind() == GuestKind::Module;
+    let left = writes_itself.then(signals::leave_a_closed_pipe_to_the_guest);
     let (outcome, stats, signal) = if outside {
         let run = || program.run_killable(&config, |killer| ending.kill_by(killer));
         let ended = ending.attend(run)?;
@@ -95,6 +98,7 @@ fn execute(
         let Report { outcome, stats, .. } = program.run(&config)?;
         (outcome, stats, None)
     };
+    drop(left);
     ending.lock().report.ended(&outcome, &stats, signal);
     Ok(Ended {
         guest: shown(guest.name()),

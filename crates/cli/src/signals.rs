@@ -13,7 +13,7 @@ mod unix {
     use std::thread;
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
-    use signal_hook::flag::register_conditional_shutdown;
+    use signal_hook::flag::{register, register_conditional_shutdown};
     use signal_hook::iterator::{Handle, Signals};
     use wasmrun::exit_code;
 
@@ -25,6 +25,24 @@ mod unix {
     /// write return an error, and a guest that does not look at those would write for ever.
     pub fn end_quietly_on_a_closed_pipe() {
         exit_on(SIGPIPE, &ON_CLOSED_PIPE);
+        // It fails for signals that cannot be handled, and this can.
+        let _ = register(SIGPIPE, &ON_CLOSED_PIPE);
+    }
+
+    /// Leaves the first closed pipe to the guest, whose write then fails. If it goes on to write, or is not there
+    /// any more, that ends us.
+    #[must_use = "the guest's time is over once it is dropped"]
+    pub fn leave_a_closed_pipe_to_the_guest() -> Left {
+        ON_CLOSED_PIPE.store(false, Ordering::SeqCst);
+        Left
+    }
+
+    pub struct Left;
+
+    impl Drop for Left {
+        fn drop(&mut self) {
+            ON_CLOSED_PIPE.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Ends this process on a signal, and with it a guest that is part of it. Starts no thread.
@@ -140,6 +158,8 @@ mod unix {
 #[cfg(not(unix))]
 mod elsewhere {
     pub fn end_quietly_on_a_closed_pipe() {}
+
+    pub fn leave_a_closed_pipe_to_the_guest() {}
 
     pub fn end_with_the_process() {}
 

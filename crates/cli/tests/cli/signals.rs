@@ -176,6 +176,83 @@ fn a_closed_reader_ends_a_guest_that_writes_for_ever() {
     }
 }
 
+#[test]
+fn a_closed_reader_is_the_guests_error_first() {
+    // Exits with the number of the error that a write returns.
+    const TOLD: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (local $errno i32)
+    (i32.store (i32.const 4) (i32.const 0x8000))
+    (loop $more
+      (local.set $errno (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (br_if $more (i32.eqz (local.get $errno))))
+    (call $exit (local.get $errno))))"#;
+    const PIPE: i32 = 64;
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", TOLD);
+    for engine in engines() {
+        let mut child = wasmrun()
+            .args(["--engine", engine])
+            .arg(&guest)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("wasmrun starts");
+        drop(child.stdout.take());
+        let ended = child.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(PIPE), "{engine}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn how_much_is_written_to_a_file_that_may_not_grow_is_told_before_why_it_is_no_more() {
+    // Writes 100,000 bytes, and again. If the first says that it wrote all the file may have, exits with the number
+    // of the second's error.
+    const MAY_HAVE: u64 = 60 << 10;
+    let guest = format!(
+        r#"
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 2)
+  (func $try (result i32) (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+  (func (export "_start")
+    (i32.store (i32.const 4) (i32.const 100000))
+    (if (i32.or (call $try) (i32.ne (i32.load (i32.const 8)) (i32.const {MAY_HAVE})))
+      (then (call $exit (i32.const 1))))
+    (call $exit (call $try))))"#
+    );
+    const FBIG: i32 = 22;
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", guest);
+    let output = guests.dir().join("output");
+    let limit = || {
+        let limit = libc::rlimit {
+            rlim_cur: MAY_HAVE,
+            rlim_max: MAY_HAVE,
+        };
+        // SAFETY: plain calls, with a valid pointer.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
+        }
+        Ok(())
+    };
+    for engine in engines() {
+        let mut command = wasmrun();
+        command.args(["--no-cache", "--engine", engine]).arg(&guest);
+        command.stdout(std::fs::File::create(&output).expect("a file"));
+        // SAFETY: both may be called between fork and exec.
+        let ended = unsafe { command.pre_exec(limit) }.status();
+        assert_eq!(ended.expect("it ends").code(), Some(FBIG), "{engine}");
+        let written = std::fs::metadata(&output).expect("a file").len();
+        assert_eq!(written, MAY_HAVE, "{engine}");
+    }
+}
+
 /// As `nohup` does for SIGHUP and shells do for jobs in the background.
 #[cfg(target_os = "linux")]
 #[test]
