@@ -1,8 +1,8 @@
 //! Modules that import WASIX, through wasmer-wasix.
 //!
 //! A guest gets arguments, an environment and standard streams, and a file system in memory; it
-//! runs on one thread, so that nothing of it is left when it ends: to start threads or processes
-//! fails in the guest. All else that could be asked is refused, because wasmer-wasix cannot keep it:
+//! runs on one thread, so that nothing of it is left when it ends: core refuses guests that start
+//! threads, and to start a process fails in the guest. All else that could be asked is refused, because wasmer-wasix cannot keep it:
 //! its directories follow symbolic links to anywhere, and some of its calls cannot be cut short.
 
 mod stdio;

@@ -144,15 +144,26 @@ mod built_in {
     }
 
     #[test]
-    fn a_thread_cannot_be_started() {
+    fn a_memory_may_be_shared_though_no_thread_is_started() {
         let guest = r#"(module
-            (import "wasix_32v1" "thread_spawn_v2" (func $spawn (param i32 i32) (result i32)))
+            (import "env" "memory" (memory 1 4 shared))
             (import "wasix_32v1" "proc_exit" (func $exit (param i32)))
-            (memory (export "memory") 1)
-            (func (export "wasi_thread_start") (param i32 i32) unreachable)
+            (export "memory" (memory 0))
             (func (export "_start")
-                (call $exit (i32.eqz (call $spawn (i32.const 64) (i32.const 0))))))"#;
+                (call $exit (i32.atomic.rmw.add (i32.const 64) (i32.const 1)))))"#;
         assert_eq!(run(guest, &RunConfig::new()).outcome, Outcome::Exited(0));
+    }
+
+    #[test]
+    fn a_guest_that_starts_threads_is_refused() {
+        let guest = r#"(module
+            (import "wasix_32v1" "thread_spawn_v2" (func (param i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "wasi_thread_start") (param i32 i32))
+            (func (export "_start")))"#;
+        let error = compile(guest, &RunConfig::new()).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("thread_spawn_v2"), "{error}");
     }
 
     #[test]

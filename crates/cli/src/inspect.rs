@@ -66,7 +66,7 @@ impl Found {
         for imports in by_module(&guest.imports) {
             label("imports", &imports);
         }
-        label("unknown", &strings(guest.unknown_imports.iter()));
+        label("unserved", &strings(guest.unknown_imports.iter()));
         text += "\nEngines:\n";
         for line in self.engines.to_string().lines() {
             text += &format!("  {line}\n");

@@ -74,10 +74,9 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             format!("the guest imports WASI {other}, which no engine here has yet"),
         ),
     }
-    if guest.needs_threads() && guest.wasi() != WasiVersion::Wasix {
+    if let Some(import) = guest.threads_import() {
         found.unless(capability.wasi_threads, "wasi_threads", || {
-            "cannot start threads for a guest, which this one needs (it imports a shared memory)"
-                .into()
+            format!("cannot start threads for a guest, which this one needs: it imports {import}")
         });
     }
     let lacking = guest.proposals().difference(capability.proposals);
@@ -89,13 +88,14 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
     }
     let unknown = guest.unknown_imports();
     if let Some(first) = unknown.first() {
+        let why = first.why_unknown();
         let more = match unknown.len() - 1 {
             0 => String::new(),
-            more => format!(" and {more} more"),
+            more => format!(" (and {more} more that nothing here provides)"),
         };
         found.never(
             "imports",
-            format!("the guest imports {first}{more}, which is not part of WASI"),
+            format!("the guest imports {first}, which {why}{more}"),
         );
     }
     found.refusals

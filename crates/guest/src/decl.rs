@@ -61,7 +61,7 @@ pub enum ImportKind {
 }
 
 impl ImportKind {
-    const fn is_core(self) -> bool {
+    pub(crate) const fn is_core(self) -> bool {
         use ImportKind::{Function, Global, Memory, Table, Tag};
         matches!(self, Function | Table | Memory | Global | Tag)
     }

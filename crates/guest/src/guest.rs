@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use wasmparser::BinaryReaderError;
 
 use crate::data::{self, WithoutData};
-use crate::decl::{Export, ExportKind, Import, MemoryDecl, TableDecl};
+use crate::decl::{Export, ExportKind, Import, ImportKind, MemoryDecl, TableDecl};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::inspect::{self, Facts};
@@ -302,13 +302,14 @@ impl Guest {
         &self.0.facts.imports
     }
 
-    /// The imports that no version of WASI defines, so that no engine here can provide them.
+    /// The imports that no engine here can provide: they are not part of what a command has in any version
+    /// of WASI. [`Import::why_unknown`] tells what each is.
     ///
     /// Function names and interfaces are compared with those of each version; WASIX alone is taken
     /// at its word, because its functions grow with its runtime. The shared `env.memory` and the
     /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads).
     pub fn unknown_imports(&self) -> Vec<&Import> {
-        let threaded = self.imports_shared_memory();
+        let threaded = self.shared_memory().is_some();
         let known = |import: &&Import| match self.0.kind {
             GuestKind::Component => wasi::defines_for_component(import),
             GuestKind::Module | GuestKind::Package => wasi::defines_for_module(import, threaded),
@@ -319,15 +320,28 @@ impl Guest {
             .collect()
     }
 
-    /// Whether it expects its host to start threads: it imports `wasi.thread-spawn`, or a shared
-    /// memory.
+    /// Whether it expects its host to start threads: see [`threads_import`](Guest::threads_import).
     pub fn needs_threads(&self) -> bool {
-        self.imports_shared_memory() || self.imports().iter().any(wasi::spawns_threads)
+        self.threads_import().is_some()
     }
 
-    fn imports_shared_memory(&self) -> bool {
-        let shared = |memory: &MemoryDecl| memory.imported && memory.shared;
-        self.memories().iter().any(shared)
+    /// The import by which it expects its host to start threads: a function that does, or a shared memory.
+    /// The latter says nothing of a guest for WASIX, all of which have one.
+    pub fn threads_import(&self) -> Option<&Import> {
+        let spawn = self
+            .imports()
+            .iter()
+            .find(|import| wasi::spawns_threads(import));
+        spawn.or_else(|| {
+            self.shared_memory()
+                .filter(|_| self.wasi() != WasiVersion::Wasix)
+        })
+    }
+
+    fn shared_memory(&self) -> Option<&Import> {
+        let is_memory = |import: &&Import| import.kind == ImportKind::Memory;
+        let mut memories = self.imports().iter().filter(is_memory).zip(self.memories());
+        memories.find_map(|(import, memory)| memory.shared.then_some(import))
     }
 
     /// What it offers, in its own order. Empty for a package.

@@ -61,6 +61,7 @@ mod side_by_side;
 mod source;
 mod start;
 mod text;
+mod unserved;
 mod validate;
 mod wasi;
 

@@ -43,15 +43,16 @@ impl std::fmt::Display for WasiVersion {
     }
 }
 
-const UNSTABLE: &str = "wasi_unstable";
-const PREVIEW1: &str = "wasi_snapshot_preview1";
+pub(crate) const UNSTABLE: &str = "wasi_unstable";
+pub(crate) const PREVIEW1: &str = "wasi_snapshot_preview1";
 const WASIX: &[&str] = &["wasix_32v1", "wasix_64v1"];
+const WASIX_THREAD_SPAWN: &[&str] = &["thread_spawn", "thread_spawn_v2"];
 /// wasi-threads: a proposal next to preview1, with a module of its own.
 const THREAD_SPAWN: (&str, &str) = ("wasi", "thread-spawn");
 
 /// The functions of `wasi_snapshot_preview1`, in the order of its witx.
 #[rustfmt::skip]
-const PREVIEW1_FUNCTIONS: &[&str] = &[
+pub(crate) const PREVIEW1_FUNCTIONS: &[&str] = &[
     "args_get", "args_sizes_get", "environ_get", "environ_sizes_get",
     "clock_res_get", "clock_time_get",
     "fd_advise", "fd_allocate", "fd_close", "fd_datasync", "fd_fdstat_get", "fd_fdstat_set_flags",
@@ -66,11 +67,11 @@ const PREVIEW1_FUNCTIONS: &[&str] = &[
 ];
 
 /// The one function preview1 has and `wasi_unstable` has not.
-const SOCK_ACCEPT: &str = "sock_accept";
+pub(crate) const SOCK_ACCEPT: &str = "sock_accept";
 
 /// The interfaces a host of `wasi:…@0.2` provides, without those still marked unstable.
 #[rustfmt::skip]
-const PREVIEW2_INTERFACES: &[&str] = &[
+pub(crate) const PREVIEW2_INTERFACES: &[&str] = &[
     "cli/environment", "cli/exit", "cli/stdin", "cli/stdout", "cli/stderr",
     "cli/terminal-input", "cli/terminal-output",
     "cli/terminal-stdin", "cli/terminal-stdout", "cli/terminal-stderr",
@@ -84,7 +85,7 @@ const PREVIEW2_INTERFACES: &[&str] = &[
 
 /// The interfaces a host of `wasi:…@0.3` provides.
 #[rustfmt::skip]
-const PREVIEW3_INTERFACES: &[&str] = &[
+pub(crate) const PREVIEW3_INTERFACES: &[&str] = &[
     "cli/environment", "cli/exit", "cli/stdin", "cli/stdout", "cli/stderr", "cli/types",
     "cli/terminal-input", "cli/terminal-output",
     "cli/terminal-stdin", "cli/terminal-stdout", "cli/terminal-stderr",
@@ -149,15 +150,20 @@ pub(crate) fn defines_for_component(import: &Import) -> bool {
         Some("0.3.") => PREVIEW3_INTERFACES,
         _ => return false,
     };
-    import.kind == ImportKind::Instance
-        && list.contains(&interface)
-        // `0.2.0-rc-…` came before its version and differs from it.
-        && version[4..].bytes().all(|b| b.is_ascii_digit())
+    import.kind == ImportKind::Instance && list.contains(&interface) && is_release(version)
 }
 
-/// Whether this is the import that starts a thread.
+/// Of a version of three parts: `0.2.0-rc-…` came before its release and differs from it.
+pub(crate) fn is_release(version: &str) -> bool {
+    let patch = version.rsplit('.').next().unwrap_or_default();
+    patch.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether this is an import that starts a thread.
 pub(crate) fn spawns_threads(import: &Import) -> bool {
-    (import.module.as_str(), import.name.as_str()) == THREAD_SPAWN
+    let (module, name) = (import.module.as_str(), import.name.as_str());
+    (module, name) == THREAD_SPAWN
+        || (WASIX.contains(&module) && WASIX_THREAD_SPAWN.contains(&name))
 }
 
 /// Whether a component export of this name makes it a command.
@@ -168,7 +174,7 @@ pub(crate) fn is_run(name: &str) -> bool {
 }
 
 /// `wasi:cli/run@0.2.3` into `cli/run` and `0.2.3`.
-fn interface(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn interface(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("wasi:")?.split_once('@')
 }
 

@@ -477,6 +477,23 @@ fn threads_are_a_need_and_not_an_unknown_import() {
     let plain = wat(r#"(module (import "env" "memory" (memory 1)))"#);
     assert!(!plain.needs_threads());
     assert_eq!(plain.unknown_imports().len(), 1);
+
+    let of = |text: &str| wat(text).threads_import().map(ToString::to_string);
+    let second = r#"(module (import "a" "b" (memory 1)) (import "c" "d" (memory 1 1 shared)))"#;
+    assert_eq!(of(second).as_deref(), Some("c.d"));
+    // All that is built for WASIX imports a shared memory.
+    let wasix = |function: &str| {
+        let text = format!(
+            r#"(module (import "env" "memory" (memory 1 4 shared))
+                (import "wasix_32v1" "{function}" (func (param i32 i32) (result i32))))"#
+        );
+        assert!(wat(&text).unknown_imports().is_empty());
+        of(&text)
+    };
+    assert_eq!(wasix("getcwd"), None);
+    for spawn in ["thread_spawn", "thread_spawn_v2"] {
+        assert_eq!(wasix(spawn), Some(format!("wasix_32v1.{spawn}")));
+    }
 }
 
 #[test]

@@ -179,10 +179,7 @@ impl Case {
             ("preview1", wasi == WasiVersion::Preview1),
             ("preview2", wasi == WasiVersion::Preview2),
             ("wasix", wasi == WasiVersion::Wasix),
-            (
-                "wasi_threads",
-                guest.needs_threads() && wasi != WasiVersion::Wasix,
-            ),
+            ("wasi_threads", guest.needs_threads()),
             (
                 "args",
                 config

@@ -123,9 +123,43 @@ fn an_import_that_is_not_part_of_wasi_is_named() {
     ) {
         assert_eq!(
             message,
-            "app.wat: the guest imports env.log and 1 more, which is not part of WASI"
+            "app.wat: the guest imports env.log, which is not part of WASI (and 1 more that nothing \
+             here provides)"
         );
     }
+}
+
+#[test]
+fn an_import_with_a_slip_in_its_name_is_told_the_nearest() {
+    for message in unsupported(
+        r#"(module (import "wasi_snapshot_preview1" "fd_wirte" (func)) (func (export "_start")))"#,
+    ) {
+        assert_eq!(
+            message,
+            "app.wat: the guest imports wasi_snapshot_preview1.fd_wirte, which is not part of WASI \
+             preview1: was fd_write meant?"
+        );
+    }
+}
+
+#[cfg(feature = "wasmtime")]
+#[test]
+fn an_interface_of_wasi_that_no_engine_serves_is_not_denied_to_be_one() {
+    let guests = Guests::new();
+    let guest = guests.file(
+        "app.wat",
+        r#"(component (import "wasi:http/types@0.2.0" (instance)))"#,
+    );
+    let seen = run(["--engine", "wasmtime"]
+        .map(AsRef::as_ref)
+        .into_iter()
+        .chain([guest.as_os_str()]));
+    assert_eq!(seen.code, Some(126), "{seen:?}");
+    assert_eq!(
+        seen.message(),
+        "app.wat: wasmtime: the guest imports wasi:http/types@0.2.0, which is part of WASI 0.2, but \
+         not of its commands: no engine here serves it"
+    );
 }
 
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]

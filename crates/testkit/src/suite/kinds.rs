@@ -26,6 +26,7 @@ crate::suite::rules![
     a_component_with_more_instances_than_allowed_never_starts,
     a_guest_with_threads_runs,
     a_wasix_guest_runs,
+    a_wasix_guest_with_threads_runs,
     a_package_that_is_none_is_an_error,
     each_proposal_works_or_is_refused,
     an_entry_is_called,
@@ -252,6 +253,26 @@ fn a_wasix_guest_runs(case: &Case) {
     assert_eq!(guest.wasi(), WasiVersion::Wasix);
     if let Some(report) = case.run(&guest, &captured()) {
         assert_eq!(report.outcome, Outcome::Exited(5));
+    }
+}
+
+fn a_wasix_guest_with_threads_runs(case: &Case) {
+    // The memory alone says nothing: all that is built for WASIX shares one.
+    let guest = text(
+        "wasix-threads.wasm",
+        r#"(module
+            (import "env" "memory" (memory 1 1 shared))
+            (import "wasix_32v1" "thread_spawn_v2" (func $spawn (param i32 i32) (result i32)))
+            (import "wasix_32v1" "proc_exit" (func $proc_exit (param i32)))
+            (export "memory" (memory 0))
+            (func (export "wasi_thread_start") (param $id i32) (param $arg i32))
+            (func (export "_start")
+                (call $proc_exit (call $spawn (i32.const 64) (i32.const 0)))))"#,
+    );
+    assert_eq!(guest.wasi(), WasiVersion::Wasix);
+    assert!(guest.needs_threads());
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
     }
 }
 
