@@ -14,10 +14,12 @@ use wasmparser::{
 };
 
 use crate::component_types;
+use crate::components::{Components, Section};
 use crate::data::ActiveData;
 use crate::decl::{
     Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
 };
+use crate::expansion;
 use crate::malformed::Malformed;
 use crate::own_modules::OwnModules;
 use crate::parser::{MAX_NESTING, parser};
@@ -55,6 +57,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
     let mut is_component = false;
     let mut announced = None;
     let mut own_modules = OwnModules::default();
+    let mut components = Components::default();
 
     for payload in parser().parse_all(bytes) {
         let outermost = open.len() == 1;
@@ -69,19 +72,23 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
                     let what = "a module where a component should be, or the other way round";
                     return Err(Malformed::at(range.start, what));
                 }
-                is_component |= encoding == Encoding::Component;
+                if encoding == Encoding::Component {
+                    is_component = true;
+                    components.begin();
+                }
                 open.push(encoding);
                 module = Module::default();
             }
-            Payload::End(offset) => {
-                if open.pop() == Some(Encoding::Module) {
+            Payload::End(offset) => match open.pop() {
+                Some(Encoding::Module) => {
                     let exports = module.take_exports(offset)?;
                     if open.is_empty() {
                         facts.exports = exports;
                         facts.imports = std::mem::take(&mut module.imports);
                     }
                 }
-            }
+                _ => components.end(),
+            },
 
             // Core modules.
             Payload::TypeSection(section) => {
@@ -143,6 +150,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
             // Components.
             Payload::ModuleSection { .. } => {
                 announced = Some(Encoding::Module);
+                components.push(Section::Items(1), 0);
                 if outermost {
                     own_modules.define();
                 }
@@ -150,6 +158,10 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
             Payload::ComponentSection { .. } => announced = Some(Encoding::Component),
             Payload::InstanceSection(section) => {
                 fits(&section, "core instance")?;
+                components.push(
+                    Section::CoreInstances(section.clone()),
+                    section.range().len(),
+                );
                 for instance in section {
                     let instance = instance?;
                     if outermost {
@@ -157,27 +169,40 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
                     }
                 }
             }
-            Payload::CoreTypeSection(section) => read_all(section, "core type")?,
+            Payload::CoreTypeSection(section) => {
+                components.push(Section::Items(section.count()), 0);
+                read_all(section, "core type")?;
+            }
             Payload::ComponentInstanceSection(section) => {
                 fits(&section, "instance")?;
+                components.push(Section::Instances(section.clone()), section.range().len());
                 for instance in section {
                     own_modules.component_instance(&instance?);
                 }
             }
             Payload::ComponentAliasSection(section) => {
                 fits(&section, "alias")?;
+                components.push(Section::Aliases(section.clone()), section.range().len());
                 for alias in section {
-                    own_modules.alias(&alias?);
+                    let alias = alias?;
+                    own_modules.alias(&alias);
+                    components.alias(&alias);
                 }
             }
             Payload::ComponentTypeSection(section) => {
                 fits(&section, "component type")?;
                 component_types::check(bytes, section.range())?;
+                let bytes = section.range().len();
+                components.push(Section::Types(section), bytes);
             }
-            Payload::ComponentCanonicalSection(section) => read_all(section, "canonical function")?,
+            Payload::ComponentCanonicalSection(section) => {
+                components.push(Section::Canonical(section.clone()), section.range().len());
+                read_all(section, "canonical function")?;
+            }
             Payload::ComponentStartSection { .. } => {}
             Payload::ComponentImportSection(section) => {
                 fits(&section, "component import")?;
+                components.push(Section::Imports(section.clone()), section.range().len());
                 for import in section.into_iter_with_offsets() {
                     let (offset, import) = import?;
                     if outermost {
@@ -193,6 +218,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
             }
             Payload::ComponentExportSection(section) => {
                 fits(&section, "component export")?;
+                components.push(Section::Exports(section.clone()), section.range().len());
                 for export in section.into_iter_with_offsets() {
                     let (offset, export) = export?;
                     if outermost {
@@ -217,6 +243,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
             _ => return Err(Malformed::new("a section of an unknown kind")),
         }
     }
+    expansion::check(components.all())?;
     if is_component && !(facts.memories.len() == 1 && own_modules.one_has_data_once()) {
         facts.data.range = None;
     }

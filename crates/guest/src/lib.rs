@@ -20,17 +20,18 @@
 //! ```
 //!
 //! Nothing of a guest is trusted. Every section is read to its end, no memory is taken on the word of a
-//! count, and nesting is bounded: what a guest claims costs nothing until it is there. What a `Guest`
-//! holds is therefore well-formed section by section. Whether its code is *valid* is asked only of who changes
-//! it before an engine sees it ([`Guest::validate`]), because each engine validates what it compiles.
+//! count, and nesting is bounded: what a guest claims costs nothing until it is there. What a component
+//! becomes once all its instances and types are written out is counted before anybody does so. What a
+//! `Guest` holds is therefore well-formed section by section. Whether its code is *valid* concerns only
+//! who changes it before an engine sees it ([`Guest::validate`]): each engine validates what it compiles.
 //!
 //! # How it is read
 //!
 //! Opening a guest ([`Guest::open`], [`Guest::from_bytes`]) looks at its first bytes, translates text, and
 //! walks its sections once; that is quick, as it passes over code. What takes the code
-//! ([`Guest::proposals`], [`Guest::validate`], [`Guest::digest`]) is found when it is asked for, and once. A file that was seen
-//! before, and has not changed, need not be read: [`Guest::known`] gives what is to be kept of it, and
-//! [`Guest::from_known`] makes a guest of that.
+//! ([`Guest::proposals`], [`Guest::validate`], [`Guest::digest`]) is found when it is asked for, and once.
+//! A file that was seen before, and has not changed, need not be read: [`Guest::known`] gives what is to
+//! be kept of it, and [`Guest::from_known`] makes a guest of that.
 //!
 //! # What is here for all of wasmrun
 //!
@@ -38,11 +39,13 @@
 //! [`exit_code`]s that tell it, [`Digest`] and [`fingerprint`].
 
 mod component_types;
+mod components;
 mod data;
 mod decl;
 mod digest;
 mod error;
 pub mod exit_code;
+mod expansion;
 mod fingerprint;
 mod guest;
 mod inspect;
@@ -84,8 +87,10 @@ pub use wasi::WasiVersion;
 /// [`Guest::start_as_export`] make of it: a part of the identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("component_types.rs"),
+    include_bytes!("components.rs"),
     include_bytes!("data.rs"),
     include_bytes!("decl.rs"),
+    include_bytes!("expansion.rs"),
     include_bytes!("inspect.rs"),
     include_bytes!("own_modules.rs"),
     include_bytes!("parser.rs"),

@@ -4,6 +4,9 @@
 //! Engines run here in processes of their own, so that one that crashes or hangs says by which
 //! module, which is kept in a file. `cargo test -p wasmrun-testkit --test hostile -- wasmer` chooses.
 
+#[path = "../../guest/tests/properties/doubling.rs"]
+mod doubling;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -68,7 +71,7 @@ struct Module {
     bytes: Vec<u8>,
 }
 
-/// What nobody wrote, and what was good before it was cut off or changed in some bits.
+/// What nobody wrote, what was good before it was cut off or changed in some bits, and what doubles.
 fn corpus() -> Vec<Module> {
     let generated = wasmrun_corpus::modules().map(|module| Module {
         name: format!("{} (seed {})", module.name, wasmrun_corpus::SEED),
@@ -86,7 +89,33 @@ fn corpus() -> Vec<Module> {
     ];
     generated
         .chain(good.iter().flat_map(|(name, guest)| damaged(name, guest)))
+        .chain([8, 24].into_iter().flat_map(doubled))
+        .chain(doubled_as_far_as_it_goes())
         .collect()
+}
+
+fn doubled(levels: usize) -> impl Iterator<Item = Module> {
+    let components = doubling::components(levels).into_iter();
+    components.map(move |(way, text)| Module {
+        name: format!("{way}, doubled {levels} times"),
+        bytes: text.into_bytes(),
+    })
+}
+
+/// The largest of each kind that inspection lets through to engines.
+fn doubled_as_far_as_it_goes() -> impl Iterator<Item = Module> {
+    let mut largest = BTreeMap::new();
+    for levels in 8..24 {
+        for (way, module) in doubling::components(levels)
+            .into_iter()
+            .zip(doubled(levels))
+        {
+            if Guest::from_bytes("guest.wat", &*module.bytes).is_ok() {
+                largest.insert(way.0, module);
+            }
+        }
+    }
+    largest.into_values()
 }
 
 fn damaged(name: &str, guest: &Guest) -> Vec<Module> {

@@ -68,6 +68,22 @@ fn damaged_wasm_is_invalid() {
 }
 
 #[test]
+fn a_component_that_doubles_is_refused_before_an_engine_writes_it_out() {
+    let doubled = (1..=24).fold("(component $c0)".to_owned(), |inner, level| {
+        let instance = format!("(instance (instantiate $c{}))", level - 1);
+        format!("(component $c{level} {inner} {instance} {instance})")
+    });
+    let message = refused(format!(
+        "(component {doubled} (instance (instantiate $c24)))"
+    ));
+    assert_eq!(
+        message,
+        "app.wasm is not a valid WebAssembly program: it is made of more than 10000 instances of its \
+         modules and components"
+    );
+}
+
+#[test]
 fn a_missing_file_is_127_and_a_directory_is_not_a_program() {
     let missing = run(["no/such/app.wasm"]);
     assert_eq!(missing.code, Some(127), "{missing:?}");

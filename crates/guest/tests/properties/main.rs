@@ -1,14 +1,15 @@
 //! What holds whatever bytes a guest has.
 //!
-//! The properties are in files of their own, because the fuzz target in `fuzz/` uses them too.
+//! The properties, and components that double, are in files of their own, because others use them too.
 
+mod doubling;
 mod inspection;
 mod memory;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use wasmrun_guest::Guest;
+use wasmrun_guest::{ErrorKind, Guest};
 
 const MODULE: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -119,6 +120,30 @@ fn what_a_guest_claims_costs_nothing() {
             ] {
                 inspected(&[b"\0asm", layer, &[id], claim].concat());
             }
+        }
+    }
+}
+
+#[test]
+fn a_component_that_doubles_is_refused_before_it_is_written_out() {
+    for (way, text) in doubling::components(4) {
+        let guest = Guest::from_bytes("doubling", text).expect(way);
+        assert!(guest.is_command(), "{way}");
+        guest.validate().expect(way);
+    }
+    for levels in [24, 60] {
+        for (way, text) in doubling::components(levels) {
+            let binary = wat::parse_str(text).expect(way);
+            let mut refusal = None;
+            let peak =
+                memory::Peak::measured(|| refusal = Guest::from_bytes("doubling", &*binary).err());
+            let refusal = refusal.unwrap_or_else(|| panic!("{way}: {levels} times is too much"));
+            assert_eq!(refusal.kind(), ErrorKind::Invalid, "{way}");
+            assert!(
+                refusal.to_string().contains("more than"),
+                "{way}: {refusal}"
+            );
+            assert!(peak < 16 << 20, "{way}: {peak} bytes");
         }
     }
 }

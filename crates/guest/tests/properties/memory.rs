@@ -11,7 +11,7 @@ pub fn in_proportion(bytes: &[u8], inspect: impl FnOnce(&[u8])) {
 }
 
 /// Counts what each thread allocates.
-struct Peak;
+pub struct Peak;
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
@@ -20,7 +20,7 @@ thread_local! {
 
 impl Peak {
     /// The most that was allocated at once while `work` ran, in bytes.
-    fn measured(work: impl FnOnce()) -> usize {
+    pub fn measured(work: impl FnOnce()) -> usize {
         LIVE.set(0);
         PEAK.set(0);
         work();
