@@ -8,8 +8,11 @@ pub fn holds(bytes: &[u8]) {
             let told = serde_json::to_string(&guest.inspect()).expect("all of it can be told");
             let told: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
             assert_eq!(told["bytes"], guest.bytes().len());
-            if let Ok(Some(apart)) = guest.without_data() {
-                let range = guest.data_range().expect("it has some");
+            // Its data are written out with what lies between them, which memory is not to be spent on here.
+            let range = guest.data_range().unwrap_or_default();
+            if range.end - range.start <= 1 << 16
+                && let Ok(Some(apart)) = guest.without_data()
+            {
                 let end = apart.at + apart.data.len() as u64;
                 assert_eq!((apart.at, end), (range.start, range.end));
                 assert_eq!(apart.binary.len(), guest.bytes().len());

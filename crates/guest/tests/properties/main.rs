@@ -147,3 +147,10 @@ fn a_component_that_doubles_is_refused_before_it_is_written_out() {
         }
     }
 }
+
+#[test]
+fn data_that_lie_far_apart_take_no_memory_by_being_there() {
+    let text = r#"(module (memory 1000)
+        (data (i32.const 0) "a") (data (i32.const 65000000) "b"))"#;
+    inspected(&wat::parse_str(text).expect("a module"));
+}
