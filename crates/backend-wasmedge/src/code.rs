@@ -6,21 +6,20 @@ use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use wasmrun_core::guest::shown;
 use wasmrun_core::{
-    Code, Compile, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result, Stats, Task,
+    Code, Compile, Control, Entries, Error, ErrorKind, Limits, Outcome, Ran, Result, Stats, Task,
     Trap, TrapKind,
 };
 use wasmrun_rewrite::{Parts, USUAL_STACK};
 use wasmrun_wasi_preview1::{Function, Wasi, imported, preview1, unstable};
 
-use crate::engine;
 use crate::library::{
     AstModule, Async, Bytes, CallResult, Executor, FunctionInstance, GlobalInstance, Library,
     MemoryInstance, ModuleInstance, Store,
 };
 use crate::native::{Owned, text};
 use crate::rewrite::{self, Rewritten};
+use crate::settings::settings;
 use crate::traps::{self, code};
 use crate::wasi::{self, End, Host, PAGE};
 
@@ -36,8 +35,8 @@ pub(crate) struct ModuleCode {
     library: &'static Library,
     module: Module,
     imports: Vec<&'static Function>,
-    /// Exports to call before the entry.
-    before: Vec<String>,
+    has_start: bool,
+    entries: Entries,
     stack_limit: u32,
     /// Names of the memories, and what each starts out with in bytes.
     memories: Vec<(String, u64)>,
@@ -68,29 +67,16 @@ impl ModuleCode {
             ));
         }
         let parts = Parts::of(guest)?;
-        let imports = guest.imports().iter().enumerate();
-        let imports = imports
-            .map(|(place, import)| {
-                imported(import, |function| {
-                    parts.import_has_type(place, function.params, function.result)
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let imports = imported(guest)?;
         let stack = options.stack.unwrap_or(USUAL_STACK);
         let rewritten = rewrite::rewritten(guest, &parts, &imports, stack)?;
-        let mut before = Vec::new();
-        if rewritten.has_start {
-            before.push(rewrite::START.to_owned());
-        }
-        if guest.has_entry(Guest::INITIALIZE) {
-            before.push(rewrite::function_name(Guest::INITIALIZE));
-        }
         let memories = guest.memories().iter().zip(0..);
         Ok(ModuleCode {
             library,
             module: validated(library, &rewritten)?,
             imports,
-            before,
+            has_start: rewritten.has_start,
+            entries: Entries::of(guest),
             stack_limit: rewritten.stack_limit,
             memories: memories
                 .map(|(memory, number)| (rewrite::memory_name(number), memory.initial_bytes))
@@ -102,7 +88,7 @@ impl ModuleCode {
 }
 
 fn validated(library: &'static Library, Rewritten { wasm, .. }: &Rewritten) -> Result<Module> {
-    let settings = engine::settings(library)?;
+    let settings = settings(library)?;
     // The guest is valid: what WasmEdge says against it is its own.
     let refused = |result| {
         let message = format!("cannot take the guest: {}", library.message(result));
@@ -179,7 +165,7 @@ impl ModuleCode {
         began: Instant,
     ) -> Result<Ran> {
         let library = self.library;
-        let settings = engine::settings(library)?;
+        let settings = settings(library)?;
         let mut stats = Stats::default();
         // SAFETY: all that is passed is alive; `host` outlives what gets its address.
         unsafe {
@@ -284,11 +270,10 @@ impl ModuleCode {
         control: &Control,
     ) -> Result<Outcome> {
         let library = self.library;
-        let entry = task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY);
-        let entry = rewrite::function_name(entry);
-        let before = self.before.iter().filter(|name| **name != entry);
-        for name in before.chain([&entry]) {
-            let function = instance.function(name)?;
+        let start = self.has_start.then(|| rewrite::START.to_owned());
+        let entries = self.entries.calls(task.entry());
+        for name in start.into_iter().chain(entries.map(rewrite::function_name)) {
+            let function = instance.function(&name)?;
             // SAFETY: the instance is alive, and nothing of the guest runs when this returns.
             let (result, end) = unsafe { (self.call(executor, function, control)?, &(*host).end) };
             match end {
@@ -412,7 +397,7 @@ impl Instance {
                 .ModuleInstanceFindFunction(instance, text(name))
         };
         if found.is_null() {
-            return Err(lost(name));
+            return Err(Entries::lost(name));
         }
         Ok(found)
     }
@@ -424,7 +409,7 @@ impl Instance {
             self.library.ModuleInstanceFindGlobal(instance, text(name))
         };
         if found.is_null() {
-            return Err(lost(name));
+            return Err(Entries::lost(name));
         }
         Ok(found)
     }
@@ -459,7 +444,7 @@ impl Instance {
                 self.library.GlobalInstanceSetValue(global, value)
             };
             if !self.library.succeeded(set) {
-                return Err(lost(name));
+                return Err(Entries::lost(name));
             }
         }
         Ok(())
@@ -474,9 +459,4 @@ impl Instance {
         };
         memories.iter().map(pages).sum::<u64>() * PAGE
     }
-}
-
-fn lost(name: &str) -> Error {
-    let message = format!("lost the guest's export {}", shown(name));
-    Error::new(ErrorKind::Engine, message)
 }

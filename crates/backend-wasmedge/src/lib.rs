@@ -40,6 +40,7 @@ mod engine;
 mod library;
 mod native;
 mod rewrite;
+mod settings;
 mod traps;
 mod wasi;
 

@@ -161,10 +161,7 @@ mod tests {
 
     fn rewritten_from(guest: &Guest) -> Result<Vec<u8>> {
         let parts = Parts::of(guest)?;
-        let imports = guest.imports().iter();
-        let imports = imports.map(|import| imported(import, |_| true));
-        let imports = imports.collect::<Result<Vec<_>>>()?;
-        Ok(rewritten(guest, &parts, &imports, 1 << 20)?.wasm)
+        Ok(rewritten(guest, &parts, &imported(guest)?, 1 << 20)?.wasm)
     }
 
     fn validate(name: &str, wasm: &[u8]) {

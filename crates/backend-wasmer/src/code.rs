@@ -1,27 +1,24 @@
 //! A compiled module, and how it runs.
 
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use wasmer::sys::wasmparser::Operator;
-use wasmer::sys::{
-    BaseTunables, CompilerConfig, Cranelift, EngineBuilder, Features, NativeEngineExt, Target,
-};
+use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{
     CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
     RuntimeError, Store, Type, TypedFunction, WasmError,
 };
-use wasmer_middlewares::Metering;
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
-use wasmrun_core::guest::{self, Import, TableDecl, shown};
+use wasmrun_core::guest::TableDecl;
 use wasmrun_core::{
-    Artifact, Code, Compile, CompileOptions, Control, Digest, Error, ErrorKind, Guest, Outcome,
-    Ran, Result, Stats, Task, fingerprint,
+    Artifact, Code, Compile, CompileOptions, Control, Entries, Error, ErrorKind, Guest, Outcome,
+    Ran, Result, Stats, Task,
 };
-use wasmrun_wasi_preview1::Wasi;
+use wasmrun_wasi_preview1::{Wasi, imported};
 
-use crate::checkpoints::{Checkpoints, Flag};
+use crate::checkpoints::Flag;
+use crate::config::engine;
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
 use crate::traps;
@@ -39,8 +36,7 @@ pub(crate) struct ModuleCode {
     base: BaseTunables,
     imports: Vec<Bind>,
     tables: Vec<TableDecl>,
-    /// Exports to call before the entry.
-    before: Vec<String>,
+    entries: Entries,
     /// Where the module's code is, if it is to be interruptible.
     interruptible: Option<Range<usize>>,
     metered: bool,
@@ -48,12 +44,8 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        let exported = guest.start_as_export()?;
-        let wasm = exported
-            .as_ref()
-            .map_or(guest.bytes(), |(module, _)| module);
-        let engine = engine(options);
-        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        let engine = engine(options, guest.start_export());
+        let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         ModuleCode::of(guest, options, engine, module)
     }
 
@@ -61,19 +53,13 @@ impl ModuleCode {
         Compile { guest, options, .. }: Compile<'_>,
         from: Artifact,
     ) -> Result<Self> {
-        let engine = engine(options);
+        let engine = engine(options, None);
         let module = load(&engine, from)?;
         ModuleCode::of(guest, options, engine, module)
     }
 
     fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
-        let imports = guest.imports().iter().map(bound).collect::<Result<_>>()?;
-        // wasmer runs a start function before the guest's memory can be reached, and before fuel is
-        // counted.
-        let mut before = Vec::from_iter(guest.start_export());
-        if guest.has_entry(Guest::INITIALIZE) {
-            before.push(Guest::INITIALIZE.into());
-        }
+        let imports: Option<_> = imported(guest)?.into_iter().map(binding).collect();
         refuse_tables_of_exceptions(&module)?;
         Ok(ModuleCode {
             base: BaseTunables::for_target(engine.target()),
@@ -82,8 +68,9 @@ impl ModuleCode {
             tables: guest.tables().to_vec(),
             module,
             engine,
-            imports,
-            before,
+            imports: imports
+                .ok_or_else(|| Error::new(ErrorKind::Engine, "cannot offer WASI to the guest"))?,
+            entries: Entries::with_start(guest),
         })
     }
 }
@@ -98,15 +85,6 @@ fn refuse_tables_of_exceptions(module: &Module) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-fn bound(import: &Import) -> Result<Bind> {
-    binding(&import.module, &import.name).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unsupported,
-            format!("the guest imports {import}, which WASI preview1 does not have"),
-        )
-    })
 }
 
 /// The module in a file that [`artifact`] once filled.
@@ -126,60 +104,6 @@ pub(crate) fn artifact(module: &Module) -> Result<Option<Vec<u8>>> {
             let error = Error::new(ErrorKind::Engine, "cannot write compiled code");
             Err(error.with_source(source))
         }
-    }
-}
-
-/// What code depends on beside wasmer's version and the options. wasmer's own word for it knows
-/// neither what middlewares compile in nor the processor.
-pub(crate) static IDENTITY: LazyLock<Digest> = LazyLock::new(|| {
-    let target = Target::default();
-    let engine = engine(CompileOptions::default());
-    let parts = [
-        engine.deterministic_id(),
-        target.triple().to_string(),
-        format!("{:?}", target.cpu_features()),
-        format!("{OURS:x} {:x}", guest::FINGERPRINT),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    ];
-    Digest::of(parts.join("\n").as_bytes())
-});
-
-/// Where it is decided what is compiled in.
-const OURS: u64 = fingerprint([include_bytes!("code.rs"), include_bytes!("checkpoints.rs")]);
-
-pub(crate) fn engine(options: CompileOptions) -> Engine {
-    let mut compiler = Cranelift::default();
-    if options.fuel {
-        // Nothing runs before a run says how much it may.
-        compiler.push_middleware(Arc::new(Metering::new(0, cost)));
-    }
-    if options.interruptible {
-        compiler.push_middleware(Arc::new(Checkpoints::default()));
-    }
-    let mut features = Features::none();
-    features
-        .reference_types(true)
-        .bulk_memory(true)
-        .multi_value(true)
-        .simd(true)
-        .threads(true)
-        .extended_const(true)
-        .multi_memory(true)
-        .relaxed_simd(true)
-        .exceptions(true)
-        .wide_arithmetic(true);
-    EngineBuilder::new(compiler)
-        .set_features(Some(features))
-        .engine()
-        .into()
-}
-
-/// The fuel an operator takes: one unit, unless it only gives structure to others.
-fn cost(operator: &Operator<'_>) -> u64 {
-    use Operator::{Block, Drop, Else, End, Loop, Nop, Return, Unreachable};
-    match operator {
-        Nop | Drop | Block { .. } | Loop { .. } | Else | End | Unreachable | Return => 0,
-        _ => 1,
     }
 }
 
@@ -280,7 +204,7 @@ impl ModuleCode {
             Err(
                 InstantiationError::Start(error) | InstantiationError::Link(LinkError::Trap(error)),
             ) => return Ok(Err(traps::outcome(error))),
-            Err(error) => return Err(not_instantiated(error, "WASI")),
+            Err(error) => return Err(not_instantiated(error)),
         };
         host.as_mut(store).memory = instance.exports.get_memory(MEMORY).ok().cloned();
         Ok(Ok(instance))
@@ -298,7 +222,7 @@ impl ModuleCode {
         if let Some(fuel) = fuel {
             set_remaining_points(store, instance, fuel);
         }
-        let outcome = match self.call(store, instance, task.entry.as_deref())? {
+        let outcome = match self.call(store, instance, task.entry())? {
             Ok(()) => Outcome::Exited(0),
             Err(error) => traps::outcome(error),
         };
@@ -322,11 +246,9 @@ impl ModuleCode {
         &self,
         store: &mut Store,
         instance: &Instance,
-        entry: Option<&str>,
+        entry: &str,
     ) -> Result<Result<(), RuntimeError>> {
-        let entry = entry.unwrap_or(Guest::DEFAULT_ENTRY);
-        let before = self.before.iter().map(String::as_str);
-        for name in before.filter(|name| *name != entry).chain([entry]) {
+        for name in self.entries.calls(entry) {
             let function = entry_function(store, instance, name)?;
             if let Err(error) = function.call(store) {
                 return Ok(Err(error));
@@ -343,27 +265,9 @@ pub(crate) fn entry_function(
     name: &str,
 ) -> Result<TypedFunction<(), ()>> {
     let function = instance.exports.get_typed_function(store, name);
-    function.map_err(|source| {
-        Error::new(
-            ErrorKind::Engine,
-            format!("lost the guest's function {}", shown(name)),
-        )
-        .with_source(source)
-    })
+    function.map_err(|source| Entries::lost(name).with_source(source))
 }
 
-/// `provider` is what the guest's imports come from.
-pub(crate) fn not_instantiated(error: InstantiationError, provider: &str) -> Error {
-    let (kind, message) = match &error {
-        InstantiationError::Link(LinkError::Import(module, name, _)) => (
-            ErrorKind::Unsupported,
-            format!(
-                "the guest imports {}.{}, which {provider} does not have with that type",
-                shown(module),
-                shown(name)
-            ),
-        ),
-        _ => (ErrorKind::Engine, "cannot instantiate the guest".into()),
-    };
-    Error::new(kind, message).with_source(error)
+pub(crate) fn not_instantiated(error: InstantiationError) -> Error {
+    Error::new(ErrorKind::Engine, "cannot instantiate the guest").with_source(error)
 }

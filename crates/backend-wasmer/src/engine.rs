@@ -2,27 +2,21 @@
 
 use std::sync::Arc;
 
-use wasmrun_core::guest::{GuestKind, WasiVersion};
+#[cfg(feature = "wasix")]
+use wasmrun_core::WasiVersion;
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Place, Proposals,
-    Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Place, Result, Support,
 };
-use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
+use wasmrun_wasi_preview1 as wasi;
 
-use crate::code::{self, ModuleCode};
+use crate::code::ModuleCode;
+use crate::config::{self, PROPOSALS};
 use crate::interrupt;
+#[cfg(feature = "wasix")]
+use crate::wasix::WasixCode;
 
 /// The name of this engine.
 pub const NAME: &str = "wasmer";
-
-/// What wasmer and its cranelift compiler have switched on, and run.
-const PROPOSALS: Proposals = Proposals::WASM2
-    .union(Proposals::THREADS)
-    .union(Proposals::EXTENDED_CONST)
-    .union(Proposals::MULTI_MEMORY)
-    .union(Proposals::RELAXED_SIMD)
-    .union(Proposals::EXCEPTIONS)
-    .union(Proposals::WIDE_ARITHMETIC);
 
 /// wasmer, in this process. Costs nothing until it compiles.
 #[derive(Debug)]
@@ -53,81 +47,44 @@ impl Engine for WasmerEngine {
     }
 
     fn capability(&self) -> Capability {
-        use Support::{Emulated, Native, Unsupported};
-        let if_supported = |supported| if supported { Native } else { Unsupported };
-        let interruptible = if_supported(interrupt::SUPPORTED && STDIO_IS_INTERRUPTIBLE);
-        Capability {
+        use Support::{Native, Unsupported};
+        let mut capability = Capability {
             proposals: PROPOSALS,
-            modules: Native,
-            preview1: Native,
-            unstable: Native,
-            wasix: if_supported(cfg!(feature = "wasix")),
-            args: Native,
-            argv0: Native,
-            env: Native,
-            preopens: Native,
-            mapped_preopens: Native,
-            read_only_preopens: Native,
-            entry: Native,
             memory: Native,
             fuel: Native,
-            timeout: interruptible,
-            kill: interruptible,
             table_elements: Native,
-            // Core keeps it: a module is one.
-            instances: Emulated,
-            fixed_clock: Emulated,
-            seeded_random: Emulated,
-            reports_exit_codes: Native,
             reports_trap_kinds: Native,
             reports_fuel: Native,
             reports_peak_memory: Native,
-            components: Unsupported,
-            packages: Unsupported,
-            preview2: Unsupported,
-            wasi_threads: Unsupported,
-            working_directory: Unsupported,
-            stack: Unsupported,
-            network: Unsupported,
+            ..wasi::capability(Native)
+        };
+        if cfg!(feature = "wasix") {
+            capability.wasix = Native;
         }
+        if !interrupt::SUPPORTED {
+            capability.timeout = Unsupported;
+            capability.kill = Unsupported;
+        }
+        capability
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        match (compile.guest.kind(), compile.guest.wasi()) {
-            #[cfg(feature = "wasix")]
-            (GuestKind::Module, WasiVersion::Wasix) => {
-                Ok(Arc::new(crate::wasix::WasixCode::compile(compile)?))
-            }
-            (
-                GuestKind::Module,
-                WasiVersion::None | WasiVersion::Unstable | WasiVersion::Preview1,
-            ) => Ok(Arc::new(ModuleCode::compile(compile)?)),
-            (kind, wasi) => Err(unable(kind, wasi)),
+        #[cfg(feature = "wasix")]
+        if compile.guest.wasi() == WasiVersion::Wasix {
+            return Ok(Arc::new(WasixCode::compile(compile)?));
         }
+        Ok(Arc::new(ModuleCode::compile(compile)?))
     }
 
     fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(code::IDENTITY.as_bytes().to_vec()))
+        Ok(Some(config::IDENTITY.as_bytes().to_vec()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
-        match (compile.guest.kind(), compile.guest.wasi()) {
-            #[cfg(feature = "wasix")]
-            (GuestKind::Module, WasiVersion::Wasix) => {
-                Ok(Arc::new(crate::wasix::WasixCode::load(compile, artifact)?))
-            }
-            (
-                GuestKind::Module,
-                WasiVersion::None | WasiVersion::Unstable | WasiVersion::Preview1,
-            ) => Ok(Arc::new(ModuleCode::load(compile, artifact)?)),
-            (kind, wasi) => Err(unable(kind, wasi)),
+        #[cfg(feature = "wasix")]
+        if compile.guest.wasi() == WasiVersion::Wasix {
+            return Ok(Arc::new(WasixCode::load(compile, artifact)?));
         }
+        Ok(Arc::new(ModuleCode::load(compile, artifact)?))
     }
-}
-
-fn unable(kind: GuestKind, wasi: WasiVersion) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("cannot run a {kind} for WASI {wasi}"),
-    )
 }

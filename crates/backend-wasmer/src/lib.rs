@@ -30,6 +30,7 @@
 
 mod checkpoints;
 mod code;
+mod config;
 mod engine;
 #[cfg_attr(
     not(all(
@@ -42,6 +43,7 @@ mod interrupt;
 #[cfg(target_os = "linux")]
 mod kept;
 mod limits;
+mod start;
 mod traps;
 mod wasi;
 #[cfg(feature = "wasix")]

@@ -6,7 +6,9 @@ use wasmer::sys::vm::Trap;
 use wasmer::{
     AsStoreMut, BackendTrap, Function, FunctionEnv, FunctionEnvMut, Memory, RuntimeError, Store,
 };
-use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, each_function, preview1, unstable};
+use wasmrun_wasi_preview1::{
+    self as wasi, GuestMemory, Stop, Wasi, each_function, preview1, unstable,
+};
 
 /// What the functions work with: the run's WASI, and the guest's memory once it has one.
 pub(crate) struct Host {
@@ -19,10 +21,10 @@ pub(crate) type Bind = fn(&mut Store, &FunctionEnv<Host>) -> Function;
 
 macro_rules! bindings {
     ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
-        /// What binds that function, if `module` has it.
-        pub(crate) fn binding(module: &str, name: &str) -> Option<Bind> {
+        /// What binds that function.
+        pub(crate) fn binding(function: &wasi::Function) -> Option<Bind> {
             $(
-                if module == $module::MODULE && name == stringify!($name) {
+                if function.module == $module::MODULE && function.name == stringify!($name) {
                     return Some(|store, host| {
                         Function::new_typed_with_env(
                             store,

@@ -12,16 +12,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
-use wasmer::{Engine, Instance, InstantiationError, Module, RuntimeError, Store};
+use wasmer::{Engine, Instance, InstantiationError, LinkError, Module, RuntimeError, Store};
 use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
 use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
+use wasmrun_core::guest::shown;
 use wasmrun_core::{
     Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome,
     Overflow, Ran, Random, Result, Stats, Task,
 };
 
 use crate::code::{self, not_compiled, not_instantiated};
+use crate::config::engine;
 use crate::traps;
 use stdio::Stream;
 use tasks::OneThread;
@@ -37,12 +39,8 @@ pub(crate) struct WasixCode {
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse(guest, options)?;
-        let exported = guest.start_as_export()?;
-        let wasm = exported
-            .as_ref()
-            .map_or(guest.bytes(), |(module, _)| module);
-        let engine = code::engine(options);
-        let module = Module::new(&engine, wasm).map_err(not_compiled)?;
+        let engine = engine(options, guest.start_export());
+        let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         WasixCode::of(guest, engine, module)
     }
 
@@ -51,7 +49,7 @@ impl WasixCode {
         from: Artifact,
     ) -> Result<Self> {
         refuse(guest, options)?;
-        let engine = code::engine(options);
+        let engine = engine(options, None);
         let module = code::load(&engine, from)?;
         WasixCode::of(guest, engine, module)
     }
@@ -221,7 +219,12 @@ fn ended(error: WasiRuntimeError) -> Result<Outcome> {
         }),
         WasiRuntimeError::Thread(WasiThreadError::InstanceCreateFailed(error)) => match *error {
             InstantiationError::Start(error) => ended(error.into()),
-            error => Err(not_instantiated(error, "wasmer's WASIX")),
+            InstantiationError::Link(LinkError::Import(module, name, _)) => Err(refused(format!(
+                "the guest imports {}.{}, which wasmer's WASIX does not have with that type",
+                shown(&module),
+                shown(&name)
+            ))),
+            error => Err(not_instantiated(error)),
         },
         WasiRuntimeError::Thread(WasiThreadError::InitFailed(error)) => {
             match error.downcast_ref::<RuntimeError>() {

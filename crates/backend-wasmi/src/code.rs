@@ -3,20 +3,16 @@
 use std::time::Instant;
 
 use wasmi::errors::ErrorKind as Cause;
-use wasmi::{
-    Engine, ExternType, ImportType, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall,
-    ValType,
-};
-use wasmrun_core::guest::{ValueType, shown};
+use wasmi::{Engine, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall};
 use wasmrun_core::{
-    Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
+    Code, Compile, Control, Entries, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
 };
-use wasmrun_wasi_preview1::{Wasi, find};
+use wasmrun_wasi_preview1::{Wasi, imported};
 
 use crate::fuel::Fuel;
 use crate::limits::Limiter;
 use crate::wasi::{Host, define};
-use crate::{engine, traps};
+use crate::{config, traps};
 
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
@@ -25,8 +21,7 @@ const MEMORY: &str = "memory";
 pub(crate) struct ModuleCode {
     module: Module,
     imports: Linker<Host>,
-    /// Exports to call before the entry.
-    before: Vec<String>,
+    entries: Entries,
     interruptible: bool,
 }
 
@@ -34,70 +29,32 @@ impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         // wasmi runs a start function in one go: it could not be given fuel by slices.
         let exported = guest.start_as_export()?;
-        let mut before = Vec::new();
-        let wasm = match &exported {
-            None => guest.bytes(),
-            Some((module, start)) => {
-                before.push(start.clone());
-                module
-            }
-        };
-        if guest.has_entry(Guest::INITIALIZE) {
-            before.push(Guest::INITIALIZE.into());
-        }
+        let wasm = exported
+            .as_ref()
+            .map_or(guest.bytes(), |(module, _)| module);
         // wasmi's engines keep all code they ever compiled, so each module has one of its own.
-        let engine = Engine::new(&engine::config(options));
+        let engine = Engine::new(&config::of(options));
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         Ok(ModuleCode {
-            imports: imports(&engine, &module)?,
+            imports: imports(&engine, guest)?,
             module,
-            before,
+            entries: Entries::with_start(guest),
             interruptible: options.interruptible,
         })
     }
 }
 
-/// The functions that the module imports, and no others.
-fn imports(engine: &Engine, module: &Module) -> Result<Linker<Host>> {
+/// The functions that the guest imports, and no others.
+fn imports(engine: &Engine, guest: &Guest) -> Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     // A module may import a function twice.
     linker.allow_shadowing(true);
-    for import in module.imports() {
-        let refused = |why: &str| {
-            let (module, name) = (shown(import.module()), shown(import.name()));
-            Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "the guest imports {module}.{name}, which WASI preview1 does not have{why}"
-                ),
-            )
-        };
-        let function = find(import.module(), import.name()).ok_or_else(|| refused(""))?;
-        if !has_type(&import, function.params, function.result) {
-            return Err(refused(" with that type"));
-        }
-        define(&mut linker, import.module(), import.name()).ok_or_else(|| refused(""))?;
+    for function in imported(guest)? {
+        define(&mut linker, function).map_err(|source| {
+            Error::new(ErrorKind::Engine, "cannot offer WASI to the guest").with_source(source)
+        })?;
     }
     Ok(linker)
-}
-
-fn has_type(import: &ImportType<'_>, params: &[ValueType], result: Option<ValueType>) -> bool {
-    let same = |wanted: &[ValType], had: &[ValueType]| {
-        let pairs = || wanted.iter().zip(had);
-        wanted.len() == had.len()
-            && pairs().all(|pair| {
-                matches!(
-                    pair,
-                    (ValType::I32, ValueType::I32) | (ValType::I64, ValueType::I64)
-                )
-            })
-    };
-    match import.ty() {
-        ExternType::Func(wanted) => {
-            same(wanted.params(), params) && same(wanted.results(), result.as_slice())
-        }
-        _ => false,
-    }
 }
 
 fn not_compiled(error: wasmi::Error) -> Error {
@@ -172,10 +129,10 @@ impl ModuleCode {
         task: &Task,
         fuel: &mut Fuel<'_>,
     ) -> Result<Outcome> {
-        let entry = task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY);
-        let before = self.before.iter().map(String::as_str);
-        for name in before.filter(|name| *name != entry).chain([entry]) {
-            let function = entry_function(store, instance, name)?;
+        for name in self.entries.calls(task.entry()) {
+            let function = instance
+                .get_typed_func(&*store, name)
+                .map_err(|source| Entries::lost(name).with_source(source))?;
             if let Some(outcome) = call(store, function, fuel)? {
                 return Ok(outcome);
             }
@@ -206,19 +163,4 @@ fn call(
             Err(error) => return traps::outcome(error).map(Some),
         };
     }
-}
-
-/// A function to call without arguments; core has seen that it is there.
-fn entry_function(
-    store: &Store<Host>,
-    instance: &Instance,
-    name: &str,
-) -> Result<TypedFunc<(), ()>> {
-    instance.get_typed_func(store, name).map_err(|source| {
-        Error::new(
-            ErrorKind::Engine,
-            format!("lost the guest's function {}", shown(name)),
-        )
-        .with_source(source)
-    })
 }

@@ -28,6 +28,7 @@
 //! own: its instructions then no longer jump but call, and loops overflow the stack of the host.
 
 mod code;
+mod config;
 mod engine;
 mod fuel;
 mod limits;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmi::errors::HostError;
 use wasmi::{Caller, Error, Linker, Memory};
-use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, each_function, preview1, unstable};
+use wasmrun_wasi_preview1::{Function, GuestMemory, Stop, Wasi, each_function, preview1, unstable};
 
 use crate::limits::Limiter;
 
@@ -17,23 +17,22 @@ pub(crate) struct Host {
 
 macro_rules! bindings {
     ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
-        /// Defines that function, if `module` has it.
-        pub(crate) fn define(linker: &mut Linker<Host>, module: &str, name: &str) -> Option<()> {
+        /// Defines that function.
+        pub(crate) fn define(linker: &mut Linker<Host>, function: &Function) -> Result<(), Error> {
             $(
-                if module == $module::MODULE && name == stringify!($name) {
-                    let defined = linker.func_wrap(
-                        module,
-                        name,
+                if function.module == $module::MODULE && function.name == stringify!($name) {
+                    linker.func_wrap(
+                        function.module,
+                        function.name,
                         |mut caller: Caller<'_, Host> $(, $param: $type)*| {
                             let (wasi, memory) = view(&mut caller);
                             $module::$name(wasi, &mut GuestMemory::Unshared(memory) $(, $param)*)
                                 .map_err(unwind)
                         },
-                    );
-                    return defined.ok().map(drop);
+                    )?;
                 }
             )*
-            None
+            Ok(())
         }
     };
 }

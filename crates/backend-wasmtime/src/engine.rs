@@ -6,7 +6,7 @@ use wasmrun_core::{
     Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place,
     Result, Support,
 };
-use wasmrun_wasi_preview1::STDIO_IS_INTERRUPTIBLE;
+use wasmrun_wasi_preview1 as wasi;
 
 use crate::component::ComponentCode;
 use crate::module::ModuleCode;
@@ -63,45 +63,22 @@ impl Engine for WasmtimeEngine {
     }
 
     fn capability(&self) -> Capability {
-        use Support::{Emulated, Native, Unsupported};
-        // Without it a guest that waits for its input could not be ended.
-        let ended = if STDIO_IS_INTERRUPTIBLE {
-            Native
-        } else {
-            Unsupported
-        };
+        use Support::Native;
         Capability {
             proposals: PROPOSALS,
-            modules: Native,
             components: Native,
-            packages: Unsupported,
-            preview1: Native,
-            unstable: Native,
             preview2: Native,
-            wasix: Unsupported,
-            wasi_threads: Unsupported,
-            args: Native,
-            argv0: Native,
-            env: Native,
-            preopens: Native,
-            mapped_preopens: Native,
-            read_only_preopens: Native,
             working_directory: Native,
-            entry: Native,
+            network: Native,
             memory: Native,
             fuel: Native,
-            timeout: ended,
-            kill: ended,
             stack: Native,
             table_elements: Native,
             instances: Native,
-            network: Native,
-            fixed_clock: Emulated,
-            seeded_random: Emulated,
-            reports_exit_codes: Native,
             reports_trap_kinds: Native,
             reports_fuel: Native,
             reports_peak_memory: Native,
+            ..wasi::capability(Native)
         }
     }
 
@@ -121,7 +98,11 @@ impl Engine for WasmtimeEngine {
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
         let variant = self.variant(compile)?;
         match compile.guest.kind() {
-            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, artifact)?)),
+            GuestKind::Module => Ok(Arc::new(ModuleCode::load(
+                variant,
+                compile.guest,
+                artifact,
+            )?)),
             GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),
             GuestKind::Package => Err(no_packages()),
         }

@@ -5,14 +5,10 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{
-    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, Outcome, Ran, Result, Task,
-};
+use wasmrun_core::{Artifact, Code, Compile, Control, Entries, Guest, Outcome, Ran, Result, Task};
 use wasmrun_memory::Image;
-use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, preview1, unstable};
-use wasmtime::{
-    Caller, Extern, ExternType, Instance, InstancePre, Linker, Memory, Module, ModuleExport, Store,
-};
+use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, imported, preview1, unstable};
+use wasmtime::{Caller, Extern, Instance, InstancePre, Linker, Memory, Module, Store};
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
@@ -88,18 +84,18 @@ pub(crate) struct ModuleCode {
     module: InstancePre<Host<World>>,
     /// What its memory is to be made with.
     data: Option<Arc<Image>>,
-    initialize: Option<ModuleExport>,
-    start: Option<ModuleExport>,
+    entries: Entries,
 }
 
 impl ModuleCode {
     pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
         let (binary, data) = data::apart(compile)?;
         let module = Module::new(variant.engine(), binary).map_err(refusal::of_code)?;
-        ModuleCode::of(variant, module, data)
+        imported(compile.guest)?;
+        ModuleCode::of(variant, compile.guest, module, data)
     }
 
-    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
+    pub(crate) fn load(variant: Arc<Variant>, guest: &Guest, artifact: Artifact) -> Result<Self> {
         let open = || {
             let file = File::open(artifact.path())?;
             // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
@@ -109,13 +105,17 @@ impl ModuleCode {
             Ok((module, data))
         };
         let (module, data) = open().map_err(refusal::of_artifact)?;
-        ModuleCode::of(variant, module, data)
+        ModuleCode::of(variant, guest, module, data)
     }
 
-    fn of(variant: Arc<Variant>, module: Module, data: Option<Image>) -> Result<Self> {
+    fn of(
+        variant: Arc<Variant>,
+        guest: &Guest,
+        module: Module,
+        data: Option<Image>,
+    ) -> Result<Self> {
         Ok(ModuleCode {
-            initialize: entry(&module, Guest::INITIALIZE),
-            start: entry(&module, Guest::DEFAULT_ENTRY),
+            entries: Entries::of(guest),
             module: linker(&module)
                 .and_then(|linker| linker.instantiate_pre(&module))
                 .map_err(refusal::of_imports)?,
@@ -123,36 +123,10 @@ impl ModuleCode {
             variant,
         })
     }
-
-    /// What is called, in order, once the module is instantiated.
-    fn entries(&self, chosen: Option<&str>) -> Result<[Option<ModuleExport>; 2]> {
-        let (name, main) = match chosen {
-            None => (Guest::DEFAULT_ENTRY, self.start),
-            Some(name) => (name, entry(self.module.module(), name)),
-        };
-        if main.is_none() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the guest has no entry {name:?}"),
-            ));
-        }
-        Ok([self.initialize.filter(|_| name != Guest::INITIALIZE), main])
-    }
-}
-
-/// An exported function that can be called without arguments.
-fn entry(module: &Module, name: &str) -> Option<ModuleExport> {
-    match module.get_export(name)? {
-        ExternType::Func(ty) if ty.params().len() == 0 && ty.results().len() == 0 => {
-            module.get_export_index(name)
-        }
-        _ => None,
-    }
 }
 
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
-        let entries = self.entries(task.entry.as_deref())?;
         let began = Instant::now();
         let world = World {
             wasi: Wasi::of(&mut task, control)?,
@@ -163,7 +137,7 @@ impl Code for ModuleCode {
             kept::beginning_with(self.data.as_ref(), || self.module.instantiate(&mut store));
         let made = Instant::now();
         let outcome = match instance {
-            Ok(instance) => match call(&mut store, &instance, entries) {
+            Ok(instance) => match call(&mut store, &instance, self.entries.calls(task.entry()))? {
                 Ok(()) => Outcome::Exited(0),
                 Err(error) => traps::outcome(&error, control),
             },
@@ -182,18 +156,19 @@ impl Code for ModuleCode {
     }
 }
 
-fn call(
+/// Calls functions one after the other, as long as they return.
+fn call<'a>(
     store: &mut Store<Host<World>>,
     instance: &Instance,
-    entries: [Option<ModuleExport>; 2],
-) -> wasmtime::Result<()> {
-    for entry in entries.iter().flatten() {
-        instance
-            .get_module_export(&mut *store, entry)
-            .and_then(Extern::into_func)
-            .ok_or_else(|| wasmtime::Error::msg("the entry is not a function of the instance"))?
-            .typed::<(), ()>(&*store)?
-            .call(&mut *store, ())?;
+    entries: impl Iterator<Item = &'a str>,
+) -> Result<wasmtime::Result<()>> {
+    for name in entries {
+        let function = instance
+            .get_typed_func::<(), ()>(&mut *store, name)
+            .map_err(|source| Entries::lost(name).with_source(source))?;
+        if let Err(error) = function.call(&mut *store, ()) {
+            return Ok(Err(error));
+        }
     }
-    Ok(())
+    Ok(Ok(()))
 }

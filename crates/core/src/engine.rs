@@ -198,6 +198,13 @@ pub struct Task {
     pub entry: Option<String>,
 }
 
+impl Task {
+    /// The name of the export to call.
+    pub fn entry(&self) -> &str {
+        self.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY)
+    }
+}
+
 /// A run that ended.
 #[derive(Debug)]
 pub struct Ran {

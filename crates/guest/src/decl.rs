@@ -112,7 +112,7 @@ pub enum ExportKind {
     Value,
 }
 
-/// The type of an exported core function.
+/// The type of a core function.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FuncSignature {
     /// What it takes.

@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 use wasmparser::BinaryReaderError;
 
 use crate::data::{self, WithoutData};
-use crate::decl::{Export, ExportKind, Import, ImportKind, MemoryDecl, TableDecl};
+use crate::decl::{Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::inspect::{self, Facts};
+use crate::inspect::{self, Facts, ImportTypes};
 use crate::kind::GuestKind;
 use crate::known::Known;
 use crate::malformed::invalid;
@@ -40,6 +40,7 @@ struct Inner {
     kind: GuestKind,
     wasi: WasiVersion,
     facts: Facts,
+    import_types: ImportTypes,
     scanned: OnceLock<Scanned>,
     validated: OnceLock<Result<(), String>>,
     digest: OnceLock<Digest>,
@@ -117,6 +118,7 @@ impl Guest {
             kind: known.kind,
             wasi: known.wasi,
             facts: known.facts,
+            import_types: Vec::new(),
             scanned: OnceLock::from(known.scanned),
             validated: OnceLock::new(),
             digest: OnceLock::from(known.digest),
@@ -190,8 +192,8 @@ impl Guest {
             Source::Foreign(foreign) => return Err(foreign.refusal(called)),
         };
 
-        let facts = match kind {
-            GuestKind::Package => Facts::default(),
+        let (facts, import_types) = match kind {
+            GuestKind::Package => Default::default(),
             GuestKind::Module | GuestKind::Component => {
                 inspect::inspect(&bytes).map_err(|malformed| invalid(called, malformed))?
             }
@@ -216,6 +218,7 @@ impl Guest {
             kind,
             wasi,
             facts,
+            import_types,
             scanned: OnceLock::new(),
             validated: OnceLock::new(),
             digest: OnceLock::new(),
@@ -300,6 +303,12 @@ impl Guest {
     /// What it asks its host for, in its own order. Empty for a package.
     pub fn imports(&self) -> &[Import] {
         &self.0.facts.imports
+    }
+
+    /// The type of what a module imports at that place among its [`imports`](Guest::imports). `None` for what is
+    /// no function, and for a guest that is not [read](Guest::is_read).
+    pub fn import_type(&self, place: usize) -> Option<&FuncSignature> {
+        self.0.import_types.get(place)?.as_deref()
     }
 
     /// The imports that no engine here can provide: they are not part of what a command has in any version

@@ -47,9 +47,13 @@ pub(crate) struct Facts {
 
 type Result<T, E = Malformed> = std::result::Result<T, E>;
 
+/// The types of a module's imports; `None` for what is no function.
+pub(crate) type ImportTypes = Vec<Option<Arc<FuncSignature>>>;
+
 /// Reads a module or component.
-pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
+pub(crate) fn inspect(bytes: &[u8]) -> Result<(Facts, ImportTypes)> {
     let mut facts = Facts::default();
+    let mut import_types = Vec::new();
     // The modules and components around the current section, itself included. A module holds no
     // other, so one `Module` is enough.
     let mut open = Vec::new();
@@ -81,10 +85,11 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
             }
             Payload::End(offset) => match open.pop() {
                 Some(Encoding::Module) => {
-                    let exports = module.take_exports(offset)?;
+                    let (exports, types) = module.take_exports(offset)?;
                     if open.is_empty() {
                         facts.exports = exports;
                         facts.imports = std::mem::take(&mut module.imports);
+                        import_types = types;
                     }
                 }
                 _ => components.end(),
@@ -247,7 +252,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Facts> {
     if is_component && !(facts.memories.len() == 1 && own_modules.one_has_data_once()) {
         facts.data.range = None;
     }
-    Ok(facts)
+    Ok((facts, import_types))
 }
 
 /// What must wait for the end of a module: exports name functions by index, and a function's type
@@ -306,11 +311,12 @@ impl<'a> Module<'a> {
         Ok(())
     }
 
-    /// The exports with their functions' signatures; reads the type and function sections.
+    /// The exports with their functions' signatures, and those of the imports; reads the type and function
+    /// sections.
     ///
     /// Signatures are shared: a million exports of one function with a thousand parameters must
     /// not cost a billion entries.
-    fn take_exports(&mut self, end: usize) -> Result<Vec<Export>> {
+    fn take_exports(&mut self, end: usize) -> Result<(Vec<Export>, ImportTypes)> {
         let functions = sorted(
             self.exports
                 .iter()
@@ -321,7 +327,8 @@ impl<'a> Module<'a> {
         let defined = self.functions.take().into_iter().flatten();
         let type_indices = pick(&functions, imported.chain(defined), "function", end)?;
 
-        let types = sorted(type_indices.iter().copied());
+        let imported = self.imported_functions.iter();
+        let types = sorted(type_indices.iter().chain(imported).copied());
         let groups = self.types.take().into_iter().flatten();
         let subtypes = groups.flat_map(|group| {
             let (group, error) = match group {
@@ -335,14 +342,21 @@ impl<'a> Module<'a> {
             .into_iter()
             .map(|ty| signature(ty).map(Arc::new))
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| Malformed::at(end, "an exported function has no function type"))?;
+            .ok_or_else(|| Malformed::at(end, "a function has no function type"))?;
 
+        let signature_at = |ty: &u32| signatures.get(types.binary_search(ty).ok()?).cloned();
         let signature_of = |function: u32| {
             let ty = type_indices.get(functions.binary_search(&function).ok()?)?;
-            signatures.get(types.binary_search(ty).ok()?).cloned()
+            signature_at(ty)
         };
+        let mut imported = self.imported_functions.iter();
+        let import_type = |import: &Import| match import.kind {
+            ImportKind::Function => imported.next().and_then(signature_at),
+            _ => None,
+        };
+        let import_types = self.imports.iter().map(import_type).collect();
         let exports = std::mem::take(&mut self.exports);
-        Ok(exports
+        let exports = exports
             .into_iter()
             .map(|export| Export {
                 name: export.name.to_owned(),
@@ -356,7 +370,8 @@ impl<'a> Module<'a> {
                     ExternalKind::Tag => ExportKind::Tag,
                 },
             })
-            .collect())
+            .collect();
+        Ok((exports, import_types))
     }
 }
 
@@ -386,7 +401,7 @@ fn pick<T>(
         None => Ok(picked),
         Some(index) => Err(Malformed::at(
             end,
-            format_args!("an export needs {what} {index}, which is not there"),
+            format_args!("an import or export needs {what} {index}, which is not there"),
         )),
     }
 }

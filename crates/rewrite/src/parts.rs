@@ -6,10 +6,9 @@ use wasm_encoder::SectionId;
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, DataKind, ElementKind, ExternalKind, FuncType,
     FuncValidator, FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name,
-    NameSectionReader, Parser, Payload, TableType, TypeRef, ValType, ValidPayload, Validator,
+    NameSectionReader, Parser, Payload, TableType, TypeRef, ValidPayload, Validator,
     ValidatorResources, WasmFeatures,
 };
-use wasmrun_core::guest::ValueType;
 use wasmrun_core::{Error, ErrorKind, Guest, GuestKind, Result};
 
 /// What of a valid module the rewriting needs to know.
@@ -163,20 +162,6 @@ impl<'a> Parts<'a> {
         Some(*function)
     }
 
-    /// Whether the import of that number is a function of this type.
-    pub fn import_has_type(
-        &self,
-        import: usize,
-        params: &[ValueType],
-        result: Option<ValueType>,
-    ) -> bool {
-        let ty = self.imports.get(import).map(|ty| &self.types[*ty as usize]);
-        let Some(Some(ty)) = ty else {
-            return false;
-        };
-        same(params, ty.params()) && same(result.as_slice(), ty.results())
-    }
-
     /// A section's contents; no entries where the guest has no such section.
     pub fn contents(&self, id: SectionId) -> &'a [u8] {
         self.range(id).map_or(&[0], |range| &self.wasm[range])
@@ -187,15 +172,6 @@ impl<'a> Parts<'a> {
         let found = self.sections.iter().find(|(own, _)| *own == id as u8);
         found.map(|(_, range)| range.clone())
     }
-}
-
-fn same(ours: &[ValueType], theirs: &[ValType]) -> bool {
-    let is = |(ours, theirs): (&ValueType, &ValType)| match ours {
-        ValueType::I32 => *theirs == ValType::I32,
-        ValueType::I64 => *theirs == ValType::I64,
-        _ => false,
-    };
-    ours.len() == theirs.len() && ours.iter().zip(theirs).all(is)
 }
 
 /// What is wrong with a guest.

@@ -1,7 +1,7 @@
 //! The functions, each listed once, and the ways to reach them: typed, raw, by name.
 
-use wasmrun_core::guest::{Import, ImportKind, ValueType};
-use wasmrun_core::{Error, ErrorKind};
+use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
+use wasmrun_core::{Error, ErrorKind, Guest};
 use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p0::wasi_unstable;
 use wasmtime_wasi::p1::types::{self, Errno};
@@ -471,27 +471,34 @@ pub fn find(module: &str, name: &str) -> Option<&'static Function> {
         .find(|function| function.module == module && function.name == name)
 }
 
-/// The function that a guest imports, if it `is` what the guest takes it for: the types are the engine's to
-/// compare.
+/// The functions that a module imports, in the order of its imports.
 ///
 /// # Errors
 ///
-/// [`Unsupported`](ErrorKind::Unsupported), by the name of the import.
-pub fn imported(
-    import: &Import,
-    is: impl FnOnce(&Function) -> bool,
-) -> wasmrun_core::Result<&'static Function> {
-    let refuse = |why| {
-        let message = format!("the guest imports {import}, which WASI preview1 does not have{why}");
-        Error::new(ErrorKind::Unsupported, message)
+/// [`Unsupported`](ErrorKind::Unsupported), by the name of the first import that is none of them, or has another
+/// type. Types are known of guests that are [read](Guest::is_read); another was checked when it was compiled.
+pub fn imported(guest: &Guest) -> wasmrun_core::Result<Vec<&'static Function>> {
+    let imports = guest.imports().iter().enumerate();
+    let function = |(place, import): (usize, &Import)| {
+        let refuse = |why| {
+            let message =
+                format!("the guest imports {import}, which WASI preview1 does not have{why}");
+            Error::new(ErrorKind::Unsupported, message)
+        };
+        let function = find(&import.module, &import.name)
+            .filter(|_| import.kind == ImportKind::Function)
+            .ok_or_else(|| refuse(""))?;
+        match guest.import_type(place) {
+            Some(ty) if !function.is_of(ty) => Err(refuse(" with that type")),
+            _ => Ok(function),
+        }
     };
-    let function = find(&import.module, &import.name)
-        .filter(|_| import.kind == ImportKind::Function)
-        .ok_or_else(|| refuse(""))?;
-    if is(function) {
-        Ok(function)
-    } else {
-        Err(refuse(" with that type"))
+    imports.map(function).collect()
+}
+
+impl Function {
+    fn is_of(&self, ty: &FuncSignature) -> bool {
+        ty.params == self.params && ty.results == self.result.as_slice()
     }
 }
 

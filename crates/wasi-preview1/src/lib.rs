@@ -8,7 +8,7 @@
 //!
 //! - a [`Wasi`] for each run: what the guest may see, and the [`Control`](wasmrun_core::Control)
 //!   that may end it;
-//! - the functions its guest imports, found once by [`find`], or bound with their types by
+//! - the functions its guest imports, [checked and found](imported) once, or bound with their types by
 //!   [`each_function!`];
 //! - at each call, the guest's memory as a [`GuestMemory`]. A guest without one gets
 //!   `GuestMemory::Unshared(&mut [])`.
@@ -39,6 +39,7 @@
 mod block;
 mod bounds;
 mod call;
+mod capability;
 mod context;
 mod functions;
 #[cfg(target_os = "linux")]
@@ -53,6 +54,7 @@ mod stop;
 mod wasi;
 
 pub use block::{block_on, block_on_ready};
+pub use capability::capability;
 pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, imported, preview1, unstable};
 #[cfg(target_os = "linux")]

@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmrun_core::guest::{Import, ValueType};
-use wasmrun_core::{Control, Guest, Interrupt, WasiVersion};
+use wasmrun_core::{Control, ErrorKind, Guest, Interrupt, WasiVersion};
 use wasmrun_wasi_preview1::{
-    FUNCTIONS, GuestMemory, Stop, Wasi, WasiCtxBuilder, WasiP1Ctx, find, preview1, unstable,
+    FUNCTIONS, GuestMemory, Stop, Wasi, WasiCtxBuilder, WasiP1Ctx, find, imported, preview1,
+    unstable,
 };
 use wasmtime::{Engine, Extern, Linker, Store};
 
@@ -91,6 +92,28 @@ fn core_knows_every_function_as_part_of_wasi() {
         assert_eq!(guest.wasi(), version);
     }
     assert!(find(unstable::MODULE, "sock_accept").is_none());
+}
+
+#[test]
+fn what_a_guest_imports_is_found_by_name_and_type() {
+    let guest = |import: &str| {
+        let text = format!(r#"(module (import "wasi_snapshot_preview1" {import}))"#);
+        Guest::from_bytes("guest", text).expect("a guest")
+    };
+    let found = imported(&guest(r#""proc_exit" (func (param i32))"#)).expect("as it is");
+    assert_eq!(found[0].name, "proc_exit");
+    for (import, words) in [
+        (r#""proc_exit" (func (param i64))"#, "with that type"),
+        (r#""proc_exit" (func (param i32 i32))"#, "with that type"),
+        (r#""sched_yield" (func)"#, "with that type"),
+        (r#""sched_yield" (func (result f32))"#, "with that type"),
+        (r#""proc_exit" (global i32)"#, "does not have"),
+        (r#""sock_open" (func)"#, "does not have"),
+    ] {
+        let error = imported(&guest(import)).expect_err(import);
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{import}");
+        assert!(error.to_string().contains(words), "{import}: {error}");
+    }
 }
 
 fn wasi(control: &Control) -> Wasi {

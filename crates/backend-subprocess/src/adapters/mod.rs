@@ -18,6 +18,7 @@ use std::path::Path;
 use wasmrun_core::{
     Capability, Error, ErrorKind, Limits, Outcome, Proposals, Result, Support, Task,
 };
+use wasmrun_wasi_preview1 as wasi;
 
 use crate::ahead::Compiler;
 use crate::scratch::Scratch;
@@ -169,31 +170,15 @@ pub(crate) enum Verdict {
 
 /// What every runtime can do with modules, because we do it around them.
 fn relayed_capability(proposals: Proposals) -> Capability {
-    use Support::{Emulated, Native};
+    use Support::Emulated;
     Capability {
         proposals,
-        modules: Native,
-        preview1: Emulated,
-        unstable: Emulated,
-        args: Emulated,
-        argv0: Emulated,
-        env: Emulated,
-        preopens: Emulated,
-        mapped_preopens: Emulated,
-        read_only_preopens: Emulated,
-        entry: Emulated,
         memory: Emulated,
         fuel: Emulated,
         table_elements: Emulated,
-        instances: Emulated,
-        timeout: Emulated,
-        kill: Emulated,
-        fixed_clock: Emulated,
-        seeded_random: Emulated,
-        reports_exit_codes: Emulated,
         reports_fuel: Emulated,
         reports_peak_memory: Emulated,
-        ..Capability::default()
+        ..wasi::capability(Emulated)
     }
 }
 

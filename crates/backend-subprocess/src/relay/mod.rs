@@ -193,7 +193,7 @@ impl Code for RelayedCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let mut host = None;
         loop {
-            let file = self.file(task.entry.as_deref().unwrap_or(Guest::DEFAULT_ENTRY))?;
+            let file = self.file(task.entry())?;
             if let Some(ran) = self.attempt(&file, &mut task, &mut host, control)? {
                 return Ok(ran);
             }

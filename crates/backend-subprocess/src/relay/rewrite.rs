@@ -14,7 +14,7 @@ use wasm_encoder::{
     InstructionSink, MemoryType, Module, SectionId, ValType,
 };
 use wasmrun_core::guest::{self, Export, ValueType};
-use wasmrun_core::{Error, ErrorKind, Guest, Proposals, Result};
+use wasmrun_core::{Entries, Error, ErrorKind, Guest, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{self as wasi, preview1};
 
@@ -66,12 +66,10 @@ impl Relayed {
 
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
     pub(super) fn of(guest: &Guest) -> Result<Relayed> {
-        let functions = guest.imports().iter();
-        let functions = functions.map(|import| wasi::imported(import, |_| true));
         let is_memory =
             |export: &Export| export.kind == guest::ExportKind::Memory && export.name == MEMORY;
         Ok(Relayed {
-            functions: functions.collect::<Result<_>>()?,
+            functions: wasi::imported(guest)?,
             // If it has calls to send, they go through the memory that WASI works on.
             has_memory: guest.exports().iter().any(is_memory),
         })
@@ -101,23 +99,12 @@ pub(super) struct Terms {
 /// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
 pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u8>, Relayed)> {
     let parts = Parts::of(guest)?;
-    let imports = guest.imports().iter().enumerate();
-    let functions = imports
-        .map(|(place, import)| {
-            wasi::imported(import, |function| {
-                parts.import_has_type(place, function.params, function.result)
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    // Only one that can be called without arguments is what the name says.
-    let initialize = guest.has_entry(Guest::INITIALIZE) && entry != Guest::INITIALIZE;
-    let initialize = initialize.then(|| parts.exported_function(Guest::INITIALIZE));
-    let calls = [
-        parts.start,
-        initialize.flatten(),
-        parts.exported_function(entry),
-    ];
-    let calls: Vec<_> = calls.into_iter().flatten().collect();
+    let functions = wasi::imported(guest)?;
+    let entries = Entries::of(guest);
+    let entries = entries
+        .calls(entry)
+        .map(|name| parts.exported_function(name));
+    let calls: Vec<_> = [parts.start].into_iter().chain(entries).flatten().collect();
     let wire = wire_memory(&parts, terms)?;
     let relayed = Relayed {
         functions,
