@@ -85,7 +85,8 @@ fn place(segment: &Data<'_>, memory: &MemoryDecl) -> Option<Range<u64>> {
 #[non_exhaustive]
 pub struct WithoutData {
     /// The guest. Active segments are as they are once they were dropped, which they are before it runs, and those
-    /// that no code can name are gone; nothing else has changed, and all is where it was.
+    /// that no code can name are gone; nothing else has changed, and all is where it was. It is valid if the
+    /// guest is.
     pub binary: Vec<u8>,
     /// Where in its memory the data begin.
     pub at: u64,
@@ -176,12 +177,12 @@ impl Taken<'_> {
                 continue;
             };
             let end = module.len() + section.whole.len();
-            // No code names a segment of those that are not counted.
-            if are_counted {
-                module.push(DATA_SECTION);
-                write_leb(&mut module, left.len());
-                module.extend(left);
-            }
+            // No code names a segment of those that are not counted. The section stays, for whoever looks
+            // whether it is where it should be.
+            let left = if are_counted { left } else { vec![0] };
+            module.push(DATA_SECTION);
+            write_leb(&mut module, left.len());
+            module.extend(left);
             fill(&mut module, end);
         }
         Ok(module)

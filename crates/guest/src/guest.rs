@@ -427,11 +427,12 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if its sections cannot be read.
+    /// Those of [`validate`](Guest::validate): what is invalid may be valid once it is changed.
     pub fn start_as_export(&self) -> Result<Option<(Vec<u8>, String)>> {
         let Some(name) = self.start_export() else {
             return Ok(None);
         };
+        self.validate()?;
         let module = start::as_export(&self.0.bytes, &name)
             .map_err(|source| self.invalid("its sections cannot be read", source))?;
         Ok(module.map(|module| (module, name)))

@@ -160,6 +160,19 @@ fn a_start_section_becomes_an_export_of_a_name_that_is_free() {
 }
 
 #[test]
+fn what_an_export_would_make_valid_is_refused() {
+    for invalid in [
+        "(start $f) (func $f (drop (ref.func $f)))",
+        "(start $f) (func $f (param i32))",
+        "(start $f) (func $f (result i32) (i32.const 0))",
+    ] {
+        let guest = wat(&format!(r#"(module (func (export "_start")) {invalid})"#));
+        let error = guest.start_as_export().expect_err(invalid);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{invalid}");
+    }
+}
+
+#[test]
 fn an_entry_is_an_exported_function_without_parameters_and_results() {
     let guest = wat(COMMAND);
     assert!(guest.is_command());
@@ -384,7 +397,11 @@ fn without_its_data_a_module_is_the_same_and_begins_with_zeros() {
     let uncounted = wat(r#"(module (memory 1) (data (i32.const 8) "abc") (data "passive"))"#);
     let apart = uncounted.without_data().expect("sound").expect("known");
     assert_eq!((apart.at, &*apart.data), (8, &b"abc"[..]));
-    assert_is_filled(&apart.binary, &wat("(module (memory 1))"), &uncounted);
+    let mut emptied = wat("(module (memory 1))").bytes().to_vec();
+    // A data section, of one byte that says: no segment.
+    emptied.extend([11, 1, 0]);
+    let emptied = Guest::from_bytes("emptied.wasm", emptied).expect("sound");
+    assert_is_filled(&apart.binary, &emptied, &uncounted);
 
     for text in [
         "(module (memory 1))",

@@ -35,6 +35,7 @@ crate::suite::rules![
     a_guest_without_an_entry_is_refused,
     an_unknown_import_is_refused_by_name,
     an_invalid_guest_is_an_error_before_it_starts,
+    sections_in_another_order_are_an_error,
 ];
 
 fn assert_says_hello(case: &Case, guest: &Guest) {
@@ -541,19 +542,74 @@ fn an_invalid_guest_is_an_error_before_it_starts(case: &Case) {
         "(func (export \"_start\") (call 99))",
         // Running the start section first would show.
         "(func $s unreachable) (start $s) (func (export \"_start\") i32.add drop)",
+        // An export of the start function would declare it, and could have any type.
+        "(start $s) (func $s (drop (ref.func $s))) (func (export \"_start\"))",
+        "(start $s) (func $s (param i32)) (func (export \"_start\"))",
+        "(start $s) (func $s (result i32) (i32.const 0)) (func (export \"_start\"))",
     ] {
-        let guest = plain(fields);
-        let ran = Program::compile(case.engine().clone(), &guest, &captured())
-            .and_then(|program| program.run(&captured()));
-        let error = match ran {
-            Ok(report) => panic!("{fields}: {}", report.outcome),
-            Err(error) => error,
-        };
-        assert!(
-            matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported),
-            "{fields}: {error:?}"
-        );
-        let line = error.to_string();
-        assert!(!line.contains('\n'), "{line}");
+        assert_invalid(case, &plain(fields), fields);
     }
+}
+
+fn assert_invalid(case: &Case, guest: &Guest, what: &str) {
+    let ran = Program::compile(case.engine().clone(), guest, &captured())
+        .and_then(|program| program.run(&captured()));
+    let error = match ran {
+        Ok(report) => panic!("{what}: {}", report.outcome),
+        Err(error) => error,
+    };
+    assert!(
+        matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported),
+        "{what}: {error:?}"
+    );
+    let line = error.to_string();
+    assert!(!line.contains('\n'), "{line}");
+}
+
+/// Start and data are what engines are given otherwise than the guest has them.
+fn sections_in_another_order_are_an_error(case: &Case) {
+    const START: u8 = 8;
+    const DATA: u8 = 11;
+    let data = "x".repeat(40_000);
+    let guest = plain(&format!(
+        r#"(memory 1) (data (i32.const 8) "{data}") (func $s) (start $s) (func (export "_start"))"#
+    ));
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+    }
+    let (header, sections) = sections(guest.bytes());
+    for moved in [START, DATA] {
+        let from = sections.iter().position(|section| section[0] == moved);
+        let from = from.expect("it has one");
+        for to in 0..=sections.len() {
+            let mut sections = sections.clone();
+            // To where it is already is once too often.
+            sections.insert(to, sections[from]);
+            if to < from {
+                sections.remove(from + 1);
+            } else if to > from + 1 {
+                sections.remove(from);
+            }
+            let wasm = [header, &sections.concat()].concat();
+            match Guest::from_bytes("moved.wasm", wasm) {
+                Ok(guest) => assert_invalid(case, &guest, &format!("section {moved} at {to}")),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Invalid),
+            }
+        }
+    }
+}
+
+/// The header of a module, and its sections.
+fn sections(wasm: &[u8]) -> (&[u8], Vec<&[u8]>) {
+    let (header, mut rest) = wasm.split_at(8);
+    let mut sections = Vec::new();
+    while !rest.is_empty() {
+        let digits = 1 + rest[1..].iter().take_while(|byte| **byte >= 0x80).count();
+        let length = rest[1..][..digits].iter().rev();
+        let length = length.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        let (section, others) = rest.split_at(1 + digits + length);
+        sections.push(section);
+        rest = others;
+    }
+    (header, sections)
 }

@@ -13,7 +13,7 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, recursion, wasi, with_memory};
+use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, plain, recursion, wasi, with_memory};
 
 crate::suite::rules![
     memory_grows_up_to_its_limit,
