@@ -5,7 +5,8 @@ use std::sync::Arc;
 #[cfg(feature = "wasix")]
 use wasmrun_core::WasiVersion;
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Engine, EngineInfo, Place, Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, Place, Proposals, Result,
+    Support,
 };
 use wasmrun_wasi_preview1 as wasi;
 
@@ -66,6 +67,21 @@ impl Engine for WasmerEngine {
             capability.kill = Unsupported;
         }
         capability
+    }
+
+    /// wasmer keeps every exception, with a trace of the stack, until the run is over.
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        let mut capability = self.capability();
+        if guest.proposals().contains(Proposals::EXCEPTIONS) {
+            capability.memory = Support::Unsupported;
+        }
+        capability
+    }
+
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        let is_limited = self.capability_for(guest).memory.is_supported();
+        (what == "memory" && !is_limited)
+            .then_some("it keeps the exceptions that a guest throws, and this one may throw some")
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

@@ -68,6 +68,11 @@ impl Engine for WasmiEngine {
         capability
     }
 
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        (["timeout", "kill"].contains(&what) && guest.grows_tables())
+            .then_some("it cannot pause a guest that grows tables, and this one does")
+    }
+
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         Ok(Arc::new(ModuleCode::compile(compile)?))
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::guest::{GuestKind, WasiVersion, shown};
 use crate::{
-    Access, Capability, Clock, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
+    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -20,6 +20,16 @@ pub struct Refusal {
     pub reason: String,
     /// Whether the caller asked for it, and could do without. Otherwise the guest needs it.
     pub asked: bool,
+}
+
+impl Refusal {
+    /// With what the engine says of it.
+    pub(crate) fn by(mut self, engine: &dyn Engine, guest: &Guest) -> Refusal {
+        if let Some(why) = engine.reason(guest, self.what) {
+            self.reason = format!("{}: {why}", self.reason);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -40,6 +50,14 @@ pub fn refusals(capability: &Capability, guest: &Guest, config: &RunConfig) -> V
     let mut refusals = unmet_needs(capability, guest);
     refusals.extend(unmet_requests(capability, guest, config));
     refusals
+}
+
+/// As [`refusals`], by what `engine` can do with this guest, and with what it says of it.
+pub fn refusals_of(engine: &dyn Engine, guest: &Guest, config: &RunConfig) -> Vec<Refusal> {
+    refusals(&engine.capability_for(guest), guest, config)
+        .into_iter()
+        .map(|refusal| refusal.by(engine, guest))
+        .collect()
 }
 
 /// What the guest needs and the engine lacks.

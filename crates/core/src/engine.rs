@@ -31,6 +31,13 @@ pub trait Engine: Send + Sync + fmt::Debug {
         self.capability()
     }
 
+    /// Why it lacks `what` for this guest, where it has it for others: what follows "cannot limit memory: ".
+    /// `what` is the name of a field of [`Capability`].
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        let _ = (guest, what);
+        None
+    }
+
     /// Compiles a guest, or does as much of that as can be done before a run.
     ///
     /// # Errors

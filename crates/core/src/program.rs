@@ -100,9 +100,8 @@ impl Program {
     ) -> Result<Self> {
         let named = |error: Error| error.with_engine(&engine.info().name);
         let check = |guest: &Guest| {
-            let refusal = check::refusals(&engine.capability_for(guest), guest, config)
-                .into_iter()
-                .next();
+            let refusals = check::refusals_of(&*engine, guest, config);
+            let refusal = refusals.into_iter().next();
             refusal.map_or(Ok(()), |refusal| {
                 Err(named(refusal.into()).with_operation("check"))
             })
@@ -250,6 +249,7 @@ impl Program {
             .into_iter()
             .next();
         if let Some(refusal) = refusal {
+            let refusal = refusal.by(&*inner.engine, &inner.guest);
             return Err(self.named(refusal.into()).with_operation("check"));
         }
         if !inner.options.serve(&CompileOptions::of(config)) {

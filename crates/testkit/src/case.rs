@@ -126,7 +126,7 @@ impl Case {
     /// Asserts that the guest is refused for `what` (`imports`, `entry` …) or for what the engine
     /// lacks, by an error of one line that names the engine, and that nothing happened.
     pub fn assert_refused(&self, what: &[&'static str], guest: &Guest, config: &RunConfig) {
-        let refusals = check::refusals(&self.engine.capability_for(guest), guest, config);
+        let refusals = check::refusals_of(&*self.engine, guest, config);
         let mut allowed = self.lacking(guest, config);
         allowed.extend(what);
         for refusal in &refusals {

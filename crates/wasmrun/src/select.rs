@@ -268,7 +268,7 @@ fn consider(
             return (unseen(name, Verdict::Absent { kind, reason }), None);
         }
     };
-    let reasons = check::refusals(&engine.capability_for(guest), guest, config);
+    let reasons = check::refusals_of(&*engine, guest, config);
     let info = engine.info();
     let considered = Considered {
         engine: name.to_owned(),

@@ -25,6 +25,7 @@ crate::suite::rules![
     the_peak_of_memory_is_told,
     tables_grow_up_to_their_limit,
     tables_that_start_out_too_large_end_the_guest_before_its_start,
+    exceptions_count_as_memory_as_long_as_they_are_kept,
     fuel_ends_a_loop,
     fuel_ends_a_loop_of_host_calls,
     fuel_ends_a_start_section,
@@ -213,6 +214,37 @@ fn tables_that_start_out_too_large_end_the_guest_before_its_start(case: &Case) {
         if let Some(report) = case.run_or_refused(&guest, &config) {
             assert_eq!(report.outcome, outcome);
             assert_eq!(stdout(&report), output);
+        }
+    }
+}
+
+/// Throws and catches many exceptions that hold some 100 bytes each, and does something with each.
+fn thrower(and_then: &str) -> Guest {
+    let payload = "i64 ".repeat(10);
+    let values = "(i64.const 1)".repeat(10);
+    plain(&format!(
+        r#"(tag $tag (param exnref {payload}))
+        (global $last (mut exnref) (ref.null exn))
+        (func (export "_start") (local $left i32)
+            (local.set $left (i32.const 200000))
+            (loop $more
+                (block $caught (result exnref)
+                    (try_table (catch_all_ref $caught) (throw $tag (global.get $last) {values}))
+                    unreachable)
+                {and_then}
+                (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))"#
+    ))
+}
+
+/// What an engine cannot count, it does not limit.
+fn exceptions_count_as_memory_as_long_as_they_are_kept(case: &Case) {
+    let config = limited(|limits| limits.memory = Some(4 << 20));
+    for (and_then, outcome) in [
+        ("(global.set $last)", Outcome::OutOfMemory),
+        ("drop", Outcome::Exited(0)),
+    ] {
+        if let Some(report) = case.run(&thrower(and_then), &config) {
+            assert_eq!(report.outcome, outcome, "{and_then}");
         }
     }
 }
