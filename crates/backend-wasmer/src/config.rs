@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use wasmer::Engine;
 use wasmer::sys::wasmparser::Operator;
-use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features, NativeEngineExt, Target};
+use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features, Target};
 use wasmer_middlewares::Metering;
 use wasmrun_core::{CompileOptions, Digest, Proposals, fingerprint, guest};
 

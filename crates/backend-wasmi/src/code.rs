@@ -11,6 +11,7 @@ use wasmrun_wasi_preview1::{Wasi, imported};
 
 use crate::fuel::Fuel;
 use crate::limits::Limiter;
+use crate::rewrite::rewritten;
 use crate::wasi::{Host, define};
 use crate::{config, traps};
 
@@ -27,11 +28,7 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        // wasmi runs a start function in one go: it could not be given fuel by slices.
-        let exported = guest.start_as_export()?;
-        let wasm = exported
-            .as_ref()
-            .map_or(guest.bytes(), |(module, _)| module);
+        let wasm = rewritten(guest, options.interruptible)?;
         // wasmi's engines keep all code they ever compiled, so each module has one of its own.
         let engine = Engine::new(&config::of(options));
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmrun_core::{Capability, Code, Compile, Engine, EngineInfo, Guest, Place, Result, Support};
+use wasmrun_core::{Capability, Code, Compile, Engine, EngineInfo, Place, Result, Support};
 use wasmrun_wasi_preview1 as wasi;
 
 use crate::code::ModuleCode;
@@ -55,22 +55,6 @@ impl Engine for WasmiEngine {
             reports_peak_memory: Native,
             ..wasi::capability(Native)
         }
-    }
-
-    /// A guest that may run out of a slice of fuel in a `table.grow` cannot be paused at all: from there
-    /// wasmi 2.0 does not resume it where it stopped, but runs what came before again.
-    fn capability_for(&self, guest: &Guest) -> Capability {
-        let mut capability = self.capability();
-        if guest.grows_tables() {
-            capability.timeout = Support::Unsupported;
-            capability.kill = Support::Unsupported;
-        }
-        capability
-    }
-
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
-        (["timeout", "kill"].contains(&what) && guest.grows_tables())
-            .then_some("it cannot pause a guest that grows tables, and this one does")
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

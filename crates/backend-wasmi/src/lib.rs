@@ -21,7 +21,7 @@
 //! |---|---|
 //! | memory, table elements | counted where wasmi makes and grows them |
 //! | fuel | wasmi's own, counted only when asked for |
-//! | time, kill | fuel comes in slices; between two of them the guest may end. A guest that grows tables is refused: wasmi 2.0 cannot pause it there |
+//! | time, kill | fuel comes in slices; between two of them the guest may end. A guest that grows tables is [rewritten](wasmrun_rewrite) for that |
 //! | stack | half for the values of the guest's functions, half for their frames |
 //!
 //! wasmi must not be built with both optimisation and debug assertions, which is no profile of Cargo's
@@ -32,6 +32,7 @@ mod config;
 mod engine;
 mod fuel;
 mod limits;
+mod rewrite;
 mod traps;
 mod wasi;
 

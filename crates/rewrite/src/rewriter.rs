@@ -8,7 +8,8 @@ use wasm_encoder::{
     SectionId, ValType,
 };
 use wasmparser::{
-    BinaryReader, BinaryReaderError, ElementItems, FunctionBody, SectionLimited, TableInit,
+    BinaryReader, BinaryReaderError, ElementItems, FunctionBody, Operator, SectionLimited,
+    TableInit,
 };
 use wasmrun_core::Result;
 
@@ -32,6 +33,8 @@ pub struct Rewriter<'a> {
     pub meter: Option<Meter>,
     /// Whom it asks before something grows.
     pub growth: Option<Growth>,
+    /// The function, without parameters and results, that it calls right before a table grows.
+    pub before_table_grow: Option<u32>,
     /// By how much the numbers of functions change.
     shift: u32,
     /// Types behind the guest's own: their encodings.
@@ -53,6 +56,7 @@ impl<'a> Rewriter<'a> {
             bound: None,
             meter: None,
             growth: None,
+            before_table_grow: None,
             shift,
             types: Vec::new(),
             helpers: Vec::new(),
@@ -282,6 +286,13 @@ impl<'a> Rewriter<'a> {
                     copy.insert(begin, |out| frame.leave(&mut InstructionSink::new(out)));
                 }
                 _ => {}
+            }
+            if let (Operator::TableGrow { .. }, Some(function)) =
+                (&operator, self.before_table_grow)
+            {
+                copy.insert(begin, |out| {
+                    InstructionSink::new(out).call(function);
+                });
             }
             copy_operator(&operator, range.clone(), &mut copy, |operator| {
                 self.grower(operator)
