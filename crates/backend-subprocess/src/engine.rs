@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmrun_core::{
     Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind,
-    Place, Proposals, Result,
+    Place, Proposals, Result, Support,
 };
 
 use crate::adapters::Adapter;
@@ -14,6 +14,14 @@ use crate::ahead;
 use crate::component::ComponentCode;
 use crate::relay::RelayedCode;
 use crate::version::Version;
+
+/// Whether a guest may have the runtime keep what is in no memory and no table.
+fn has_uncounted(guest: &Guest) -> bool {
+    const UNCOUNTED: Proposals = Proposals::GC
+        .union(Proposals::EXCEPTIONS)
+        .union(Proposals::LEGACY_EXCEPTIONS);
+    guest.proposals().difference(UNCOUNTED) != guest.proposals()
+}
 
 /// A runtime that is an executable on this machine.
 #[derive(Clone)]
@@ -95,10 +103,19 @@ impl Engine for SubprocessEngine {
     }
 
     fn capability_for(&self, guest: &Guest) -> Capability {
-        match (guest.kind(), self.0.adapter.components()) {
+        let mut capability = match (guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => components.capability(&self.0.version),
             _ => self.0.adapter.capability(&self.0.version),
+        };
+        if has_uncounted(guest) {
+            capability.memory = Support::Unsupported;
         }
+        capability
+    }
+
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        (what == "memory" && has_uncounted(guest))
+            .then_some("nobody counts the objects and exceptions that this guest may make")
     }
 
     /// The guest is made ready for the runtime; each run compiles it, in its own process, unless there

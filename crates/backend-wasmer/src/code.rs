@@ -7,7 +7,7 @@ use std::time::Instant;
 use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{
     CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
-    RuntimeError, Store, Type, TypedFunction, WasmError,
+    RuntimeError, Store, TypedFunction, WasmError,
 };
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::guest::TableDecl;
@@ -21,8 +21,8 @@ use crate::checkpoints::Flag;
 use crate::config::engine;
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
-use crate::traps;
 use crate::wasi::{Bind, Host, binding};
+use crate::{exceptions, traps};
 
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
@@ -44,6 +44,7 @@ pub(crate) struct ModuleCode {
 
 impl ModuleCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+        exceptions::refuse_kept(guest)?;
         let engine = engine(options, guest.start_export());
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         ModuleCode::of(guest, options, engine, module)
@@ -60,7 +61,6 @@ impl ModuleCode {
 
     fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
         let imports: Option<_> = imported(guest)?.into_iter().map(binding).collect();
-        refuse_tables_of_exceptions(&module)?;
         Ok(ModuleCode {
             base: BaseTunables::for_target(engine.target()),
             interruptible: options.interruptible.then(|| extent(&module)),
@@ -73,18 +73,6 @@ impl ModuleCode {
             entries: Entries::with_start(guest),
         })
     }
-}
-
-/// wasmer compiles them, and then cannot make them.
-fn refuse_tables_of_exceptions(module: &Module) -> Result<()> {
-    let mut tables = module.info().tables.values();
-    if tables.any(|table| table.ty == Type::ExceptionRef) {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "cannot make a table of exceptions, which the guest has",
-        ));
-    }
-    Ok(())
 }
 
 /// The module in a file that [`artifact`] once filled.

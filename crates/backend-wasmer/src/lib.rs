@@ -32,6 +32,7 @@ mod checkpoints;
 mod code;
 mod config;
 mod engine;
+mod exceptions;
 #[cfg_attr(
     not(all(
         target_os = "linux",

@@ -24,7 +24,7 @@ use wasmrun_core::{
 
 use crate::code::{self, not_compiled, not_instantiated};
 use crate::config::engine;
-use crate::traps;
+use crate::{exceptions, traps};
 use stdio::Stream;
 use tasks::OneThread;
 
@@ -39,6 +39,7 @@ pub(crate) struct WasixCode {
 impl WasixCode {
     pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
         refuse(guest, options)?;
+        exceptions::refuse_kept(guest)?;
         let engine = engine(options, guest.start_export());
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         WasixCode::of(guest, engine, module)

@@ -387,11 +387,19 @@ fn an_import_of_another_type_is_refused_by_name() {
 }
 
 #[test]
-fn a_table_of_exceptions_is_refused() {
-    let guest = r#"(module (table 1 exnref) (func (export "_start")))"#;
-    let error = compile(guest, &captured()).expect_err("wasmer cannot make it");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("table of exceptions"), "{error}");
+fn tables_and_globals_of_exceptions_are_refused() {
+    for (field, what) in [
+        ("(table 1 exnref)", "table of exceptions"),
+        (
+            "(global (mut exnref) (ref.null exn))",
+            "global of exceptions",
+        ),
+    ] {
+        let guest = format!(r#"(module {field} (func (export "_start")))"#);
+        let error = compile(&guest, &captured()).expect_err("wasmer cannot make it");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains(what), "{error}");
+    }
 }
 
 #[test]

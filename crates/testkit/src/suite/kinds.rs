@@ -599,7 +599,7 @@ fn sections_in_another_order_are_an_error(case: &Case) {
     }
 }
 
-/// The header of a module, and its sections.
+/// The header of a module, and its sections but for custom ones, which may be anywhere.
 fn sections(wasm: &[u8]) -> (&[u8], Vec<&[u8]>) {
     let (header, mut rest) = wasm.split_at(8);
     let mut sections = Vec::new();
@@ -608,7 +608,9 @@ fn sections(wasm: &[u8]) -> (&[u8], Vec<&[u8]>) {
         let length = rest[1..][..digits].iter().rev();
         let length = length.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
         let (section, others) = rest.split_at(1 + digits + length);
-        sections.push(section);
+        if section[0] != 0 {
+            sections.push(section);
+        }
         rest = others;
     }
     (header, sections)
