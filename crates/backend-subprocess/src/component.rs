@@ -12,12 +12,12 @@ use wasmrun_core::{
     Task,
 };
 
-use crate::adapters::{ComponentJob, Components, Job, Verdict};
+use crate::adapter::{ComponentJob, Components, Job, Verdict};
 use crate::ahead;
-use crate::engine::Runtime;
 use crate::program_file::{self, ProgramFile};
+use crate::runtime::Runtime;
 use crate::scratch::{Scratch, private_directory};
-use crate::spawn::{Ended, Launch, Status, Streams, execute};
+use crate::spawn::{Launch, Status, Streams, Words, execute};
 use crate::stderr::Splitter;
 
 /// A component for a runtime that takes components.
@@ -125,10 +125,10 @@ impl Code for ComponentCode {
         };
         tracing::debug!(executable = %launch.executable.display(), "starting runtime");
         let began = Instant::now();
-        let ended = execute(launch, streams, control)?;
+        let (status, words) = execute(launch, streams, control)?;
         let mut stats = Stats::default();
         stats.run = Some(began.elapsed());
-        let outcome = self.outcome(ended, control)?;
+        let outcome = self.outcome(status, words, control)?;
         Ok(Ran { outcome, stats })
     }
 
@@ -160,9 +160,8 @@ impl Code for ComponentCode {
 }
 
 impl ComponentCode {
-    fn outcome(&self, ended: Ended, control: &Control) -> Result<Outcome> {
+    fn outcome(&self, status: Status, words: Words, control: &Control) -> Result<Outcome> {
         const SIGPIPE: i32 = 13;
-        let Ended { status, words } = ended;
         if let Some(reason) = control.interrupted() {
             return Ok(reason.outcome());
         }

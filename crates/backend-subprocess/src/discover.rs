@@ -11,7 +11,8 @@ use std::time::Duration;
 use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Answers, Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result};
 
-use crate::adapters::{ADAPTERS, Adapter};
+use crate::adapter::Adapter;
+use crate::adapters::ADAPTERS;
 use crate::engine::SubprocessEngine;
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
@@ -226,8 +227,8 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
         )
     };
     let control = Control::new();
-    let ended = within(PATIENCE, &control, || execute(launch, streams, &control))?;
-    match ended.status {
+    let (status, _) = within(PATIENCE, &control, || execute(launch, streams, &control))?;
+    match status {
         _ if control.interrupted().is_some() => Err(refuse(format!(
             "no answer within {} seconds",
             PATIENCE.as_secs()

@@ -1,18 +1,19 @@
-//! The engine: an adapter at a path.
+//! The engine.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind,
-    Place, Proposals, Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, GuestKind, Proposals, Result,
+    Support,
 };
 
-use crate::adapters::Adapter;
-use crate::ahead;
+use crate::adapter::Adapter;
 use crate::component::ComponentCode;
+use crate::identity::identity;
 use crate::relay::RelayedCode;
+use crate::runtime::Runtime;
 use crate::version::Version;
 
 /// Whether a guest may have the runtime keep what is in no memory and no table.
@@ -27,45 +28,9 @@ fn has_uncounted(guest: &Guest) -> bool {
 #[derive(Clone)]
 pub struct SubprocessEngine(Arc<Runtime>);
 
-pub(crate) struct Runtime {
-    pub(crate) adapter: &'static dyn Adapter,
-    pub(crate) version: Version,
-    pub(crate) path: PathBuf,
-    info: EngineInfo,
-}
-
-impl Runtime {
-    /// The proposals it has for modules.
-    pub(crate) fn proposals(&self) -> Proposals {
-        self.adapter.proposals(&self.version)
-    }
-
-    /// Why a run that a signal ended was none.
-    pub(crate) fn killed(&self, signal: i32) -> Error {
-        const SIGKILL: i32 = 9;
-        let why = match signal {
-            SIGKILL => "someone killed it; the system does when memory runs out",
-            _ => "it crashed",
-        };
-        let executable = self.adapter.executable();
-        let message = format!("{executable} ended by signal {signal}: {why}");
-        Error::new(ErrorKind::Engine, message)
-    }
-}
-
 impl SubprocessEngine {
     pub(crate) fn new(adapter: &'static dyn Adapter, version: Version, path: PathBuf) -> Self {
-        let info = EngineInfo {
-            name: adapter.name().to_owned(),
-            version: version.to_string(),
-            place: Place::Executable(path.clone()),
-        };
-        SubprocessEngine(Arc::new(Runtime {
-            adapter,
-            version,
-            path,
-            info,
-        }))
+        SubprocessEngine(Arc::new(Runtime::new(adapter, version, path)))
     }
 }
 
@@ -134,7 +99,7 @@ impl Engine for SubprocessEngine {
     /// Of a module, what starts by default is kept.
     fn code_identity(&self, Compile { guest, .. }: Compile<'_>) -> Result<Option<Vec<u8>>> {
         let is_kept = guest.kind() == GuestKind::Component || guest.is_command();
-        Ok(is_kept.then(|| ahead::identity(&self.0)))
+        Ok(is_kept.then(|| identity(&self.0)))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {

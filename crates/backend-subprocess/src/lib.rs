@@ -23,14 +23,17 @@
 //! left to the runtimes that take them: there the guest's standard error and the runtime's own
 //! diagnostics share a stream, and are told apart by how the runtime starts its messages.
 
+mod adapter;
 mod adapters;
 mod ahead;
 mod component;
 mod discover;
 mod engine;
+mod identity;
 mod packed;
 mod program_file;
 mod relay;
+mod runtime;
 mod scratch;
 mod spawn;
 mod stderr;

@@ -1,7 +1,7 @@
 //! A guest and the code that its runtime keeps of it, in one file.
 //!
 //! The code comes first, so that the file may stand for it: what is behind its end does not disturb
-//! [those that read it](crate::ahead::Compiler::keeps_a_directory). Then come the guest, the code's path in
+//! [those that read it](crate::adapter::Compiler::keeps_a_directory). Then come the guest, the code's path in
 //! the runtime's directory, and the lengths of these two, each a `u64` in little-endian order.
 
 use std::fs::{self, File};

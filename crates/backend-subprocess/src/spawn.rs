@@ -1,5 +1,6 @@
 //! One run of an executable: started, fed, listened to, ended.
 
+mod launch;
 #[cfg(unix)]
 #[path = "spawn/unix.rs"]
 mod platform;
@@ -7,79 +8,5 @@ mod platform;
 #[path = "spawn/other.rs"]
 mod platform;
 
-use std::ffi::OsString;
-use std::io;
-use std::path::PathBuf;
-
-use wasmrun_core::stdio::{Input, Output};
-use wasmrun_core::{Error, ErrorKind};
-
-use crate::stderr::Splitter;
-
+pub(crate) use launch::{Launch, Status, Streams};
 pub(crate) use platform::{Dialogue, Words, execute, make_private, symlink};
-
-/// What to start.
-#[derive(Debug)]
-pub(crate) struct Launch {
-    pub(crate) executable: PathBuf,
-    pub(crate) args: Vec<OsString>,
-}
-
-impl Launch {
-    #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is started there"))]
-    fn cannot_start(&self, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::ArgumentListTooLong {
-            return Error::new(
-                ErrorKind::Unsupported,
-                "the arguments and environment variables are too long for a command line; use an engine that is built in",
-            );
-        }
-        let kind = match source.kind() {
-            io::ErrorKind::NotFound => ErrorKind::EngineNotFound,
-            _ => ErrorKind::Io,
-        };
-        Error::new(kind, format!("cannot start {}", self.executable.display())).with_source(source)
-    }
-
-    pub(crate) fn lost_contact(&self, source: io::Error) -> Error {
-        let message = format!("lost contact with {}", self.executable.display());
-        Error::new(ErrorKind::Io, message).with_source(source)
-    }
-}
-
-/// Its streams.
-#[derive(Debug)]
-pub(crate) struct Streams {
-    pub(crate) stdin: Input,
-    pub(crate) stdout: Output,
-    pub(crate) stderr: Output,
-    pub(crate) splitter: Splitter,
-}
-
-/// It ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: Status,
-    /// What it may have said itself on its standard error.
-    pub(crate) words: Words,
-}
-
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// With an exit code.
-    Code(i32),
-    /// By a signal.
-    Signal(i32),
-}
-
-/// The variables of our environment that a runtime is started with: where its shared libraries
-/// are. Nothing else of it can reach a guest, or change what a runtime does.
-const KEPT_VARIABLES: &[&str] = &["LD_LIBRARY_PATH"];
-
-/// Those of them that are set.
-#[cfg_attr(not(unix), allow(dead_code, reason = "nothing is started there"))]
-fn kept_variables() -> impl Iterator<Item = (&'static str, OsString)> {
-    let kept = KEPT_VARIABLES.iter();
-    kept.filter_map(|name| Some((*name, std::env::var_os(name)?)))
-}

@@ -1,10 +1,9 @@
 //! Building a command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use wasmrun_core::{Preopen, Result};
-
-use super::{unsupported, utf8};
+use wasmrun_core::{Error, ErrorKind, Preopen, Result};
 
 /// Adds `option=NAME=VALUE` for each variable.
 pub(super) fn environment(args: &mut Vec<OsString>, option: &str, env: &[(String, String)]) {
@@ -36,4 +35,18 @@ pub(super) fn directories(
         args.push(format!("{option}={text}").into());
     }
     Ok(())
+}
+
+pub(super) fn unsupported(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// A path in UTF-8: what command lines are made of.
+pub(super) fn utf8(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        unsupported(format!(
+            "cannot be given {}: its name is not UTF-8",
+            path.display()
+        ))
+    })
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
-use super::traps::{self, trapped};
-use super::{Adapter, Job};
+use super::traps;
+use crate::adapter::{Adapter, Job, trapped};
 use crate::version::Version;
 
 pub(super) struct Node;

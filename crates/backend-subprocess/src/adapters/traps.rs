@@ -1,6 +1,6 @@
 //! Kinds of trap from the words for them.
 
-use wasmrun_core::{Outcome, Trap, TrapKind};
+use wasmrun_core::TrapKind;
 
 /// One runtime's words for kinds of trap.
 pub(super) type Words = [(&'static str, TrapKind)];
@@ -31,8 +31,4 @@ pub(super) fn kind(words: &Words, phrase: &str) -> Option<TrapKind> {
         .iter()
         .find(|(word, _)| phrase.starts_with(word))
         .map(|(_, kind)| *kind)
-}
-
-pub(crate) fn trapped(kind: TrapKind, message: &str) -> Outcome {
-    Outcome::Trapped(Trap::new(kind, message))
 }

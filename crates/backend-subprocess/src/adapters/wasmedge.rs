@@ -5,9 +5,8 @@ use std::path::Path;
 
 use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Support, TrapKind};
 
-use super::traps::{self, trapped};
-use super::{Adapter, Job, relayed_capability};
-use crate::ahead::Compiler;
+use super::traps;
+use crate::adapter::{Adapter, Compiler, Job, relayed_capability, trapped};
 use crate::version::Version;
 
 pub(super) struct WasmEdge;

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use wasmrun_core::{Capability, Error, ErrorKind, Outcome, Proposals, Result, Support, TrapKind};
 
-use super::traps::{self, trapped};
-use super::{Adapter, Job, relayed_capability};
+use super::traps;
+use crate::adapter::{Adapter, Job, relayed_capability, trapped};
 use crate::version::Version;
 
 pub(super) struct Wasmi;

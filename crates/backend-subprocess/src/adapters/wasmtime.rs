@@ -7,12 +7,12 @@ use wasmrun_core::{
     Capability, Error, ErrorKind, Limits, Network, Outcome, Proposals, Result, Support, TrapKind,
 };
 
-use super::traps::{self, trapped};
-use super::{
-    Adapter, ComponentJob, Components, Invocation, Job, Verdict, command_line, relayed_capability,
-    unsupported,
+use super::command_line::{self, unsupported};
+use super::traps;
+use crate::adapter::{
+    Adapter, Compiler, ComponentJob, Components, Invocation, Job, Verdict, relayed_capability,
+    trapped,
 };
-use crate::ahead::Compiler;
 use crate::stderr::Marker;
 use crate::version::Version;
 

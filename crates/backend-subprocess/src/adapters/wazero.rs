@@ -7,9 +7,8 @@ use std::path::Path;
 
 use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
-use super::traps::{self, trapped};
-use super::{Adapter, Job};
-use crate::ahead::Compiler;
+use super::traps;
+use crate::adapter::{Adapter, Compiler, Job, trapped};
 use crate::packed::directory_of;
 use crate::version::Version;
 

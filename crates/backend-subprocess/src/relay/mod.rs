@@ -34,9 +34,9 @@ use wasmrun_core::{
 use wasmrun_rewrite::USUAL_STACK;
 use wasmrun_wasi_preview1::Wasi;
 
-use crate::adapters::{Job, trapped};
-use crate::ahead::{self, Compiler};
-use crate::engine::Runtime;
+use crate::adapter::{Compiler, Job, trapped};
+use crate::ahead;
+use crate::runtime::Runtime;
 use crate::scratch::{Scratch, private_directory, read_file, write_into};
 use crate::spawn::{Dialogue, Launch, Status};
 use crate::{packed, program_file};

@@ -10,9 +10,9 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::SendFlags;
 use wasmrun_core::{Control, Hook, Result};
 
-use super::leader::Leader;
+use super::leader::{Leader, STRAGGLERS, TICK};
 use super::start::start;
-use super::{Launch, STRAGGLERS, Status, TICK};
+use crate::spawn::launch::{Launch, Status};
 
 /// As much as is kept of what a runtime says itself.
 const MOST_WORDS: usize = 1 << 20;

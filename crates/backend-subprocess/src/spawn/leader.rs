@@ -3,11 +3,19 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 
-use super::Status;
+use crate::spawn::launch::Status;
+
+/// How often a wait that nothing may ever end looks whether it still makes sense.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+
+/// How long output may keep coming, or its pipe stay open, without a byte, after all processes of
+/// the group were killed: only one that left the group can still hold it.
+pub(super) const STRAGGLERS: u32 = 20;
 
 /// The process at the head of the session. Dropping it kills the session.
 pub(super) struct Leader {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wasmrun_core::{Control, Error, ErrorKind, Result};
 
-use super::{Ended, Launch, Status, Streams};
+use super::launch::{Launch, Status, Streams};
 
 #[derive(Debug)]
 pub(crate) enum Words {}
@@ -20,7 +20,7 @@ impl Words {
     }
 }
 
-pub(crate) fn execute(launch: Launch, _: Streams, _: &Control) -> Result<Ended> {
+pub(crate) fn execute(launch: Launch, _: Streams, _: &Control) -> Result<(Status, Words)> {
     Err(not_here(&launch))
 }
 

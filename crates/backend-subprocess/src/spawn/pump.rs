@@ -11,16 +11,20 @@ use rustix::io::Errno;
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result};
 
-use super::leader::Leader;
+use super::leader::{Leader, STRAGGLERS, TICK};
 use super::start::{self, start};
-use super::{Ended, Launch, STRAGGLERS, Streams, TICK};
+use crate::spawn::launch::{Launch, Status, Streams};
 use crate::stderr::Splitter;
 
 /// How long the start of a possible diagnostic is kept from the reader of the guest's stderr.
 const UNDECIDED: Duration = Duration::from_millis(20);
 
-/// Runs an executable until it ends.
-pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Result<Ended> {
+/// Runs an executable until it ends: how it ended, and what it may have said itself on its standard error.
+pub(crate) fn execute(
+    launch: Launch,
+    streams: Streams,
+    control: &Control,
+) -> Result<(Status, Words)> {
     let (mut pump, its) = Pump::new(streams, &launch)?;
     let pid = start(&launch, its).map_err(|source| launch.cannot_start(source))?;
     let mut leader = Leader::new(pid);
@@ -29,10 +33,7 @@ pub(crate) fn execute(launch: Launch, streams: Streams, control: &Control) -> Re
     pump.run(&leader, control)
         .map_err(|source| launch.lost_contact(source))?;
     let status = leader.end().map_err(|source| launch.lost_contact(source))?;
-    Ok(Ended {
-        status,
-        words: pump.finish(control),
-    })
+    Ok((status, pump.finish(control)))
 }
 
 /// Moves bytes between the guest and whoever feeds and reads it.

@@ -13,8 +13,7 @@ use std::process::Command;
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
 
-use super::Launch;
-use crate::spawn::kept_variables;
+use crate::spawn::launch::{Launch, kept_variables};
 
 /// The runtime's standard input, output and error.
 pub(super) type Streams = [OwnedFd; 3];
