@@ -56,7 +56,8 @@ impl Rewriter<'_> {
         // What the runtime would refuse does not count.
         if let Some(maximum) = ty.maximum {
             widened(code.local_get(0), is_64);
-            widened(code.memory_size(memory), is_64);
+            self.memory_size(&mut code, memory);
+            widened(&mut code, is_64);
             code.i64_add().i64_const(maximum as i64).i64_gt_u();
             refuse_if(&mut code, is_64, 0);
         }
@@ -66,7 +67,7 @@ impl Rewriter<'_> {
         code.i64_shl().i64_add().local_set(TOTAL);
         code.local_get(TOTAL).call(ask).i32_eqz();
         refuse_if(&mut code, is_64, 0);
-        code.local_get(0).memory_grow(memory).end();
+        self.memory_grow(&mut code, memory);
         self.helper([index], [index], function)
     }
 
@@ -104,7 +105,8 @@ impl Rewriter<'_> {
     pub fn memory_bytes(&self, code: &mut InstructionSink<'_>, memory: u32) {
         let ty = self.parts.memories.get(memory as usize);
         let page = ty.and_then(|ty| ty.page_size_log2).unwrap_or(16);
-        widened(code.memory_size(memory), ty.is_some_and(|ty| ty.memory64));
+        self.memory_size(code, memory);
+        widened(code, ty.is_some_and(|ty| ty.memory64));
         code.i64_const(page.into()).i64_shl();
     }
 }

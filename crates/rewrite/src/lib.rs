@@ -6,7 +6,8 @@
 //!
 //! - count the [stack](Bound) that its calls take,
 //! - count the [fuel](Meter) it uses,
-//! - ask before a memory or a table [grows](Growth).
+//! - ask before a memory or a table [grows](Growth),
+//! - see none of the page that a memory without any is [given](Rewriter::make_room).
 //!
 //! What is not touched is copied byte by byte. How sections become a module again is the backend's.
 
@@ -18,6 +19,7 @@ mod grow;
 mod metered;
 mod parts;
 mod rewriter;
+mod room;
 
 pub use bounded::{Bound, USUAL_STACK};
 pub use copy::{append, raw};
@@ -35,4 +37,5 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("metered.rs"),
     include_bytes!("parts.rs"),
     include_bytes!("rewriter.rs"),
+    include_bytes!("room.rs"),
 ]);

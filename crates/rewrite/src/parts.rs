@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, ExternalKind, FuncType,
-    FuncValidator, FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name,
-    NameSectionReader, Parser, Payload, TableType, TypeRef, ValidPayload, Validator,
+    BinaryReaderError, CompositeInnerType, ConstExpr, DataKind, ElementKind, ExternalKind,
+    FuncType, FuncValidator, FuncValidatorAllocations, FunctionBody, KnownCustom, MemoryType, Name,
+    NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValidPayload, Validator,
     ValidatorResources, WasmFeatures,
 };
 use wasmrun_core::{Error, ErrorKind, Guest, GuestKind, Result};
@@ -32,7 +32,7 @@ pub struct Parts<'a> {
     /// The memory that WASI works on.
     pub exported_memory: Option<u32>,
     /// The segments of data that are in a memory when the guest begins.
-    pub(crate) active_data: Vec<u32>,
+    pub(crate) active_data: Vec<ActiveData>,
     /// The segments of elements that nobody can use any more when it begins: those that are in a table, and
     /// those that only declare.
     pub(crate) spent_elements: Vec<u32>,
@@ -45,6 +45,15 @@ pub struct Parts<'a> {
     pub(crate) heights: Vec<u32>,
     /// Names that functions have for people.
     pub names: Vec<(u32, &'a str)>,
+}
+
+/// A segment of data that is in a memory when the guest begins.
+#[derive(Debug)]
+pub(crate) struct ActiveData {
+    pub(crate) segment: u32,
+    memory: u32,
+    /// Whether a memory without a page is out of bounds for it; `None` where that is known only then.
+    needs_page: Option<bool>,
 }
 
 impl<'a> Parts<'a> {
@@ -136,8 +145,20 @@ impl<'a> Parts<'a> {
                 }
                 Payload::DataSection(segments) => {
                     for (segment, number) in segments.into_iter().zip(0..) {
-                        if matches!(segment?.kind, DataKind::Active { .. }) {
-                            parts.active_data.push(number);
+                        let data = segment?;
+                        if let DataKind::Active {
+                            memory_index,
+                            offset_expr,
+                        } = data.kind
+                        {
+                            parts.active_data.push(ActiveData {
+                                segment: number,
+                                memory: memory_index,
+                                needs_page: match constant(&offset_expr)? {
+                                    _ if !data.data.is_empty() => Some(true),
+                                    offset => offset.map(|offset| offset != 0),
+                                },
+                            });
                         }
                     }
                 }
@@ -162,6 +183,19 @@ impl<'a> Parts<'a> {
         Some(*function)
     }
 
+    /// Whether the data that are in a memory when the guest begins need a page of it; `None` where that is known
+    /// only then.
+    pub fn needs_page(&self, memory: u32) -> Option<bool> {
+        let data = self.active_data.iter();
+        let mut needs = data
+            .filter(|data| data.memory == memory)
+            .map(|data| data.needs_page);
+        match needs.clone().any(|needs| needs == Some(true)) {
+            true => Some(true),
+            false => needs.all(|needs| needs == Some(false)).then_some(false),
+        }
+    }
+
     /// A section's contents; no entries where the guest has no such section.
     pub fn contents(&self, id: SectionId) -> &'a [u8] {
         self.range(id).map_or(&[0], |range| &self.wasm[range])
@@ -172,6 +206,16 @@ impl<'a> Parts<'a> {
         let found = self.sections.iter().find(|(own, _)| *own == id as u8);
         found.map(|(_, range)| range.clone())
     }
+}
+
+/// The number that an expression is, if it says so itself.
+fn constant(expression: &ConstExpr<'_>) -> Result<Option<i64>, BinaryReaderError> {
+    let mut operators = expression.get_operators_reader();
+    Ok(match (operators.read()?, operators.read()?) {
+        (Operator::I32Const { value }, Operator::End) => Some(value.into()),
+        (Operator::I64Const { value }, Operator::End) => Some(value),
+        _ => None,
+    })
 }
 
 /// What is wrong with a guest.

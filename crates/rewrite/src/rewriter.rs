@@ -17,6 +17,7 @@ use crate::bounded::{Around, Frame};
 use crate::copy::{Copy, append, copy_operator, copy_operators, raw, split_count};
 use crate::grow::Growing;
 use crate::parts::invalid;
+use crate::room::Room;
 use crate::{Bound, Growth, Meter, Parts, metered};
 
 /// A guest's module, and what comes behind its own types, functions and globals.
@@ -45,6 +46,8 @@ pub struct Rewriter<'a> {
     pub(crate) growers: HashMap<Growing, u32>,
     /// Globals behind the guest's own: their encodings.
     globals: Vec<Vec<u8>>,
+    /// The memory that has a page the guest does not see.
+    pub(crate) room: Option<Room>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -62,6 +65,7 @@ impl<'a> Rewriter<'a> {
             helpers: Vec::new(),
             growers: HashMap::new(),
             globals: Vec::new(),
+            room: None,
         }
     }
 
@@ -203,8 +207,8 @@ impl<'a> Rewriter<'a> {
     pub fn drop_spent_segments(&self, code: &mut InstructionSink<'_>) {
         // Without a count of them no code may name data, the guest's neither.
         if self.parts.range(SectionId::DataCount).is_some() {
-            for segment in &self.parts.active_data {
-                code.data_drop(*segment);
+            for data in &self.parts.active_data {
+                code.data_drop(data.segment);
             }
         }
         for segment in &self.parts.spent_elements {
@@ -294,8 +298,13 @@ impl<'a> Rewriter<'a> {
                     InstructionSink::new(out).call(function);
                 });
             }
+            if let Some(room) = self.room.filter(|room| room.is_accessed_by(&operator)) {
+                copy.insert(begin, |out| room.guard(&mut InstructionSink::new(out)));
+            }
             copy_operator(&operator, range.clone(), &mut copy, |operator| {
-                self.grower(operator)
+                self.sizer(operator)
+                    .or_else(|| self.grower(operator))
+                    .or_else(|| self.guarded(operator))
             });
             if let (Around::Restore, Some(frame)) = (around, &frame) {
                 copy.insert(range.end, |out| {

@@ -106,11 +106,16 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u
         .map(|name| parts.exported_function(name));
     let calls: Vec<_> = [parts.start].into_iter().chain(entries).flatten().collect();
     let wire = wire_memory(&parts, terms)?;
+    let is_given_page = needs_page(&parts, wire)?;
     let relayed = Relayed {
         functions,
         has_memory: parts.exported_memory == Some(wire),
     };
-    let wasm = Wired::new(&parts, &relayed, wire).write(&calls, terms)?;
+    let mut wired = Wired::new(&parts, &relayed, wire);
+    if is_given_page {
+        wired.module.make_room(wire);
+    }
+    let wasm = wired.write(&calls, terms)?;
     Ok((wasm, relayed))
 }
 
@@ -118,10 +123,11 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u
 /// one that WASI has nothing to do with.
 fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, why));
+    const ROOM: u32 = Layout::LONGEST.room();
     let has_room = |memory: &wasmparser::MemoryType| {
         let pages = memory.page_size_log2.unwrap_or(16);
         let bytes = memory.initial.checked_shl(pages);
-        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= Layout::LONGEST.room().into())
+        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
     };
     let within_reach = |memory: u32| memory == 0 || !terms.first_memory_only;
     if let Some(memory) = parts.exported_memory
@@ -131,26 +137,52 @@ fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
             ty if ty.memory64 => {
                 refuse("has no WASI for a memory of 64 bits, and the guest has one")
             }
-            ty if !has_room(ty) => refuse("has no WASI for a guest whose memory starts out empty"),
+            ty if !has_room(ty) && !is_empty(ty) => refuse(&format!(
+                "has no WASI for a guest whose memory starts out with less than {ROOM} bytes"
+            )),
             _ if !within_reach(memory) => {
                 refuse("has WASI for a guest's first memory only, and this one exports another")
             }
             _ => Ok(memory),
         };
     }
-    // One of the guest's, or one more; one that threads share is the last that comes into question.
-    let find = |shared| {
-        let memories = parts.memories.iter().zip(0..);
-        let mut fits = memories
-            .filter(|(ty, memory)| has_room(ty) && ty.shared == shared && within_reach(*memory));
-        fits.next().map(|(_, memory)| memory)
+    // One of the guest's, or one more; then one that threads share, and at last one that has to be given room.
+    let find = |fits: &dyn Fn(&wasmparser::MemoryType) -> bool| {
+        let mut memories = parts.memories.iter().zip(0..);
+        let found = memories.find(|(ty, memory)| fits(ty) && within_reach(*memory));
+        found.map(|(_, memory)| memory)
     };
     let next = parts.memories.len() as u32;
     let several = next == 0 || terms.proposals.contains(Proposals::MULTI_MEMORY);
     let another = (several && within_reach(next)).then_some(next);
-    match find(false).or(another).or_else(|| find(true)) {
+    let found = find(&|ty| has_room(ty) && !ty.shared).or(another);
+    match found
+        .or_else(|| find(&has_room))
+        .or_else(|| find(&is_empty))
+    {
         Some(memory) => Ok(memory),
-        None => refuse("cannot run a guest whose first memory starts out empty or has 64 bits"),
+        None => refuse(&format!(
+            "cannot run a guest whose first memory starts out with less than {ROOM} bytes, or has 64 bits"
+        )),
+    }
+}
+
+/// Whether a memory starts out with no page, and can be given one that the guest does not see.
+fn is_empty(memory: &wasmparser::MemoryType) -> bool {
+    memory.initial == 0 && !memory.memory64 && memory.page_size_log2.is_none()
+}
+
+/// Whether the wire's memory, one of the guest's, has to be given a page. Not if data are to be in it, because then
+/// the guest traps before it begins.
+fn needs_page(parts: &Parts<'_>, wire: u32) -> Result<bool> {
+    let empty = parts.memories.get(wire as usize).is_some_and(is_empty);
+    match parts.needs_page(wire) {
+        Some(needs) => Ok(empty && !needs),
+        None if empty => Err(Error::new(
+            ErrorKind::Unsupported,
+            "cannot tell whether the data of a guest go beyond its memory, which starts out empty",
+        )),
+        None => Ok(false),
     }
 }
 
@@ -296,9 +328,9 @@ impl<'a> Wired<'a> {
 
     /// The guest's memories and, if the wire has one of its own, that.
     fn memory_section(&self, module: &mut Module) {
-        let own = self.module.parts.contents(SectionId::Memory);
+        let own = self.module.memory_section();
         if (self.wire as usize) < self.module.parts.memories.len() {
-            return raw(module, SectionId::Memory, own);
+            return raw(module, SectionId::Memory, &own);
         }
         let mut memory = Vec::new();
         MemoryType {
@@ -309,7 +341,7 @@ impl<'a> Wired<'a> {
             page_size_log2: None,
         }
         .encode(&mut memory);
-        let memories = append(own, [memory.as_slice()].into_iter());
+        let memories = append(&own, [memory.as_slice()].into_iter());
         raw(module, SectionId::Memory, &memories);
     }
 
@@ -512,6 +544,23 @@ mod tests {
                (drop (call $two (i32.const 1))) drop
                (return_call $two (i32.const 1)))
              (func (export "_start") (drop (call $tail (f32.const 1))) drop))"#,
+        r#"(module
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (memory (export "memory") 0 3) (memory $other 1) (memory $long i64 1)
+             (data $d "abc")
+             (func $sizes (result i32 i32) (memory.size) (memory.grow (i32.const 1)))
+             (func (export "_start") (local v128)
+               (call $sizes) (drop) (drop)
+               (i64.store32 offset=3 (i32.const 4) (i64.load8_u (i32.const 5)))
+               (i32.store $other (i32.const 4) (i32.load $other (i32.const 5)))
+               (local.set 0 (v128.load8_lane 1 (i32.const 0) (local.get 0)))
+               (drop (i32.atomic.rmw8.cmpxchg_u (i32.const 0) (i32.const 1) (i32.const 2)))
+               (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))
+               (memory.init $d (i32.const 0) (i32.const 0) (i32.const 0))
+               (memory.copy 0 0 (i32.const 0) (i32.const 0) (i32.const 0))
+               (memory.copy $other 0 (i32.const 0) (i32.const 0) (i32.const 0))
+               (memory.copy 0 $long (i32.const 0) (i64.const 0) (i32.const 0))
+               (memory.copy $other $other (i32.const 0) (i32.const 0) (i32.const 0))))"#,
         r#"(module
              (tag $t (param i32))
              (func $throws (throw $t (i32.const 1)))

@@ -9,6 +9,7 @@ mod environment;
 mod kinds;
 mod limits;
 mod linux;
+mod memories;
 mod outcome;
 mod sandbox;
 mod streams;
@@ -44,6 +45,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("directories", directories::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),
+    ("memories", memories::RULES),
     ("kinds", kinds::RULES),
 ];
 

@@ -234,7 +234,7 @@ fn each_trap_is_told_by_its_kind(case: &Case) {
     }
 }
 
-fn assert_trapped(case: &Case, outcome: &Outcome, kind: TrapKind, body: &str) {
+pub(super) fn assert_trapped(case: &Case, outcome: &Outcome, kind: TrapKind, body: &str) {
     let Outcome::Trapped(trap) = outcome else {
         panic!("{body}: expected a trap ({kind}), got {outcome}");
     };
