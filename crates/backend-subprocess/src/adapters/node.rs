@@ -60,7 +60,9 @@ impl Adapter for Node {
     }
 
     fn explain(&self, words: &str) -> Option<Result<Outcome>> {
-        explain(&serde_json::from_str(words).ok()?)
+        // Before, V8 may have said something.
+        let told = words.lines().next_back()?;
+        explain(&serde_json::from_str(told).ok()?)
     }
 }
 
@@ -107,9 +109,14 @@ fn explain(told: &Value) -> Option<Result<Outcome>> {
     let message = told["message"].as_str()?;
     let story = told["story"].as_str().unwrap_or(message);
     let error = |kind| Err(Error::new(kind, message).with_context("said", story));
+    let began = told["began"].as_bool().unwrap_or_default();
     Some(match told["name"].as_str()? {
         "CompileError" => error(ErrorKind::Invalid),
         "LinkError" => error(ErrorKind::Unsupported),
+        "RangeError" if !began => {
+            let message = format!("cannot give the guest what it begins with: {message}");
+            Err(Error::new(ErrorKind::Engine, message).with_context("said", story))
+        }
         "RuntimeError" | "RangeError" => {
             let words = message
                 .split_once("(): ")
@@ -120,4 +127,36 @@ fn explain(told: &Value) -> Option<Result<Outcome>> {
         "Exception" => Ok(trapped(TrapKind::UncaughtException, story)),
         _ => error(ErrorKind::Engine),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_cannot_begin_without_is_no_trap() {
+        let told = |name: &str, began: bool, message: &str| {
+            let told = serde_json::json!({ "name": name, "began": began, "message": message });
+            Node.explain(&format!("Error: unrecognized flag\n{told}"))
+                .expect("its own")
+        };
+        let error = told(
+            "RangeError",
+            false,
+            "WebAssembly.Instance(): Out of memory: ...",
+        );
+        let error = error.expect_err("no outcome");
+        assert_eq!(error.kind(), ErrorKind::Engine);
+        assert!(error.to_string().contains("Out of memory"), "{error}");
+        let overflow = told("RangeError", true, "Maximum call stack size exceeded");
+        assert_eq!(
+            overflow.expect("an outcome"),
+            trapped(TrapKind::StackOverflow, "")
+        );
+        let segment = "WebAssembly.Instance(): data segment 0 is out of bounds";
+        assert_eq!(
+            told("RuntimeError", false, segment).expect("an outcome"),
+            trapped(TrapKind::MemoryOutOfBounds, "")
+        );
+    }
 }
