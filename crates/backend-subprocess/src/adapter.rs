@@ -92,9 +92,10 @@ pub(crate) struct Job<'a> {
     pub(crate) version: &'a Version,
     /// An absolute path of the guest's file.
     pub(crate) program: &'a Path,
-    /// What is there, or [beside](crate::packed::directory_of) it, was [compiled](Adapter::compiler) by
-    /// the runtime.
+    /// What is there was [compiled](Adapter::compiler) by the runtime.
     pub(crate) compiled: bool,
+    /// The [directory](Compiler::keeps_a_directory) in which the runtime finds what it compiled.
+    pub(crate) code: Option<&'a Path>,
     /// It has a memory that threads may share.
     pub(crate) shared_memory: bool,
     pub(crate) limits: &'a Limits,

@@ -1,7 +1,7 @@
 //! Guests compiled ahead of time, by the runtime's own compiler.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::sync::Arc;
 
 use wasmrun_core::stdio::{Capture, Input, Output};
 use wasmrun_core::{Control, Error, ErrorKind, Result};
@@ -9,27 +9,28 @@ use wasmrun_core::{Control, Error, ErrorKind, Result};
 use crate::adapter::{Compiler, Job};
 use crate::packed;
 use crate::runtime::Runtime;
-use crate::scratch::{read_file, write_into};
+use crate::scratch::{private_directory, read_file};
 use crate::spawn::{Launch, Status, Streams, execute};
 use crate::stderr::Splitter;
 
 /// How much of what a compiler says is listened to, in bytes.
 const LONGEST_COMPLAINT: u64 = 64 << 10;
 
-/// Compiles the program of `job` into a file in `directory`, and says what is in there. If the runtime
-/// [wants](Compiler::keeps_a_directory) a directory, this is [packed].
+/// Compiles the program of `job`, which may have to be handed to the runtime. If it
+/// [wants](Compiler::keeps_a_directory) a directory, what comes of it is [packed].
 pub(crate) fn compile(
     runtime: &Runtime,
     compiler: &dyn Compiler,
     job: &Job<'_>,
-    directory: &Path,
-) -> Result<(PathBuf, Vec<u8>)> {
-    let name = job.program.file_stem().unwrap_or("guest".as_ref());
+    handed: Option<Arc<File>>,
+) -> Result<Vec<u8>> {
+    let directory = private_directory()?;
     // What WasmEdge makes of it goes by the name's end.
-    let file = directory.join(name).with_extension("so");
+    let file = directory.path().join("guest.so");
     let launch = Launch {
         executable: runtime.path.clone(),
         args: compiler.arguments(job, &file),
+        handed,
     };
     let said = Capture::new(LONGEST_COMPLAINT);
     let streams = Streams {
@@ -40,15 +41,10 @@ pub(crate) fn compile(
     };
     let (status, _) = execute(launch, streams, &Control::new())?;
     if status == Status::Code(0) && compiler.keeps_a_directory() {
-        let packed = packed::pack(job.program, &file, |kept| compiler.trimmed(kept))?;
-        // What remains goes with the directory.
-        let _ = fs::remove_dir_all(&file);
-        let path = write_into(directory, "packed", &packed)?;
-        return Ok((path, packed));
+        return packed::pack(job.program, &file, |kept| compiler.trimmed(kept));
     }
     if status == Status::Code(0) && file.is_file() {
-        let code = read_file(&file)?;
-        return Ok((file, code));
+        return read_file(&file);
     }
     let words = String::from_utf8_lossy(&said.take().bytes).into_owned();
     let message = format!(

@@ -1,11 +1,9 @@
 //! Components on a runtime: the runtime is their host, driven by its command line.
 
 use std::fs::File;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use tempfile::TempDir;
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
     Artifact, Code, Compile, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result, Stats,
@@ -15,8 +13,9 @@ use wasmrun_core::{
 use crate::adapter::{ComponentJob, Components, Job, Verdict};
 use crate::ahead;
 use crate::program_file::{self, ProgramFile};
+use crate::readable::Readable;
 use crate::runtime::Runtime;
-use crate::scratch::{Scratch, private_directory};
+use crate::scratch::Scratch;
 use crate::spawn::{Launch, Status, Streams, Words, execute};
 use crate::stderr::Splitter;
 
@@ -28,14 +27,8 @@ pub(crate) struct ComponentCode {
     /// Its code is to count fuel.
     fuel: bool,
     source: OnceLock<ProgramFile>,
-    compiled: OnceLock<Compiled>,
-}
-
-/// What the runtime compiled of it.
-struct Compiled {
-    path: PathBuf,
-    /// Where it is, if it is ours.
-    _directory: Option<TempDir>,
+    /// What the runtime compiled of it.
+    compiled: Mutex<Option<Arc<Readable>>>,
 }
 
 impl ComponentCode {
@@ -57,14 +50,9 @@ impl ComponentCode {
         compile: Compile<'_>,
         artifact: &Artifact,
     ) -> Self {
-        let compiled = Compiled {
-            path: artifact.path().to_owned(),
-            _directory: None,
-        };
-        ComponentCode {
-            compiled: compiled.into(),
-            ..ComponentCode::without_files(runtime, components, compile)
-        }
+        let code = ComponentCode::without_files(runtime, components, compile);
+        code.kept(artifact);
+        code
     }
 
     fn without_files(
@@ -78,18 +66,23 @@ impl ComponentCode {
             guest: guest.clone(),
             fuel: options.fuel,
             source: OnceLock::new(),
-            compiled: OnceLock::new(),
+            compiled: Mutex::default(),
         }
     }
 
     /// The file to run, and whether it is compiled.
-    fn program(&self) -> Result<(PathBuf, bool)> {
-        match self.compiled.get() {
+    fn program(&self) -> Result<(Arc<Readable>, bool)> {
+        match &*self.compiled() {
             // One of a cache may be gone. One that goes from here on is an error: what the guest was to read is
             // handed over by then.
-            Some(compiled) if compiled.path.exists() => Ok((compiled.path.clone(), true)),
-            _ => Ok((self.source()?.path()?, false)),
+            Some(compiled) if !compiled.is_gone() => Ok((compiled.clone(), true)),
+            _ => Ok((self.source()?.program()?, false)),
         }
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, Option<Arc<Readable>>> {
+        // What is under this lock is whole or not there.
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn source(&self) -> Result<&ProgramFile> {
@@ -109,13 +102,14 @@ impl Code for ComponentCode {
         let stderr = std::mem::replace(&mut task.stderr, Output::Null);
         let (program, compiled) = self.program()?;
         let invocation = self.components.invocation(&ComponentJob {
-            program: &program,
+            program: program.path(),
             compiled,
             task: &task,
         })?;
         let launch = Launch {
             executable: self.runtime.path.clone(),
             args: invocation.args,
+            handed: program.handed(),
         };
         let streams = Streams {
             stdin,
@@ -143,19 +137,20 @@ impl Code for ComponentCode {
         limits.fuel = self.fuel.then_some(1);
         let job = Job {
             version: &self.runtime.version,
-            program: &program,
+            program: program.path(),
             compiled: false,
+            code: None,
             shared_memory: false,
             limits: &limits,
             scratch: &scratch,
         };
-        let directory = private_directory()?;
-        let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
-        let _ = self.compiled.set(Compiled {
-            path,
-            _directory: Some(directory),
-        });
+        let code = ahead::compile(&self.runtime, compiler, &job, program.handed())?;
+        *self.compiled() = Some(Arc::new(Readable::of("guest.cwasm", &code)?));
         Ok(Some(code))
+    }
+
+    fn kept(&self, artifact: &Artifact) {
+        *self.compiled() = Some(Arc::new(Readable::at(artifact.path().to_owned())));
     }
 }
 

@@ -212,6 +212,7 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
     let launch = Launch {
         executable: path.to_owned(),
         args: adapter.version_args().iter().map(Into::into).collect(),
+        handed: None,
     };
     let answer = Capture::new(LONGEST_ANSWER);
     let streams = Streams {

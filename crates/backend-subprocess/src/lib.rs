@@ -32,6 +32,7 @@ mod engine;
 mod identity;
 mod packed;
 mod program_file;
+mod readable;
 mod relay;
 mod runtime;
 mod scratch;

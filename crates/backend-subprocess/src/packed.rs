@@ -12,14 +12,6 @@ use wasmrun_core::{Error, ErrorKind, Result};
 
 use crate::spawn::symlink;
 
-/// Where an unpacked guest's runtime finds its code: next to the guest.
-const DIRECTORY: &str = "code";
-
-/// The directory of the runtime's code that belongs to an unpacked guest.
-pub(crate) fn directory_of(program: &Path) -> PathBuf {
-    program.with_file_name(DIRECTORY)
-}
-
 /// The guest at `program` and what is `kept` of the only file below `directory`.
 pub(crate) fn pack(
     program: &Path,
@@ -57,20 +49,19 @@ fn only_file(directory: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Puts the guest that is packed in a file into `directory`, and next to it a directory in which its runtime
-/// finds the code: the path of the guest.
-pub(crate) fn unpack(packed: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
+/// The guest that is packed in a file. Its runtime finds the code in `directory` from then on.
+pub(crate) fn unpack(packed: &Path, directory: &Path) -> Result<Vec<u8>> {
     let unpack = || {
         let mut file = File::open(packed)?;
-        let (guest, code) = split(&mut file)?;
-        let code = directory.join(DIRECTORY).join(code);
+        let (length, code) = split(&mut file)?;
+        let code = directory.join(code);
         if let Some(parent) = code.parent() {
             fs::create_dir_all(parent)?;
         }
         symlink(packed, &code)?;
-        let program = directory.join(name);
-        io::copy(&mut file.take(guest), &mut File::create_new(&program)?)?;
-        Ok(program)
+        let mut guest = Vec::new();
+        file.take(length).read_to_end(&mut guest)?;
+        Ok(guest)
     };
     unpack().map_err(|source: io::Error| {
         let message = format!("cannot unpack {}", packed.display());
@@ -118,10 +109,9 @@ mod tests {
         fs::write(&packed, pack(&guest, &kept, same).expect("packs")).expect("writes");
 
         let there = tempfile::tempdir().expect("a directory");
-        let program = unpack(&packed, there.path(), "b.wasm").expect("unpacks");
-        assert_eq!(program, there.path().join("b.wasm"));
-        assert_eq!(fs::read(&program).expect("reads"), b"the guest");
-        let code = directory_of(&program).join("1.0/key");
+        let guest = unpack(&packed, there.path()).expect("unpacks");
+        assert_eq!(guest, b"the guest");
+        let code = there.path().join("1.0/key");
         assert!(fs::read(code).expect("reads").starts_with(b"the code"));
     }
 
@@ -143,7 +133,7 @@ mod tests {
             let packed = here.path().join("packed");
             fs::write(&packed, bytes).expect("writes");
             let there = tempfile::tempdir().expect("a directory");
-            let error = unpack(&packed, there.path(), "a.wasm").expect_err("refused");
+            let error = unpack(&packed, there.path()).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::Io);
         }
     }

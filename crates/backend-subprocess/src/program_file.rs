@@ -2,13 +2,12 @@
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use tempfile::TempDir;
 use wasmrun_core::{Error, ErrorKind, Guest, Result};
 
-use crate::scratch::{private_directory, write_into};
+use crate::readable::Readable;
 
 /// The guest's own file as long as it is the one that was inspected, and otherwise a copy of what
 /// was: a runtime must not be handed a program that nobody checked.
@@ -16,7 +15,7 @@ use crate::scratch::{private_directory, write_into};
 pub(crate) struct ProgramFile {
     guest: Guest,
     original: Option<(PathBuf, Stamp)>,
-    copy: Mutex<Option<(TempDir, PathBuf)>>,
+    copy: Mutex<Option<Arc<Readable>>>,
 }
 
 impl ProgramFile {
@@ -32,25 +31,26 @@ impl ProgramFile {
         }
     }
 
-    /// An absolute path at which the program is.
-    pub(crate) fn path(&self) -> Result<PathBuf> {
+    /// The program.
+    pub(crate) fn program(&self) -> Result<Arc<Readable>> {
         match &self.original {
-            Some((path, stamp)) if Stamp::of(path).as_ref() == Some(stamp) => Ok(path.clone()),
+            Some((path, stamp)) if Stamp::of(path).as_ref() == Some(stamp) => {
+                Ok(Arc::new(Readable::at(path.clone())))
+            }
             _ => self.copy(),
         }
     }
 
-    /// The path of a copy that nobody else can change.
-    pub(crate) fn copy(&self) -> Result<PathBuf> {
+    /// A copy that nobody else can change.
+    pub(crate) fn copy(&self) -> Result<Arc<Readable>> {
         // A panic under this lock leaves no copy behind, which is a sound state.
         let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, path)) = &*copy {
-            return Ok(path.clone());
+        if let Some(copy) = &*copy {
+            return Ok(copy.clone());
         }
-        let directory = private_directory()?;
-        let path = write_into(directory.path(), "guest.wasm", self.guest.bytes())?;
-        *copy = Some((directory, path.clone()));
-        Ok(path)
+        let made = Arc::new(Readable::of("guest.wasm", self.guest.bytes())?);
+        *copy = Some(made.clone());
+        Ok(made)
     }
 }
 
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn an_unchanged_file_is_used_as_it_is() {
         let (file, guest) = guest_file();
-        let program = ProgramFile::new(guest);
-        assert_eq!(program.path().expect("a path"), file.path());
+        let program = ProgramFile::new(guest).program().expect("a program");
+        assert_eq!(program.path(), file.path());
     }
 
     #[test]
@@ -124,21 +124,20 @@ mod tests {
         let (file, guest) = guest_file();
         let program = ProgramFile::new(guest.clone());
         std::fs::write(file.path(), b"something else").expect("writes");
-        let path = program.path().expect("a path");
-        assert_ne!(path, file.path());
+        let copy = program.program().expect("a program");
+        assert_ne!(copy.path(), file.path());
         drop(file);
-        assert_eq!(program.path().expect("a path"), path);
-        assert_eq!(std::fs::read(path).expect("reads"), guest.bytes());
+        assert_eq!(program.program().expect("a program").path(), copy.path());
+        assert_eq!(std::fs::read(copy.path()).expect("reads"), guest.bytes());
     }
 
     #[test]
     fn a_guest_that_is_on_no_disk_is_written_once() {
         let guest = Guest::from_bytes("app.wasm", WAT).expect("a guest");
         let program = ProgramFile::new(guest.clone());
-        let path = program.path().expect("a path");
-        assert_eq!(path, program.path().expect("a path"));
-        assert_eq!(std::fs::read(&path).expect("reads"), guest.bytes());
-        drop(program);
-        assert!(!path.exists());
+        let first = program.program().expect("a program");
+        let second = program.program().expect("a program");
+        assert_eq!(first.path(), second.path());
+        assert_eq!(std::fs::read(first.path()).expect("reads"), guest.bytes());
     }
 }

@@ -9,4 +9,4 @@ mod platform;
 mod platform;
 
 pub(crate) use launch::{Launch, Status, Streams};
-pub(crate) use platform::{Dialogue, Words, execute, make_private, symlink};
+pub(crate) use platform::{Dialogue, Words, execute, make_private, memory_file, symlink};

@@ -187,7 +187,13 @@ pub(crate) fn find_or_compile(
                 identity,
                 ..key
             };
-            cache.keep(&key, &artifact)
+            let kept = cache.keep(&key, &artifact);
+            if kept.is_ok()
+                && let Ok(artifact) = cache.find(&key)
+            {
+                code.kept(&artifact);
+            }
+            kept
         }
         (Ok(_), Ok(_)) => Err(Miss::NoArtifacts.to_string()),
         (Err(error), _) | (_, Err(error)) => Err(error.to_string()),

@@ -97,6 +97,10 @@ pub trait Code: Send + Sync {
     fn artifact(&self) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
+
+    /// Hears where its [artifact](Code::artifact) is kept, so that it need not keep another. By default it goes on
+    /// with what it has.
+    fn kept(&self, _artifact: &Artifact) {}
 }
 
 /// Which engine this is.

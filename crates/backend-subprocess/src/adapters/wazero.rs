@@ -9,7 +9,6 @@ use wasmrun_core::{Error, ErrorKind, Outcome, Proposals, Result, TrapKind};
 
 use super::traps;
 use crate::adapter::{Adapter, Compiler, Job, trapped};
-use crate::packed::directory_of;
 use crate::version::Version;
 
 pub(super) struct Wazero;
@@ -55,8 +54,8 @@ impl Adapter for Wazero {
 
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
         let mut args = vec!["run".into()];
-        if job.compiled {
-            args.extend([CACHE.into(), directory_of(job.program).into()]);
+        if let Some(code) = job.code {
+            args.extend([CACHE.into(), code.into()]);
         }
         args.push(job.program.into());
         Ok(args)

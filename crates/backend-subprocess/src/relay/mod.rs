@@ -21,7 +21,7 @@ mod zeros;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,8 +36,9 @@ use wasmrun_wasi_preview1::Wasi;
 
 use crate::adapter::{Compiler, Job, trapped};
 use crate::ahead;
+use crate::readable::Readable;
 use crate::runtime::Runtime;
-use crate::scratch::{Scratch, private_directory, read_file, write_into};
+use crate::scratch::{Scratch, private_directory, read_file};
 use crate::spawn::{Dialogue, Launch, Status};
 use crate::{packed, program_file};
 use rewrite::{Relayed, Terms, relayed};
@@ -57,18 +58,11 @@ pub(crate) struct RelayedCode {
 /// A rewritten guest, in a file.
 struct File {
     relayed: Relayed,
-    path: PathBuf,
-    /// By the runtime itself. Its code is at the path, or beside it.
+    program: Readable,
+    /// By the runtime itself.
     compiled: bool,
-    /// Where it is, if it is ours.
-    directory: Option<TempDir>,
-}
-
-impl File {
-    /// Whether it was one of a cache, which has it no more.
-    fn is_gone(&self) -> bool {
-        self.directory.is_none() && !self.path.exists()
-    }
+    /// The directory in which the runtime finds what it compiled.
+    code: Option<TempDir>,
 }
 
 /// What answers a guest's calls.
@@ -99,8 +93,7 @@ impl RelayedCode {
         artifact: &Artifact,
     ) -> Result<Self> {
         let code = RelayedCode::without_files(runtime, guest, options);
-        let path = artifact.path().to_owned();
-        code.keep_artifact(Relayed::of(guest)?, path, None)?;
+        code.keep_artifact(Relayed::of(guest)?, artifact.path())?;
         Ok(code)
     }
 
@@ -124,17 +117,15 @@ impl RelayedCode {
 
     fn file(&self, entry: &str) -> Result<Arc<File>> {
         let known = self.files().get(entry).cloned();
-        if let Some(file) = known.filter(|file| !file.is_gone()) {
+        if let Some(file) = known.filter(|file| !file.program.is_gone()) {
             return Ok(file);
         }
         let (wasm, relayed) = relayed(&program_file::read(&self.guest)?, entry, self.terms)?;
-        let directory = private_directory()?;
-        let path = write_into(directory.path(), &file_name(self.guest.name()), &wasm)?;
         let file = File {
             relayed,
-            path,
+            program: Readable::of(&file_name(self.guest.name()), &wasm)?,
             compiled: false,
-            directory: Some(directory),
+            code: None,
         };
         Ok(self.keep(entry, file))
     }
@@ -145,28 +136,23 @@ impl RelayedCode {
         file
     }
 
-    /// Keeps an artifact as the file to run, in a directory if that is ours.
-    fn keep_artifact(
-        &self,
-        relayed: Relayed,
-        artifact: PathBuf,
-        directory: Option<TempDir>,
-    ) -> Result<()> {
+    /// Takes an artifact for what is to be run.
+    fn keep_artifact(&self, relayed: Relayed, artifact: &Path) -> Result<()> {
         let compiler = self.runtime.adapter.compiler();
-        let (path, directory) = match compiler.is_some_and(Compiler::keeps_a_directory) {
+        let (program, code) = match compiler.is_some_and(Compiler::keeps_a_directory) {
             true => {
-                let unpacked = directory.map_or_else(private_directory, Ok)?;
-                let name = file_name(self.guest.name());
-                let program = packed::unpack(&artifact, unpacked.path(), &name)?;
-                (program, Some(unpacked))
+                let code = private_directory()?;
+                let guest = packed::unpack(artifact, code.path())?;
+                let program = Readable::of(&file_name(self.guest.name()), &guest)?;
+                (program, Some(code))
             }
-            false => (artifact, directory),
+            false => (Readable::at(artifact.to_owned()), None),
         };
         let file = File {
             relayed,
-            path,
+            program,
             compiled: compiler.is_some(),
-            directory,
+            code,
         };
         self.keep(Guest::DEFAULT_ENTRY, file);
         Ok(())
@@ -181,8 +167,9 @@ impl RelayedCode {
         Job {
             version: &self.runtime.version,
             shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
-            program: &file.path,
+            program: file.program.path(),
             compiled: file.compiled,
+            code: file.code.as_ref().map(TempDir::path),
             limits,
             scratch,
         }
@@ -208,7 +195,7 @@ impl Code for RelayedCode {
         }
         let Some(compiler) = self.runtime.adapter.compiler() else {
             let file = self.file(Guest::DEFAULT_ENTRY)?;
-            return read_file(&file.path).map(Some);
+            return read_file(file.program.path()).map(Some);
         };
         if compiler.is_slow() && !self.ahead {
             let message = "takes its time to compile, so it does that only when it is asked to; `wasmrun compile` asks it";
@@ -217,10 +204,26 @@ impl Code for RelayedCode {
         let module = self.file(Guest::DEFAULT_ENTRY)?;
         let (limits, scratch) = (Limits::default(), Scratch::default());
         let job = self.job(&module, &limits, &scratch);
-        let directory = private_directory()?;
-        let (path, code) = ahead::compile(&self.runtime, compiler, &job, directory.path())?;
-        self.keep_artifact(module.relayed.clone(), path, Some(directory))?;
+        let handed = module.program.handed();
+        let code = ahead::compile(&self.runtime, compiler, &job, handed)?;
+        if !compiler.keeps_a_directory() {
+            let file = File {
+                relayed: module.relayed.clone(),
+                program: Readable::of(&file_name(self.guest.name()), &code)?,
+                compiled: true,
+                code: None,
+            };
+            self.keep(Guest::DEFAULT_ENTRY, file);
+        }
         Ok(Some(code))
+    }
+
+    fn kept(&self, artifact: &Artifact) {
+        let taken = Relayed::of(&self.guest)
+            .and_then(|relayed| self.keep_artifact(relayed, artifact.path()));
+        if let Err(error) = taken {
+            tracing::warn!(guest = ?self.guest, %error, "what is kept of it is not used");
+        }
     }
 }
 
@@ -240,6 +243,7 @@ impl RelayedCode {
                 .runtime
                 .adapter
                 .arguments(&self.job(file, &task.limits, &scratch))?,
+            handed: file.program.handed(),
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
@@ -285,7 +289,7 @@ impl RelayedCode {
         let (status, words) = dialogue.end().map_err(|error| launch.lost_contact(error))?;
         let outcome = match control.interrupted() {
             Some(reason) => reason.outcome(),
-            None if session.began.is_none() && file.is_gone() => return Ok(None),
+            None if session.began.is_none() && file.program.is_gone() => return Ok(None),
             None => self.explain(session.began.is_some(), status, &words)?,
         };
         Ok(Some(Ran { outcome, stats }))

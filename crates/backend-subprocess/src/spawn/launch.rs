@@ -1,8 +1,10 @@
 //! What is started, with what, and how it ends.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{Error, ErrorKind};
@@ -14,6 +16,8 @@ use crate::stderr::Splitter;
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
     pub(crate) args: Vec<OsString>,
+    /// A file that it has under the same descriptor as we do.
+    pub(crate) handed: Option<Arc<File>>,
 }
 
 impl Launch {

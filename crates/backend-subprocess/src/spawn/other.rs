@@ -64,3 +64,7 @@ pub(crate) fn symlink(_: &Path, _: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn make_private(_: &mut tempfile::Builder<'_, '_>) {}
+
+pub(crate) fn memory_file(_: &str, _: &[u8]) -> Option<(std::path::PathBuf, std::fs::File)> {
+    None
+}

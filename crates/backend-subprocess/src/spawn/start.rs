@@ -5,12 +5,13 @@
 //! all, and it grows with the host. So on Linux the child borrows our memory until then, as that of
 //! `posix_spawn` does.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Resource, Rlimit};
 
 use crate::spawn::launch::{Launch, kept_variables};
@@ -39,12 +40,21 @@ fn start_with_a_copy(launch: &Launch, streams: Streams) -> io::Result<Pid> {
         .stdin(stdin)
         .stdout(stdout)
         .stderr(stderr);
-    let parent = rustix::process::getpid();
+    let (parent, handed) = (rustix::process::getpid(), launch.handed.clone());
+    let prepare = move || {
+        hand_over(handed.as_deref())?;
+        Ok(detach(parent)?)
+    };
     // SAFETY: it only makes system calls, which is allowed between fork and exec.
-    unsafe { command.pre_exec(move || Ok(detach(parent)?)) };
+    unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Called in the child: the runtime is to have this file too.
+fn hand_over(file: Option<&File>) -> Result<(), Errno> {
+    file.map_or(Ok(()), |file| fcntl_setfd(file, FdFlags::empty()))
 }
 
 /// Called in the child before it becomes the runtime.
@@ -90,6 +100,7 @@ mod borrowing {
     use std::os::fd::AsRawFd;
     use std::os::unix::ffi::OsStrExt;
     use std::ptr::{null, null_mut};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering};
 
     use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
@@ -105,6 +116,7 @@ mod borrowing {
     struct Plan {
         parent: Pid,
         streams: Streams,
+        handed: Option<Arc<File>>,
         executable: CString,
         args: Strings,
         env: Strings,
@@ -141,6 +153,7 @@ mod borrowing {
         let plan = Plan {
             parent: rustix::process::getpid(),
             streams: [stdin?, stdout?, stderr?],
+            handed: launch.handed.clone(),
             executable: terminated(executable)?,
             args: Strings::new(args)?,
             env: Strings::new(env)?,
@@ -203,6 +216,7 @@ mod borrowing {
         dup2_stdin(stdin)?;
         dup2_stdout(stdout)?;
         dup2_stderr(stderr)?;
+        hand_over(plan.handed.as_deref())?;
         // It depends on nothing of ours.
         rustix::process::chdir(c"/")?;
         // Before the handlers: some C libraries take a lock there, and then it at least dies with us.
@@ -288,17 +302,20 @@ mod borrowing {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::{PipeReader, Read};
+    use std::sync::Arc;
     use std::thread::{self, ScopedJoinHandle};
     use std::time::Duration;
 
     use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
 
     use super::*;
+    use crate::spawn::memory_file;
 
     fn shell(script: &str) -> Launch {
         Launch {
             executable: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
+            handed: None,
         }
     }
 
@@ -356,6 +373,25 @@ mod tests {
     }
 
     #[test]
+    fn a_process_has_the_file_that_it_is_handed() {
+        let (path, file) = memory_file("a", b"in memory").expect("a file");
+        let list = |handed| Launch {
+            handed,
+            ..shell(&format!("cat {}", path.display()))
+        };
+        let file = Arc::new(file);
+        for start in WAYS {
+            for (handed, expected) in [(Some(file.clone()), "in memory"), (None, "")] {
+                let (pid, mut output) = start_by(start, &list(handed)).expect("a shell");
+                let mut text = String::new();
+                output.read_to_string(&mut text).expect("text");
+                assert_eq!(ended(pid), Some(i32::from(expected.is_empty())));
+                assert!(text.starts_with(expected), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_started_is_an_error() {
         for start in WAYS {
             let refused = |launch| start_by(start, &launch).expect_err("is refused").kind();
@@ -363,6 +399,7 @@ mod tests {
                 refused(Launch {
                     executable: executable.into(),
                     args: Vec::new(),
+                    handed: None,
                 })
             };
             assert_eq!(no("/no/such/runtime"), io::ErrorKind::NotFound);
