@@ -56,6 +56,16 @@ pub(crate) trait Adapter: Send + Sync {
         false
     }
 
+    /// Whether it looks for the name of a file that it is handed, and so takes none that has no name.
+    fn opens_by_name(&self) -> bool {
+        false
+    }
+
+    /// As many pages as it can give a memory, if it cannot give the 65536 that 32 bits address.
+    fn most_pages(&self) -> Option<u64> {
+        None
+    }
+
     /// The command line that runs a rewritten module: one that wants nothing but its standard input
     /// and output.
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>>;

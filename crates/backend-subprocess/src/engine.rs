@@ -75,12 +75,22 @@ impl Engine for SubprocessEngine {
         if has_uncounted(guest) {
             capability.memory = Support::Unsupported;
         }
+        if self.0.is_too_large(guest) {
+            capability.modules = Support::Unsupported;
+        }
         capability
     }
 
     fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
-        (what == "memory" && has_uncounted(guest))
-            .then_some("nobody counts the objects and exceptions that this guest may make")
+        match what {
+            "memory" if has_uncounted(guest) => {
+                Some("nobody counts the objects and exceptions that this guest may make")
+            }
+            "modules" if self.0.is_too_large(guest) => Some(
+                "this one's memory has all the pages that 32 bits address, and here it may have one less",
+            ),
+            _ => None,
+        }
     }
 
     /// The guest is made ready for the runtime; each run compiles it, in its own process, unless there

@@ -22,7 +22,7 @@ enum Kept {
     /// Whoever it belongs to.
     Elsewhere,
     InMemory(Arc<File>),
-    /// Where there are no files in memory.
+    /// Where there are no files in memory, or they do not do.
     In(#[expect(dead_code, reason = "what is in it goes with it")] TempDir),
 }
 
@@ -38,12 +38,17 @@ impl Readable {
     /// One of our own, with these bytes, that nobody else can change. Nothing is left of it, whatever ends this
     /// process.
     pub(crate) fn of(name: &str, bytes: &[u8]) -> Result<Self> {
-        if let Some((path, file)) = memory_file(name, bytes) {
-            return Ok(Readable {
+        match memory_file(name, bytes) {
+            Some((path, file)) => Ok(Readable {
                 path,
                 kept: Kept::InMemory(Arc::new(file)),
-            });
+            }),
+            None => Readable::named(name, bytes),
         }
+    }
+
+    /// As [`of`](Readable::of), in a directory: it stays there if this process is killed.
+    pub(crate) fn named(name: &str, bytes: &[u8]) -> Result<Self> {
         let directory = private_directory()?;
         Ok(Readable {
             path: write_into(directory.path(), name, bytes)?,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wasmrun_core::{EngineInfo, Error, ErrorKind, Place, Proposals};
+use wasmrun_core::{EngineInfo, Error, ErrorKind, Guest, Place, Proposals};
 
 use crate::adapter::Adapter;
 use crate::version::Version;
@@ -31,6 +31,16 @@ impl Runtime {
     /// The proposals it has for modules.
     pub(crate) fn proposals(&self) -> Proposals {
         self.adapter.proposals(&self.version)
+    }
+
+    /// Whether a guest begins with a memory that it cannot have here.
+    pub(crate) fn is_too_large(&self, guest: &Guest) -> bool {
+        const PAGE: u64 = 1 << 16;
+        let most = self.adapter.most_pages();
+        most.is_some_and(|most| {
+            let mut memories = guest.memories().iter();
+            memories.any(|memory| memory.initial_bytes > most * PAGE)
+        })
     }
 
     /// Why a run that a signal ended was none.

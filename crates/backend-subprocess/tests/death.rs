@@ -8,41 +8,37 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::*;
-use wasmrun_core::Guest;
+use wasmrun_backend_subprocess::SubprocessEngine;
+use wasmrun_core::{Engine, Guest};
 
-const NAME: &str = "WASMRUN_TEST_GUEST";
+/// The engine, and the guest's path.
+const RUNS: [&str; 2] = ["WASMRUN_TEST_ENGINE", "WASMRUN_TEST_GUEST"];
 
-/// Not a test: what the process does that the test below kills.
+/// Not a test: what the process does that the tests below kill.
 #[test]
-#[ignore = "started by the test below"]
+#[ignore = "started by the tests below"]
 fn the_process_that_dies() {
-    let Some(path) = std::env::var_os(NAME) else {
+    let [Some(engine), Some(path)] = RUNS.map(std::env::var_os) else {
         return;
     };
     let guest = Guest::open(path).expect("a guest");
-    if let Some(engine) = runtime("wasmtime-cli") {
+    if let Some(engine) = runtime(engine.to_str().expect("a name")) {
         let _ = run(&engine, &guest, &captured());
     }
 }
 
-#[test]
-fn a_runtime_dies_with_the_process_that_started_it() {
-    if runtime("wasmtime-cli").is_none() {
-        return;
-    }
-    let directory = tempfile::Builder::new()
-        .prefix("wasmrun-orphan-")
-        .tempdir()
-        .expect("a directory");
-    let mark = format!("orphan-{}.wasm", std::process::id());
+fn nothing_of_it_is_left_when_we_are_killed(engine: SubprocessEngine) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mark = format!("orphan-{}-{}.wasm", engine.info().name, std::process::id());
     let path = directory.path().join(&mark);
     std::fs::write(&path, guest(include_str!("guests/sleep.wat")).bytes()).expect("writes");
+    let temporary = tempfile::tempdir().expect("a directory");
 
     let mut process = Command::new(std::env::current_exe().expect("this test"))
         .args(["--ignored", "--exact", "the_process_that_dies"])
-        .env(NAME, &path)
-        // What it leaves behind goes with the directory.
-        .env("TMPDIR", directory.path())
+        .env(RUNS[0], &engine.info().name)
+        .env(RUNS[1], &path)
+        .env("TMPDIR", temporary.path())
         .spawn()
         .expect("starts");
     let pause = || std::thread::sleep(Duration::from_millis(5));
@@ -55,4 +51,15 @@ fn a_runtime_dies_with_the_process_that_started_it() {
     while !processes_with(&mark).is_empty() {
         pause();
     }
+    if engine.info().name == "wasmer-cli" {
+        // It takes no file that has no name.
+        return;
+    }
+    let left = std::fs::read_dir(temporary.path()).expect("reads");
+    let left: Vec<_> = left.map(|entry| entry.expect("reads").path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+on_every_runtime! {
+    nothing_of_it_is_left_when_we_are_killed
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
-use wasmrun_backend_subprocess::SubprocessEngine;
+use wasmrun_backend_subprocess::{SubprocessEngine, at};
 use wasmrun_core::{
     Engine, ErrorKind, Guest, Outcome, Program, Proposals, Report, Result, RunConfig, Stdin,
     Stdout, Support, Trap, TrapKind,
@@ -262,4 +262,30 @@ fn what_is_not_supported_is_refused(engine: SubprocessEngine) {
             assert_eq!(report.outcome, Outcome::Exited(0));
         }
     }
+}
+
+#[test]
+fn wazero_gives_no_memory_the_page_that_it_cannot_address() {
+    let Some(engine) = runtime("wazero-cli") else {
+        return;
+    };
+    let refused = "(i32.ne (memory.grow (i32.const 65534)) (i32.const -1))";
+    let wat = program(&format!("(if {refused} (then unreachable))"));
+    assert_eq!(outcome(&engine, &wat, &captured()), Outcome::Exited(0));
+    let full = guest(r#"(module (memory 65536) (func (export "_start")))"#);
+    let error = run(&engine, &full, &captured()).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("32 bits"), "{error}");
+}
+
+#[test]
+fn memory_that_node_has_not_got_is_an_error() {
+    if runtime("node-cli").is_none() {
+        return;
+    }
+    let (_directory, path) = script("ulimit -v 3145728; exec node \"$@\"");
+    let engine = at("node-cli", path, None).expect("node");
+    let error = run(&engine, &guest(SLEEP), &captured()).expect_err("no memory");
+    assert_eq!(error.kind(), ErrorKind::Engine);
+    assert!(error.to_string().contains("Out of memory"), "{error}");
 }

@@ -76,10 +76,14 @@ pub(crate) fn rewritten(
 
     let mut exports = ExportSection::new();
     for (name, function) in &parts.exported_functions {
-        exports.export(&function_name(name), ExportKind::Func, function + shift);
+        exports.export(
+            &function_name(name),
+            ExportKind::Func,
+            own.number(*function),
+        );
     }
     if let Some(function) = parts.start {
-        exports.export(START, ExportKind::Func, function + shift);
+        exports.export(START, ExportKind::Func, own.number(function));
     }
     for memory in 0..parts.memories.len() as u32 {
         exports.export(&memory_name(memory), ExportKind::Memory, memory);
@@ -104,7 +108,7 @@ pub(crate) fn rewritten(
     raw(
         &mut module,
         SectionId::Function,
-        &own.function_section(before),
+        &own.function_section(before)?,
     );
     own.copied(&mut module, SectionId::Table)?;
     own.copied(&mut module, SectionId::Memory)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use wasm_encoder::{Encode, ExportKind, Function, Module, SectionId};
 use wasmrun_core::{Guest, Result};
-use wasmrun_rewrite::{Parts, Rewriter, append, raw};
+use wasmrun_rewrite::{Parts, Rewriter, raw};
 
 /// The guest with its start function as an [export](Guest::start_export), and so that it can be paused if it is to
 /// be `interruptible`.
@@ -31,18 +31,19 @@ fn pausable(guest: &Guest) -> Result<Vec<u8>> {
         let mut export = Vec::new();
         name.encode(&mut export);
         ExportKind::Func.encode(&mut export);
-        start.encode(&mut export);
+        own.number(start).encode(&mut export);
         export
     });
-    let exports = append(
-        parts.contents(SectionId::Export),
-        start.as_deref().into_iter(),
-    );
+    let exports = own.export_section(start.as_deref().into_iter())?;
 
     let mut module = Module::new();
     raw(&mut module, SectionId::Type, &own.type_section());
     own.copied(&mut module, SectionId::Import)?;
-    raw(&mut module, SectionId::Function, &own.function_section(&[]));
+    raw(
+        &mut module,
+        SectionId::Function,
+        &own.function_section(&[])?,
+    );
     for section in [
         SectionId::Table,
         SectionId::Memory,

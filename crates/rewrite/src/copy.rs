@@ -6,6 +6,7 @@ use wasm_encoder::{Encode, Module, RawSection, SectionId};
 use wasmparser::{BinaryReader, BinaryReaderError, Operator, OperatorsReader};
 
 use crate::Parts;
+use crate::numbers::Numbers;
 
 /// Writes a section whose contents are `data`.
 pub fn raw(module: &mut Module, id: SectionId, data: &[u8]) {
@@ -59,9 +60,9 @@ pub(crate) fn copy_operator(
     const RETURN_CALL: u8 = 0x12;
     const REF_FUNC: u8 = 0xd2;
     let (code, function) = match *operator {
-        Operator::Call { function_index } => (CALL, function_index + copy.shift),
-        Operator::ReturnCall { function_index } => (RETURN_CALL, function_index + copy.shift),
-        Operator::RefFunc { function_index } => (REF_FUNC, function_index + copy.shift),
+        Operator::Call { function_index } => (CALL, copy.numbers.of(function_index)),
+        Operator::ReturnCall { function_index } => (RETURN_CALL, copy.numbers.of(function_index)),
+        Operator::RefFunc { function_index } => (REF_FUNC, copy.numbers.of(function_index)),
         _ => match replaced(operator) {
             Some(helper) => (CALL, helper),
             None => return,
@@ -77,16 +78,15 @@ pub(crate) fn copy_operator(
 pub(crate) struct Copy<'a> {
     wasm: &'a [u8],
     range: Range<usize>,
-    /// By how much the numbers of functions change.
-    shift: u32,
+    pub(crate) numbers: &'a Numbers,
     out: Vec<u8>,
 }
 
 impl<'a> Copy<'a> {
-    pub(crate) fn new(parts: &Parts<'a>, range: Range<usize>, shift: u32) -> Self {
+    pub(crate) fn new(parts: &Parts<'a>, range: Range<usize>, numbers: &'a Numbers) -> Self {
         Copy {
             wasm: parts.wasm,
-            shift,
+            numbers,
             out: Vec::with_capacity(range.len() + 16),
             range,
         }

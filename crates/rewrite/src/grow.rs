@@ -54,7 +54,8 @@ impl Rewriter<'_> {
         let mut function = Function::new([(1, ValType::I64)]);
         let mut code = function.instructions();
         // What the runtime would refuse does not count.
-        if let Some(maximum) = ty.maximum {
+        let maximum = ty.maximum.into_iter().chain(self.most_pages).min();
+        if let Some(maximum) = maximum {
             widened(code.local_get(0), is_64);
             self.memory_size(&mut code, memory);
             widened(&mut code, is_64);

@@ -17,6 +17,7 @@ mod bounded;
 mod copy;
 mod grow;
 mod metered;
+mod numbers;
 mod parts;
 mod rewriter;
 mod room;
@@ -35,6 +36,7 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("copy.rs"),
     include_bytes!("grow.rs"),
     include_bytes!("metered.rs"),
+    include_bytes!("numbers.rs"),
     include_bytes!("parts.rs"),
     include_bytes!("rewriter.rs"),
     include_bytes!("room.rs"),

@@ -1,21 +1,23 @@
 //! A guest with additions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    BlockType, ConstExpr, Encode, FuncType, Function, GlobalType, InstructionSink, Module,
-    SectionId, ValType,
+    BlockType, ConstExpr, Encode, ExportKind, FuncType, Function, GlobalType, InstructionSink,
+    Module, SectionId, ValType,
 };
 use wasmparser::{
     BinaryReader, BinaryReaderError, ElementItems, FunctionBody, Operator, SectionLimited,
     TableInit,
 };
-use wasmrun_core::Result;
+use wasmrun_core::{Error, ErrorKind, Result};
 
 use crate::bounded::{Around, Frame};
-use crate::copy::{Copy, append, copy_operator, copy_operators, raw, split_count};
+use crate::copy::{Copy, append, copy_operator, copy_operators, raw};
 use crate::grow::Growing;
+use crate::numbers::{MOST, Numbers};
 use crate::parts::invalid;
 use crate::room::Room;
 use crate::{Bound, Growth, Meter, Parts, metered};
@@ -36,8 +38,9 @@ pub struct Rewriter<'a> {
     pub growth: Option<Growth>,
     /// The function, without parameters and results, that it calls right before a table grows.
     pub before_table_grow: Option<u32>,
-    /// By how much the numbers of functions change.
-    shift: u32,
+    /// As many pages as a memory may have, where that is less than the specification's most.
+    pub most_pages: Option<u64>,
+    numbers: Arc<Numbers>,
     /// Types behind the guest's own: their encodings.
     types: Vec<Vec<u8>>,
     /// Functions behind the guest's own: their types and bodies.
@@ -60,7 +63,8 @@ impl<'a> Rewriter<'a> {
             meter: None,
             growth: None,
             before_table_grow: None,
-            shift,
+            most_pages: None,
+            numbers: Arc::new(Numbers::new(parts, shift)),
             types: Vec::new(),
             helpers: Vec::new(),
             growers: HashMap::new(),
@@ -94,8 +98,8 @@ impl<'a> Rewriter<'a> {
         body: Function,
     ) -> u32 {
         let helper = (self.func_type(params, results), body);
-        let guests = self.parts.imports.len() + self.parts.functions.len();
-        self.shift + (guests + add(&mut self.helpers, helper)) as u32
+        let before = self.numbers.count(self.parts);
+        (before + add(&mut self.helpers, helper)) as u32
     }
 
     /// Adds a global that can change: its number.
@@ -112,6 +116,16 @@ impl<'a> Rewriter<'a> {
         self.parts.globals + self.globals.len() as u32 - 1
     }
 
+    /// The number that a function of the guest's has.
+    pub fn number(&self, function: u32) -> u32 {
+        self.numbers.of(function)
+    }
+
+    /// Whether the module does without a function of the guest's, because it would have too many.
+    pub fn is_dropped(&self, function: u32) -> bool {
+        self.numbers.is_dropped(function)
+    }
+
     // ---- sections -------------------------------------------------------------------------------
 
     /// The guest's types, and ours.
@@ -121,19 +135,32 @@ impl<'a> Rewriter<'a> {
     }
 
     /// The types of functions: those that come `before` the guest's own, its own, and ours.
-    pub fn function_section(&self, before: &[u32]) -> Vec<u8> {
-        let mut entries = Vec::new();
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if there are more than engines take.
+    pub fn function_section(&self, before: &[u32]) -> Result<Vec<u8>> {
+        let added = self.helpers.len();
+        let all = self.numbers.count(self.parts) + added;
+        if all > MOST {
+            let message = format!(
+                "cannot run a guest of so many functions: with {added} that it needs here in addition they are {all}, and engines take {MOST}"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let own = self.own_functions().map(|(ty, _)| ty);
         let helpers = self.helpers.iter().map(|(ty, _)| ty);
-        let count = before.len() + self.parts.functions.len() + self.helpers.len();
-        count.encode(&mut entries);
-        for ty in before {
-            ty.encode(&mut entries);
-        }
-        entries.extend(split_count(self.parts.contents(SectionId::Function)).1);
-        for helper in helpers {
-            helper.encode(&mut entries);
-        }
-        entries
+        let types: Vec<_> = before.iter().chain(own).chain(helpers).copied().collect();
+        let mut entries = Vec::new();
+        types.encode(&mut entries);
+        Ok(entries)
+    }
+
+    /// Those of the guest's own functions that the module has: their types, and their places.
+    fn own_functions(&self) -> impl Iterator<Item = (&'a u32, usize)> {
+        let first = self.parts.imports.len() as u32;
+        let functions = self.parts.functions.iter().zip(0..);
+        functions.filter(move |(_, place)| !self.numbers.is_dropped(first + *place as u32))
     }
 
     /// Writes the guest's own section, adjusted, if it has one.
@@ -154,7 +181,7 @@ impl<'a> Rewriter<'a> {
             return Ok(vec![0]);
         };
         let reader = BinaryReader::new(&self.parts.wasm[range.clone()], range.start);
-        let mut copy = Copy::new(self.parts, range, self.shift);
+        let mut copy = Copy::new(self.parts, range, &self.numbers);
         let constant = |copy: &mut Copy<'_>, expression: wasmparser::ConstExpr<'_>| {
             copy_operators(expression.get_operators_reader(), copy, |_| None)
         };
@@ -177,7 +204,7 @@ impl<'a> Rewriter<'a> {
                         ElementItems::Functions(functions) => {
                             for function in functions.into_iter_with_offsets() {
                                 let (offset, function) = function?;
-                                copy.number(offset, function + self.shift);
+                                copy.number(offset, self.numbers.of(function));
                             }
                         }
                         ElementItems::Expressions(_, expressions) => {
@@ -185,6 +212,18 @@ impl<'a> Rewriter<'a> {
                                 constant(&mut copy, expression?)?;
                             }
                         }
+                    }
+                }
+            }
+            SectionId::Export => {
+                let mut reader = reader;
+                for _ in 0..reader.read_var_u32()? {
+                    reader.read_string()?;
+                    let is_function = reader.read_u8()? == ExportKind::Func as u8;
+                    let offset = reader.original_position();
+                    let index = reader.read_var_u32()?;
+                    if is_function {
+                        copy.number(offset, self.numbers.of(index));
                     }
                 }
             }
@@ -201,6 +240,19 @@ impl<'a> Rewriter<'a> {
     pub fn global_section(&self) -> Result<Vec<u8>> {
         let own = self.patched(SectionId::Global).map_err(invalid)?;
         Ok(append(&own, self.globals.iter().map(Vec::as_slice)))
+    }
+
+    /// The guest's exports, and more: their encodings.
+    ///
+    /// # Errors
+    ///
+    /// None, of a guest that was read.
+    pub fn export_section<'b>(
+        &self,
+        more: impl ExactSizeIterator<Item = &'b [u8]>,
+    ) -> Result<Vec<u8>> {
+        let own = self.patched(SectionId::Export).map_err(invalid)?;
+        Ok(append(&own, more))
     }
 
     /// Drops the segments that are gone once a guest begins, for an engine that still has them then.
@@ -223,11 +275,12 @@ impl<'a> Rewriter<'a> {
     /// None, of a guest that was read.
     pub fn bodies(&mut self) -> Result<Vec<Vec<u8>>> {
         let parts = self.parts;
-        let functions = parts.bodies.iter().zip(&parts.heights);
-        let functions = functions.zip(&parts.functions);
+        let functions: Vec<_> = self.own_functions().collect();
         functions
-            .map(|((body, height), ty)| {
-                self.body(body, *height, parts.types[*ty as usize].as_ref())
+            .into_iter()
+            .map(|(ty, place)| {
+                let ty = parts.types[*ty as usize].as_ref();
+                self.body(&parts.bodies[place], parts.heights[place], ty)
             })
             .collect::<Result<_, _>>()
             .map_err(invalid)
@@ -253,7 +306,8 @@ impl<'a> Rewriter<'a> {
         }
         .into_iter()
         .peekable();
-        let mut copy = Copy::new(self.parts, body.range(), self.shift);
+        let numbers = self.numbers.clone();
+        let mut copy = Copy::new(self.parts, body.range(), &numbers);
         let mut operators = body.get_operators_reader()?;
         if let Some(frame) = &frame {
             let groups = body.get_locals_reader()?.get_count();

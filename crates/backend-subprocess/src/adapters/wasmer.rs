@@ -51,6 +51,11 @@ impl Adapter for Wasmer {
         }
     }
 
+    /// It resolves the path, and what a file in memory resolves to is not there.
+    fn opens_by_name(&self) -> bool {
+        true
+    }
+
     fn arguments(&self, job: &Job<'_>) -> Result<Vec<OsString>> {
         let mut args: Vec<OsString> = ["run", "--offline", "--no-tty", "--disable-cache"]
             .map(Into::into)

@@ -105,6 +105,7 @@ impl RelayedCode {
                 proposals: runtime.proposals(),
                 first_memory_only: adapter.sees_first_memory_only(),
                 spent_segments_stay: adapter.keeps_spent_segments(),
+                most_pages: adapter.most_pages(),
                 stack: bounded.then(|| options.stack.unwrap_or(USUAL_STACK)),
                 fuel: options.fuel,
             },
@@ -123,11 +124,19 @@ impl RelayedCode {
         let (wasm, relayed) = relayed(&program_file::read(&self.guest)?, entry, self.terms)?;
         let file = File {
             relayed,
-            program: Readable::of(&file_name(self.guest.name()), &wasm)?,
+            program: self.readable(&wasm)?,
             compiled: false,
             code: None,
         };
         Ok(self.keep(entry, file))
+    }
+
+    fn readable(&self, bytes: &[u8]) -> Result<Readable> {
+        let name = file_name(self.guest.name());
+        match self.runtime.adapter.opens_by_name() {
+            true => Readable::named(&name, bytes),
+            false => Readable::of(&name, bytes),
+        }
     }
 
     fn keep(&self, entry: &str, file: File) -> Arc<File> {
@@ -143,7 +152,7 @@ impl RelayedCode {
             true => {
                 let code = private_directory()?;
                 let guest = packed::unpack(artifact, code.path())?;
-                let program = Readable::of(&file_name(self.guest.name()), &guest)?;
+                let program = self.readable(&guest)?;
                 (program, Some(code))
             }
             false => (Readable::at(artifact.to_owned()), None),
@@ -209,7 +218,7 @@ impl Code for RelayedCode {
         if !compiler.keeps_a_directory() {
             let file = File {
                 relayed: module.relayed.clone(),
-                program: Readable::of(&file_name(self.guest.name()), &code)?,
+                program: self.readable(&code)?,
                 compiled: true,
                 code: None,
             };

@@ -85,6 +85,8 @@ pub(super) struct Terms {
     pub(super) first_memory_only: bool,
     /// It still has the segments that are gone once a guest begins.
     pub(super) spent_segments_stay: bool,
+    /// As many pages as it can give a memory, if it cannot give the most there are.
+    pub(super) most_pages: Option<u64>,
     /// Bytes that the guest's calls may take, for a runtime that has no bound of its own.
     pub(super) stack: Option<u64>,
     /// Fuel is to be counted.
@@ -244,6 +246,7 @@ impl<'a> Wired<'a> {
             memories: self.asking(own::GROW_MEMORIES),
             tables: self.asking(own::GROW_TABLES),
         });
+        self.module.most_pages = terms.most_pages;
         if let Some(bytes) = terms.stack {
             self.module.bound = Some(Bound {
                 counter: self.module.global(I32, &ConstExpr::i32_const(0)),
@@ -285,7 +288,7 @@ impl<'a> Wired<'a> {
         raw(
             &mut module,
             SectionId::Function,
-            &own.function_section(&parts.imports),
+            &own.function_section(&parts.imports)?,
         );
         own.copied(&mut module, SectionId::Table)?;
         self.memory_section(&mut module);
@@ -349,7 +352,9 @@ impl<'a> Wired<'a> {
     fn name_section(&self) -> wasm_encoder::NameSection {
         let mut functions = wasm_encoder::NameMap::new();
         for (function, name) in &self.module.parts.names {
-            functions.append(function + SHIFT, name);
+            if !self.module.is_dropped(*function) {
+                functions.append(self.module.number(*function), name);
+            }
         }
         let mut names = wasm_encoder::NameSection::new();
         names.functions(&functions);
@@ -436,7 +441,7 @@ impl<'a> Wired<'a> {
             code.call(receive);
         }
         for function in calls {
-            code.call(function + SHIFT);
+            code.call(self.module.number(*function));
         }
         self.ask(&mut code, own::END, |code| self.fuel_left(code));
         code.drop().end();
@@ -481,6 +486,7 @@ mod tests {
         proposals: Proposals::ALL,
         first_memory_only: false,
         spent_segments_stay: false,
+        most_pages: None,
         stack: None,
         fuel: false,
     };
@@ -488,6 +494,7 @@ mod tests {
     /// Everything that is counted, and segments dropped.
     const COUNTED: Terms = Terms {
         spent_segments_stay: true,
+        most_pages: Some(65535),
         stack: Some(1 << 20),
         fuel: true,
         ..TERMS
@@ -597,6 +604,58 @@ mod tests {
             }
         }
         assert!(rewritten > 1000, "only {rewritten} were rewritten");
+    }
+
+    /// A guest of as many functions as engines take, which do nothing. The first is its entry, and a table has the
+    /// first of them.
+    fn most_functions(in_table: u32) -> Guest {
+        use wasm_encoder::{
+            CodeSection, ElementSection, Elements, FunctionSection, TableSection, TableType,
+            TypeSection,
+        };
+        const FUNCTIONS: u32 = 1_000_000;
+        let (mut types, mut functions, mut code) = (
+            TypeSection::new(),
+            FunctionSection::new(),
+            CodeSection::new(),
+        );
+        types.ty().function([], []);
+        let mut nothing = Function::new([]);
+        nothing.instructions().end();
+        for _ in 0..FUNCTIONS {
+            functions.function(0);
+            code.function(&nothing);
+        }
+        let mut tables = TableSection::new();
+        tables.table(TableType {
+            element_type: wasm_encoder::RefType::FUNCREF,
+            table64: false,
+            minimum: in_table.into(),
+            maximum: None,
+            shared: false,
+        });
+        let mut exports = ExportSection::new();
+        exports.export(Guest::DEFAULT_ENTRY, ExportKind::Func, 0);
+        let mut elements = ElementSection::new();
+        let listed: Vec<_> = (0..in_table).collect();
+        let start = ConstExpr::i32_const(0);
+        elements.active(None, &start, Elements::Functions(listed.into()));
+        let mut module = Module::new();
+        module.section(&types).section(&functions).section(&tables);
+        module.section(&exports).section(&elements).section(&code);
+        Guest::from_bytes("guest.wasm", module.finish()).expect("a guest")
+    }
+
+    #[test]
+    fn a_guest_of_as_many_functions_as_engines_take_gets_no_more() {
+        let rewritten = |in_table| {
+            let guest = most_functions(in_table);
+            relayed(&guest, Guest::DEFAULT_ENTRY, COUNTED).map(|(wasm, _)| wasm)
+        };
+        validate(&rewritten(7).expect("rewritten"));
+        let error = rewritten(1_000_000).expect_err("all may be called");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("1000000"), "{error}");
     }
 
     #[test]

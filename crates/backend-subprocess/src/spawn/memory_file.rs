@@ -13,12 +13,16 @@ use rustix::io::fcntl_dupfd_cloexec;
 pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> Option<(PathBuf, File)> {
     /// Runtimes have standard streams of their own.
     const BEYOND_STREAMS: i32 = 3;
+    const SEALED: SealFlags = SealFlags::SEAL
+        .union(SealFlags::SHRINK)
+        .union(SealFlags::GROW)
+        .union(SealFlags::WRITE);
     let make = || {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let made = memfd_create(name, flags)?;
         let mut file = File::from(fcntl_dupfd_cloexec(&made, BEYOND_STREAMS)?);
         file.write_all(bytes)?;
-        fcntl_add_seals(&file, SealFlags::all())?;
+        fcntl_add_seals(&file, SEALED)?;
         Ok::<_, io::Error>(file)
     };
     let file = make().ok()?;

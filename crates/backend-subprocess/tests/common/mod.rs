@@ -222,13 +222,19 @@ pub fn caller(calls: &[Call]) -> String {
     )
 }
 
-/// The processes whose command line mentions `text`.
+/// The processes whose command line mentions `text`, or a file of that name which they were handed.
 pub fn processes_with(text: &str) -> Vec<String> {
-    let lines = std::fs::read_dir("/proc")
-        .expect("reads")
-        .filter_map(|entry| {
-            let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
-            String::from_utf8(line).ok()
+    let line = |process: PathBuf| {
+        // Processes come and go.
+        let line = std::fs::read_to_string(process.join("cmdline")).ok()?;
+        let words = line.split('\0').map(|word| {
+            let handed = word.strip_prefix("/proc/self/fd/");
+            let name = handed.and_then(|fd| process.join("fd").join(fd).read_link().ok());
+            name.map_or_else(|| word.to_owned(), |name| name.display().to_string())
         });
+        Some(words.collect::<Vec<_>>().join(" "))
+    };
+    let processes = std::fs::read_dir("/proc").expect("reads");
+    let lines = processes.filter_map(|entry| line(entry.ok()?.path()));
     lines.filter(|line| line.contains(text)).collect()
 }

@@ -137,7 +137,7 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
         let export = export.expect(READ);
         let (kind, index) = match export.kind {
             ExternalKind::Func | ExternalKind::FuncExact => {
-                (ExportKind::Func, export.index + OWN_IMPORTS)
+                (ExportKind::Func, own.number(export.index))
             }
             ExternalKind::Table => (ExportKind::Table, export.index),
             ExternalKind::Memory => (ExportKind::Memory, export.index),
@@ -153,7 +153,8 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
     let copy = |module: &mut Module, id| own.copied(module, id).expect(READ);
     raw(&mut module, SectionId::Type, &own.type_section());
     module.section(&imports);
-    raw(&mut module, SectionId::Function, &own.function_section(&[]));
+    let functions = own.function_section(&[]).expect(READ);
+    raw(&mut module, SectionId::Function, &functions);
     copy(&mut module, SectionId::Table);
     copy(&mut module, SectionId::Memory);
     copy(&mut module, SectionId::Tag);
@@ -161,7 +162,7 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
     raw(&mut module, SectionId::Global, &globals);
     module.section(&exports);
     if let Some(function) = parts.start {
-        let function_index = function + OWN_IMPORTS;
+        let function_index = own.number(function);
         module.section(&wasm_encoder::StartSection { function_index });
     }
     copy(&mut module, SectionId::Element);
