@@ -173,8 +173,8 @@ fn an_interface_of_wasi_that_no_engine_serves_is_not_denied_to_be_one() {
     assert_eq!(seen.code, Some(126), "{seen:?}");
     assert_eq!(
         seen.message(),
-        "app.wat: wasmtime: the guest imports wasi:http/types@0.2.0, which is part of WASI 0.2, but \
-         not of its commands: no engine here serves it"
+        "app.wat: the guest imports wasi:http/types@0.2.0, which is part of WASI 0.2, but not of its \
+         commands: no engine here serves it"
     );
 }
 
