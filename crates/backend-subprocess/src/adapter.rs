@@ -176,9 +176,13 @@ pub(crate) trait Compiler: Send + Sync {
 
 /// What every runtime can do with modules, because we do it around them.
 pub(crate) fn relayed_capability(proposals: Proposals) -> Capability {
-    use Support::Emulated;
+    use Support::{Emulated, Native, Unsupported};
     Capability {
         proposals,
+        shared_memories: match proposals.contains(Proposals::THREADS) {
+            true => Native,
+            false => Unsupported,
+        },
         memory: Emulated,
         fuel: Emulated,
         table_elements: Emulated,

@@ -18,11 +18,13 @@ const LONGEST_COMPLAINT: u64 = 64 << 10;
 
 /// Compiles the program of `job`, which may have to be handed to the runtime. If it
 /// [wants](Compiler::keeps_a_directory) a directory, what comes of it is [packed].
+/// `control` may end the compiler.
 pub(crate) fn compile(
     runtime: &Runtime,
     compiler: &dyn Compiler,
     job: &Job<'_>,
     handed: Option<Arc<File>>,
+    control: Option<&Control>,
 ) -> Result<Vec<u8>> {
     let directory = private_directory()?;
     // What WasmEdge makes of it goes by the name's end.
@@ -39,7 +41,7 @@ pub(crate) fn compile(
         stderr: Output::Capture(said.clone()),
         splitter: Splitter::new(Vec::new()),
     };
-    let (status, _) = execute(launch, streams, &Control::new())?;
+    let (status, _) = execute(launch, streams, control.unwrap_or(&Control::new()))?;
     if status == Status::Code(0) && compiler.keeps_a_directory() {
         return packed::pack(job.program, &file, |kept| compiler.trimmed(kept));
     }

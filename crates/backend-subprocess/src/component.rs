@@ -127,7 +127,7 @@ impl Code for ComponentCode {
     }
 
     /// What the runtime compiles of the guest; from then on it runs that.
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
         let Some(compiler) = self.runtime.adapter.compiler() else {
             return Ok(None);
         };
@@ -144,7 +144,7 @@ impl Code for ComponentCode {
             limits: &limits,
             scratch: &scratch,
         };
-        let code = ahead::compile(&self.runtime, compiler, &job, program.handed())?;
+        let code = ahead::compile(&self.runtime, compiler, &job, program.handed(), control)?;
         *self.compiled() = Some(Arc::new(Readable::of("guest.cwasm", &code)?));
         Ok(Some(code))
     }

@@ -22,8 +22,8 @@ use crate::version::Version;
 pub const NAMES: &[&str] = &[
     "wasmtime-cli",
     "wasmer-cli",
-    "wasmedge-cli",
     "wasmi-cli",
+    "wasmedge-cli",
     "wazero-cli",
     "node-cli",
 ];

@@ -15,17 +15,13 @@ use wasmrun_wasi_preview1::{Function, Wasi, imported, preview1, unstable};
 
 use crate::library::{
     AstModule, Async, Bytes, CallResult, Executor, FunctionInstance, GlobalInstance, Library,
-    MemoryInstance, ModuleInstance, Store,
+    MemoryInstance, ModuleInstance, Store, TableInstance,
 };
 use crate::native::{Owned, text};
 use crate::rewrite::{self, Rewritten};
 use crate::settings::settings;
 use crate::traps::{self, code};
 use crate::wasi::{self, End, Host, PAGE};
-
-/// Elements that all tables of a guest may have together, where no limit is asked: WasmEdge ends the process
-/// when it has no memory for more. It is the bound that browsers set.
-const MOST_TABLE_ELEMENTS: u64 = 10_000_000;
 
 /// How often a guest that was told to end is told again, should WasmEdge ever miss it.
 const AGAIN_MS: u64 = 100;
@@ -40,6 +36,7 @@ pub(crate) struct ModuleCode {
     stack_limit: u32,
     /// Names of the memories, and what each starts out with in bytes.
     memories: Vec<(String, u64)>,
+    tables: u32,
     /// The one that WASI works on.
     exported_memory: Option<usize>,
     interruptible: bool,
@@ -57,15 +54,6 @@ impl ModuleCode {
         library: &'static Library,
         Compile { guest, options, .. }: Compile<'_>,
     ) -> Result<Self> {
-        let elements = guest.tables().iter().map(|table| table.initial);
-        if elements.fold(0, u64::saturating_add) > MOST_TABLE_ELEMENTS {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "cannot run a guest whose tables have more than {MOST_TABLE_ELEMENTS} elements"
-                ),
-            ));
-        }
         let parts = Parts::of(guest)?;
         let imports = imported(guest)?;
         let stack = options.stack.unwrap_or(USUAL_STACK);
@@ -81,6 +69,7 @@ impl ModuleCode {
             memories: memories
                 .map(|(memory, number)| (rewrite::memory_name(number), memory.initial_bytes))
                 .collect(),
+            tables: parts.tables.len() as u32,
             exported_memory: rewritten.exported_memory.map(|memory| memory as usize),
             interruptible: options.interruptible,
         })
@@ -200,7 +189,7 @@ impl ModuleCode {
                 }
                 let outcome = self.execute(host, &executor, &instance, task, control)?;
                 stats.run = Some(started.elapsed());
-                stats.peak_memory = Some(instance.bytes_of(&self.memories));
+                stats.peak_memory = Some(instance.bytes_of(&self.memories, self.tables));
                 outcome
             } else {
                 self.not_made(made)?
@@ -423,6 +412,15 @@ impl Instance {
         }
     }
 
+    /// Likewise.
+    fn table(&self, name: &str) -> *mut TableInstance {
+        // SAFETY: the instance is alive.
+        unsafe {
+            let instance = self.instance.raw();
+            self.library.ModuleInstanceFindTable(instance, text(name))
+        }
+    }
+
     /// What a global holds.
     fn value(&self, name: &str) -> Result<u64> {
         let global = self.global(name)?;
@@ -432,10 +430,9 @@ impl Instance {
 
     /// Tells the guest how far memories and tables may grow.
     fn limit(&self, limits: &Limits) -> Result<()> {
-        let elements = limits.table_elements.unwrap_or(MOST_TABLE_ELEMENTS);
         for (name, limit) in [
             (rewrite::MEMORY_LIMIT, limits.memory.unwrap_or(u64::MAX)),
-            (rewrite::TABLE_LIMIT, elements.min(MOST_TABLE_ELEMENTS)),
+            (rewrite::TABLE_LIMIT, limits.most_table_elements()),
         ] {
             let global = self.global(name)?;
             // SAFETY: it is alive as long as the instance, and of that type.
@@ -450,13 +447,19 @@ impl Instance {
         Ok(())
     }
 
-    /// Bytes of all memories: they never shrink.
-    fn bytes_of(&self, memories: &[(String, u64)]) -> u64 {
+    /// Bytes of all memories and tables: they never shrink.
+    fn bytes_of(&self, memories: &[(String, u64)], tables: u32) -> u64 {
         let pages = |(name, _): &(String, u64)| match self.memory(name) {
             memory if memory.is_null() => 0,
             // SAFETY: it is alive as long as the instance.
             memory => unsafe { self.library.MemoryInstanceGetPageSize(memory) },
         };
+        let elements = |table| match self.table(&rewrite::table_name(table)) {
+            table if table.is_null() => 0,
+            // SAFETY: likewise.
+            table => u64::from(unsafe { self.library.TableInstanceGetSize(table) }),
+        };
         memories.iter().map(pages).sum::<u64>() * PAGE
+            + (0..tables).map(elements).sum::<u64>() * Limits::TABLE_ELEMENT_BYTES
     }
 }

@@ -21,7 +21,7 @@
 //!
 //! | asked for | how it is kept |
 //! |---|---|
-//! | memory, table elements | the guest looks at the limits before it grows something; without a limit tables end at ten million elements, because WasmEdge ends the process when it has no memory for more |
+//! | memory, table elements | the guest looks at the limits before it grows something |
 //! | stack | the guest counts it: WasmEdge lets it recurse until the host's memory is used up |
 //! | fuel | WasmEdge's own cost, counted only when asked for |
 //! | time, kill | the guest runs on a thread of WasmEdge's, where it can be cancelled |

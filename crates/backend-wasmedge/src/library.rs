@@ -34,7 +34,7 @@ macro_rules! opaque {
 
 opaque! {
     Async AstModule CallingFrame Configure Executor FunctionInstance FunctionType GlobalInstance Loader
-    MemoryInstance ModuleInstance Statistics Store Validator
+    MemoryInstance ModuleInstance Statistics Store TableInstance Validator
 }
 
 /// `WasmEdge_Result`.
@@ -195,6 +195,8 @@ functions! {
     );
     ModuleInstanceFindFunction(instance: *const ModuleInstance, name: Text) -> *mut FunctionInstance;
     ModuleInstanceFindMemory(instance: *const ModuleInstance, name: Text) -> *mut MemoryInstance;
+    ModuleInstanceFindTable(instance: *const ModuleInstance, name: Text) -> *mut TableInstance;
+    TableInstanceGetSize(table: *const TableInstance) -> u32;
     ModuleInstanceFindGlobal(instance: *const ModuleInstance, name: Text) -> *mut GlobalInstance;
     GlobalInstanceGetValue(global: *const GlobalInstance) -> Value;
     GlobalInstanceSetValue(global: *mut GlobalInstance, value: Value) -> CallResult;

@@ -18,7 +18,7 @@ use wasmrun_wasi_preview1::Function as WasiFunction;
 pub(crate) const START: &str = "start";
 /// The stack that is used, an `i32` that exceeds the limit if the guest did.
 pub(crate) const STACK: &str = "stack";
-/// Bytes that all memories may have together, an `i64`.
+/// Bytes that all memories and tables may have together, an `i64`.
 pub(crate) const MEMORY_LIMIT: &str = "memory-limit";
 /// Elements that all tables may have together, an `i64`.
 pub(crate) const TABLE_LIMIT: &str = "table-limit";
@@ -45,6 +45,11 @@ pub(crate) fn memory_name(memory: u32) -> String {
     format!("memory {memory}")
 }
 
+/// The name by which a table is exported, likewise.
+pub(crate) fn table_name(table: u32) -> String {
+    format!("table {table}")
+}
+
 /// Rewrites a guest that imports these functions, for a stack of so many bytes.
 pub(crate) fn rewritten(
     guest: &Guest,
@@ -63,8 +68,8 @@ pub(crate) fn rewritten(
     let memory_limit = own.global(I64, &ConstExpr::i64_const(-1));
     let table_limit = own.global(I64, &ConstExpr::i64_const(-1));
     own.growth = Some(Growth {
-        memories: within(memory_limit),
-        tables: within(table_limit),
+        bytes: within(memory_limit),
+        elements: within(table_limit),
     });
     let stack_limit = Bound::limit_of(stack);
     own.bound = Some(Bound {
@@ -87,6 +92,9 @@ pub(crate) fn rewritten(
     }
     for memory in 0..parts.memories.len() as u32 {
         exports.export(&memory_name(memory), ExportKind::Memory, memory);
+    }
+    for table in 0..parts.tables.len() as u32 {
+        exports.export(&table_name(table), ExportKind::Table, table);
     }
     for (name, global) in [
         (STACK, counter),

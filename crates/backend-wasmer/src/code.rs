@@ -10,7 +10,6 @@ use wasmer::{
     RuntimeError, Store, TypedFunction, WasmError,
 };
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
-use wasmrun_core::guest::TableDecl;
 use wasmrun_core::{
     Artifact, Code, Compile, CompileOptions, Control, Entries, Error, ErrorKind, Guest, Outcome,
     Ran, Result, Stats, Task,
@@ -18,7 +17,8 @@ use wasmrun_core::{
 use wasmrun_wasi_preview1::{Wasi, imported};
 
 use crate::checkpoints::Flag;
-use crate::config::engine;
+use crate::config::{engine, tunables};
+use crate::growth;
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
 use crate::wasi::{Bind, Host, binding};
@@ -35,37 +35,39 @@ pub(crate) struct ModuleCode {
     engine: Engine,
     base: BaseTunables,
     imports: Vec<Bind>,
-    tables: Vec<TableDecl>,
     entries: Entries,
+    /// Elements that the guest's tables start out with.
+    table_elements: u64,
+    /// It looks itself before something [grows](growth).
+    looks: bool,
     /// Where the module's code is, if it is to be interruptible.
     interruptible: Option<Range<usize>>,
     metered: bool,
 }
 
 impl ModuleCode {
-    pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+    pub(crate) fn compile(compile: Compile<'_>) -> Result<Self> {
+        let guest = compile.guest;
         exceptions::refuse_kept(guest)?;
-        let engine = engine(options, guest.start_export());
+        let engine = engine(compile, guest.start_export());
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
-        ModuleCode::of(guest, options, engine, module)
+        ModuleCode::of(guest, compile.options, engine, module)
     }
 
-    pub(crate) fn load(
-        Compile { guest, options, .. }: Compile<'_>,
-        from: Artifact,
-    ) -> Result<Self> {
-        let engine = engine(options, None);
+    pub(crate) fn load(compile: Compile<'_>, from: Artifact) -> Result<Self> {
+        let engine = engine(compile, None);
         let module = load(&engine, from)?;
-        ModuleCode::of(guest, options, engine, module)
+        ModuleCode::of(compile.guest, compile.options, engine, module)
     }
 
     fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
         let imports: Option<_> = imported(guest)?.into_iter().map(binding).collect();
         Ok(ModuleCode {
-            base: BaseTunables::for_target(engine.target()),
+            base: tunables(),
             interruptible: options.interruptible.then(|| extent(&module)),
             metered: options.fuel,
-            tables: guest.tables().to_vec(),
+            table_elements: guest.tables().iter().map(|table| table.initial).sum(),
+            looks: guest.grows_tables(),
             module,
             engine,
             imports: imports
@@ -129,9 +131,9 @@ impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
         let flag = self.interruptible.as_ref().map(|_| Arc::default());
-        let bounded = Bounded::new(self.base.clone(), &task.limits, &self.tables, control)
-            .with_flag(flag.clone());
-        let memory = bounded.memory();
+        let bounded =
+            Bounded::new(self.base.clone(), &task.limits, control).with_flag(flag.clone());
+        let account = bounded.account();
         let mut engine = self.engine.clone();
         engine.set_tunables(bounded);
         let mut store = Store::new(engine);
@@ -142,19 +144,24 @@ impl Code for ModuleCode {
         let instantiated = self.instantiate(&mut store, &mut task, control)?;
         let started = Instant::now();
         stats.instantiate = Some(started - began);
+        let mut tables_grown = 0;
         let outcome = match instantiated {
             Err(outcome) => outcome,
             Ok(instance) => {
+                if self.looks {
+                    growth::limit(&mut store, &instance, &task.limits, self.table_elements)?;
+                }
                 let outcome = self.execute(&mut store, &instance, &task, &mut stats)?;
                 stats.run = Some(started.elapsed());
+                tables_grown = growth::grown_bytes(&mut store, &instance);
                 outcome
             }
         };
-        stats.peak_memory = Some(memory.used());
+        stats.peak_memory = Some(account.bytes() + tables_grown);
         Ok(Ran { outcome, stats })
     }
 
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         artifact(&self.module)
     }
 }

@@ -2,13 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use wasmer::Engine;
 use wasmer::sys::wasmparser::Operator;
-use wasmer::sys::{CompilerConfig, Cranelift, EngineBuilder, Features, Target};
+use wasmer::sys::{
+    BaseTunables, CompilerConfig, Cranelift, EngineBuilder, Features, NativeEngineExt, Target,
+};
+use wasmer::{Engine, Pages};
 use wasmer_middlewares::Metering;
-use wasmrun_core::{CompileOptions, Digest, Proposals, fingerprint, guest};
+use wasmrun_core::{Compile, Digest, Proposals, fingerprint, guest};
 
 use crate::checkpoints::Checkpoints;
+use crate::compiler::UntilInterrupted;
+use crate::growth::Growth;
 use crate::start::StartExport;
 
 /// What [`engine`] has switched on.
@@ -22,29 +26,47 @@ pub(crate) const PROPOSALS: Proposals = Proposals::WASM2
 
 /// What code depends on beside wasmer's version and the options. wasmer's own word for it knows
 /// neither what middlewares compile in nor the processor.
-pub(crate) static IDENTITY: LazyLock<Digest> = LazyLock::new(|| {
-    let target = Target::default();
-    let engine = engine(CompileOptions::default(), None);
-    let parts = [
-        engine.deterministic_id(),
-        target.triple().to_string(),
-        format!("{:?}", target.cpu_features()),
-        format!("{OURS:x} {:x}", guest::FINGERPRINT),
-        env!("CARGO_PKG_VERSION").to_owned(),
-    ];
-    Digest::of(parts.join("\n").as_bytes())
-});
+pub(crate) fn identity() -> Digest {
+    static UNCHANGING: LazyLock<String> = LazyLock::new(|| {
+        let target = Target::default();
+        let parts = [
+            engine_of(Cranelift::default()).deterministic_id(),
+            target.triple().to_string(),
+            format!("{:?}", target.cpu_features()),
+            format!("{OURS:x} {:x}", guest::FINGERPRINT),
+            env!("CARGO_PKG_VERSION").to_owned(),
+        ];
+        parts.join("\n")
+    });
+    let bound = tunables().static_memory_bound.0;
+    Digest::of(format!("{}\n{bound}", *UNCHANGING).as_bytes())
+}
 
 /// Where it is decided what is compiled in.
 const OURS: u64 = fingerprint([
     include_bytes!("checkpoints.rs"),
     include_bytes!("config.rs"),
+    include_bytes!("growth.rs"),
     include_bytes!("start.rs"),
 ]);
 
+/// How memories are laid out. Code that need not look where it reads and writes wants eight gigabytes of address
+/// space for each; where that is limited, it looks.
+pub(crate) fn tunables() -> BaseTunables {
+    let mut tunables = BaseTunables::for_target(&Target::default());
+    if wasmrun_memory::is_address_space_limited() {
+        tunables.static_memory_bound = Pages(0);
+    }
+    tunables
+}
+
 /// An engine for one module, whose start function it makes the export `start`.
-pub(crate) fn engine(options: CompileOptions, start: Option<String>) -> Engine {
+pub(crate) fn engine(compile: Compile<'_>, start: Option<String>) -> Engine {
+    let Compile { guest, options, .. } = compile;
     let mut compiler = Cranelift::default();
+    if let Some(control) = compile.control {
+        compiler.push_middleware(Arc::new(UntilInterrupted(control.clone())));
+    }
     if let Some(name) = start {
         compiler.push_middleware(Arc::new(StartExport(name)));
     }
@@ -52,9 +74,18 @@ pub(crate) fn engine(options: CompileOptions, start: Option<String>) -> Engine {
         // Nothing runs before a run says how much it may.
         compiler.push_middleware(Arc::new(Metering::new(0, cost)));
     }
+    if guest.grows_tables() {
+        compiler.push_middleware(Arc::new(Growth::default()));
+    }
     if options.interruptible {
         compiler.push_middleware(Arc::new(Checkpoints::default()));
     }
+    let mut engine = engine_of(compiler);
+    engine.set_tunables(tunables());
+    engine
+}
+
+fn engine_of(compiler: Cranelift) -> Engine {
     let mut features = Features::none();
     features
         .reference_types(true)

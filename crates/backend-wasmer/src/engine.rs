@@ -57,6 +57,7 @@ impl Engine for WasmerEngine {
             reports_trap_kinds: Native,
             reports_fuel: Native,
             reports_peak_memory: Native,
+            shared_memories: Native,
             ..wasi::capability(Native)
         };
         if cfg!(feature = "wasix") {
@@ -93,7 +94,7 @@ impl Engine for WasmerEngine {
     }
 
     fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(config::IDENTITY.as_bytes().to_vec()))
+        Ok(Some(config::identity().as_bytes().to_vec()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {

@@ -19,7 +19,7 @@
 //!
 //! | asked for | how it is kept |
 //! |---|---|
-//! | memory, table elements | counted where wasmer makes and grows them. A limit on memory is refused for a guest that may throw: wasmer keeps exceptions until the run is over |
+//! | memory, table elements | counted where wasmer makes and grows them, and in the guest where it grows tables. A limit on memory is refused for a guest that may throw: wasmer keeps exceptions until the run is over |
 //! | fuel | wasmer's metering, compiled in only when asked for |
 //! | time, kill | a signal to the thread that runs the guest, and a check before its long operations |
 //! | stack | refused: wasmer hands out pooled stacks, which may be larger than asked for |
@@ -30,9 +30,11 @@
 
 mod checkpoints;
 mod code;
+mod compiler;
 mod config;
 mod engine;
 mod exceptions;
+mod growth;
 #[cfg_attr(
     not(all(
         target_os = "linux",

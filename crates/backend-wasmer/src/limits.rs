@@ -2,7 +2,6 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmer::sys::vm::{
@@ -11,42 +10,30 @@ use wasmer::sys::vm::{
 };
 use wasmer::sys::{BaseTunables, Tunables};
 use wasmer::{GlobalType, MemoryError, MemoryStyle, MemoryType, Pages, TableStyle, TableType};
-use wasmrun_core::guest::TableDecl;
 use wasmrun_core::{Account, Control, Limits};
 
 use crate::checkpoints::Flag;
 #[cfg(target_os = "linux")]
 use crate::kept;
 
-/// The elements a table may grow to where no bound is asked for: what wasmer lets a table declare,
-/// but does not hold it to when it grows.
-const MAX_TABLE: u64 = 10_000_000;
+/// Far less than [`Growth`](crate::growth::Growth) has a guest try where it must not grow.
+const MOST: u32 = Limits::MAX_TABLE_ELEMENTS as u32;
 
 /// What makes the memories and tables of one run.
 pub(crate) struct Bounded {
     base: BaseTunables,
-    memory: Arc<Account>,
-    /// How far each table may grow, in the order of their making.
-    tables: Vec<u32>,
-    tables_made: AtomicUsize,
+    account: Arc<Account>,
     flag: Option<Arc<Flag>>,
     control: Control,
 }
 
 impl Bounded {
-    /// What `base` makes, within `limits`, for a guest that declares `tables`. A guest that waits
-    /// for its memory to change wakes when `control` is interrupted.
-    pub(crate) fn new(
-        base: BaseTunables,
-        limits: &Limits,
-        tables: &[TableDecl],
-        control: &Control,
-    ) -> Self {
+    /// What `base` makes, within `limits`. A guest that waits for its memory to change wakes when
+    /// `control` is interrupted.
+    pub(crate) fn new(base: BaseTunables, limits: &Limits, control: &Control) -> Self {
         Bounded {
             base,
-            memory: Arc::new(Account::new(limits.memory)),
-            tables: table_bounds(tables, limits.table_elements),
-            tables_made: AtomicUsize::new(0),
+            account: Arc::new(Account::new(limits)),
             flag: None,
             control: control.clone(),
         }
@@ -59,8 +46,9 @@ impl Bounded {
         self
     }
 
-    pub(crate) fn memory(&self) -> Arc<Account> {
-        self.memory.clone()
+    /// What the guest has, without what its tables [grow](crate::growth) by.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        self.account.clone()
     }
 
     fn bounded_memory(
@@ -68,50 +56,36 @@ impl Bounded {
         initial: Pages,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
-        let bytes = size(initial);
-        if !self.memory.take(bytes) {
+        let bytes = initial.bytes().0;
+        if !self.account.grow_memory(0, bytes, None) {
             return Err(MemoryError::Generic(format!(
-                "it has {bytes} bytes, more than all memories together may have"
+                "it has {bytes} bytes, more than memories and tables together may have"
             )));
         }
-        let memory = make().inspect_err(|_| self.memory.give_back(bytes))?;
+        let memory = make().inspect_err(|_| self.account.give_back_memory(bytes as u64))?;
         Ok(VMMemory(Box::new(BoundedMemory {
             memory,
-            used: self.memory.clone(),
+            account: self.account.clone(),
             control: self.control.clone(),
         })))
     }
 
-    fn bounded_table(&self, declared: &TableType) -> TableType {
-        let place = self.tables_made.fetch_add(1, Ordering::Relaxed);
-        let bound = self.tables.get(place).copied().unwrap_or(declared.minimum);
-        let mut table = *declared;
-        table.maximum = Some(declared.maximum.map_or(bound, |maximum| maximum.min(bound)));
-        table
-    }
-}
-
-/// How far each table may grow, so that all together keep the bound. wasmer's tables cannot share
-/// one count, so what the bound leaves is divided evenly among those that can grow.
-fn table_bounds(tables: &[TableDecl], bound: Option<u64>) -> Vec<u32> {
-    let grows = |table: &TableDecl| table.maximum.is_none_or(|maximum| maximum > table.initial);
-    let share = match bound {
-        None => MAX_TABLE,
-        Some(bound) => {
-            let declared: u64 = tables.iter().map(|table| table.initial).sum();
-            let growing = tables.iter().filter(|table| grows(table)).count() as u64;
-            bound.saturating_sub(declared) / growing.max(1)
+    fn bounded_table(
+        &self,
+        declared: &TableType,
+        make: impl FnOnce(&TableType) -> Result<VMTable, String>,
+    ) -> Result<VMTable, String> {
+        let initial = declared.minimum;
+        if !self.account.grow_table(0, initial as usize, None) {
+            return Err(format!(
+                "it has {initial} elements, more than all tables together may have"
+            ));
         }
-    };
-    let bound_of = |table: &TableDecl| {
-        let size = table.initial.saturating_add(share).min(MAX_TABLE);
-        u32::try_from(size.max(table.initial)).unwrap_or(u32::MAX)
-    };
-    tables.iter().map(bound_of).collect()
-}
-
-fn size(pages: Pages) -> u64 {
-    pages.bytes().0 as u64
+        let mut table = *declared;
+        // Guests have to be refused some growth even by a table that declares no maximum.
+        table.maximum = Some(declared.maximum.map_or(MOST, |maximum| maximum.min(MOST)));
+        make(&table)
+    }
 }
 
 impl Tunables for Bounded {
@@ -149,7 +123,7 @@ impl Tunables for Bounded {
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
-        self.base.create_host_table(&self.bounded_table(ty), style)
+        self.bounded_table(ty, |table| self.base.create_host_table(table, style))
     }
 
     unsafe fn create_vm_table(
@@ -159,10 +133,8 @@ impl Tunables for Bounded {
         definition: NonNull<VMTableDefinition>,
     ) -> Result<VMTable, String> {
         // SAFETY: the caller's promise, handed on.
-        unsafe {
-            self.base
-                .create_vm_table(&self.bounded_table(ty), style, definition)
-        }
+        let make = |table: &_| unsafe { self.base.create_vm_table(table, style, definition) };
+        self.bounded_table(ty, make)
     }
 
     unsafe fn create_vm_global(
@@ -183,7 +155,7 @@ impl Tunables for Bounded {
 #[derive(Debug)]
 struct BoundedMemory {
     memory: VMMemory,
-    used: Arc<Account>,
+    account: Arc<Account>,
     control: Control,
 }
 
@@ -201,16 +173,17 @@ impl LinearMemory for BoundedMemory {
     }
 
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
-        let bytes = size(delta);
-        if !self.used.take(bytes) {
+        let (current, bytes) = (self.size(), delta.bytes().0);
+        let desired = current.bytes().0.saturating_add(bytes);
+        if !self.account.grow_memory(current.bytes().0, desired, None) {
             return Err(MemoryError::CouldNotGrow {
-                current: self.size(),
+                current,
                 attempted_delta: delta,
             });
         }
         self.memory
             .grow(delta)
-            .inspect_err(|_| self.used.give_back(bytes))
+            .inspect_err(|_| self.account.give_back_memory(bytes as u64))
     }
 
     fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
@@ -249,36 +222,5 @@ impl LinearMemory for BoundedMemory {
             None => Ok(TIMED_OUT),
             Some(_) => Err(WaiterError::AtomicsDisabled),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(initial: u64, maximum: Option<u64>) -> TableDecl {
-        TableDecl {
-            imported: false,
-            initial,
-            maximum,
-        }
-    }
-
-    #[test]
-    fn one_table_gets_the_whole_bound() {
-        assert_eq!(table_bounds(&[table(2, None)], Some(10)), [10]);
-    }
-
-    #[test]
-    fn tables_that_can_grow_share_what_the_bound_leaves() {
-        let tables = [table(2, None), table(3, Some(3)), table(1, None)];
-        assert_eq!(table_bounds(&tables, Some(10)), [4, 5, 3]);
-        let most: u32 = [4, 3, 3].iter().sum();
-        assert!(most <= 10);
-    }
-
-    #[test]
-    fn no_table_grows_without_end() {
-        assert_eq!(table_bounds(&[table(1, None)], None), [10_000_000]);
     }
 }

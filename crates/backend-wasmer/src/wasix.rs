@@ -37,22 +37,20 @@ pub(crate) struct WasixCode {
 }
 
 impl WasixCode {
-    pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
-        refuse(guest, options)?;
+    pub(crate) fn compile(compile: Compile<'_>) -> Result<Self> {
+        let guest = compile.guest;
+        refuse(guest, compile.options)?;
         exceptions::refuse_kept(guest)?;
-        let engine = engine(options, guest.start_export());
+        let engine = engine(compile, guest.start_export());
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
         WasixCode::of(guest, engine, module)
     }
 
-    pub(crate) fn load(
-        Compile { guest, options, .. }: Compile<'_>,
-        from: Artifact,
-    ) -> Result<Self> {
-        refuse(guest, options)?;
-        let engine = engine(options, None);
+    pub(crate) fn load(compile: Compile<'_>, from: Artifact) -> Result<Self> {
+        refuse(compile.guest, compile.options)?;
+        let engine = engine(compile, None);
         let module = code::load(&engine, from)?;
-        WasixCode::of(guest, engine, module)
+        WasixCode::of(compile.guest, engine, module)
     }
 
     fn of(guest: &Guest, engine: Engine, module: Module) -> Result<Self> {
@@ -173,7 +171,7 @@ impl Code for WasixCode {
         Ok(Ran { outcome, stats })
     }
 
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         code::artifact(&self.module)
     }
 }

@@ -8,8 +8,7 @@ use wasmrun_core::{Account, Limits};
 /// Counts what a guest has, over all its memories and tables together, and refuses what exceeds the
 /// limits.
 pub(crate) struct Limiter {
-    memory: Account,
-    table_elements: Account,
+    account: Account,
     /// What the growth under way, which may fail yet, has taken.
     taken: u64,
 }
@@ -17,15 +16,14 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Limiter {
-            memory: Account::new(limits.memory),
-            table_elements: Account::new(limits.table_elements),
+            account: Account::new(limits),
             taken: 0,
         }
     }
 
-    /// The largest size of all memories together: they never shrink.
+    /// The largest size of all together: they never shrink.
     pub(crate) fn peak_memory(&self) -> u64 {
-        self.memory.used()
+        self.account.bytes()
     }
 }
 
@@ -40,7 +38,7 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> Answer<bool> {
         self.taken = desired.saturating_sub(current) as u64;
-        Ok(self.memory.grow(current, desired, maximum))
+        Ok(self.account.grow_memory(current, desired, maximum))
     }
 
     fn table_growing(
@@ -50,17 +48,17 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> Answer<bool> {
         self.taken = desired.saturating_sub(current) as u64;
-        Ok(self.table_elements.grow(current, desired, maximum))
+        Ok(self.account.grow_table(current, desired, maximum))
     }
 
     /// Also when it is only paused for want of fuel, to be tried again.
     fn memory_grow_failed(&mut self, _: &MemoryError) -> Answer<()> {
-        self.memory.give_back(self.taken);
+        self.account.give_back_memory(self.taken);
         Ok(())
     }
 
     fn table_grow_failed(&mut self, _: &TableError) -> Answer<()> {
-        self.table_elements.give_back(self.taken);
+        self.account.give_back_table(self.taken);
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Artifact, Code, Compile, Control, Outcome, Ran, Result, Task};
+use wasmrun_core::{
+    Artifact, Code, Compile, Control, Error, ErrorKind, Outcome, Ran, Result, Task,
+};
 use wasmrun_memory::Image;
 #[cfg(target_os = "linux")]
 use wasmrun_wasi_preview1::CutShort;
@@ -19,10 +21,26 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{data, kept, refusal, traps};
+use crate::{compiler, data, kept, refusal, traps};
+
+type Linker = wasmtime::component::Linker<Host<World>>;
 
 /// What components import.
-pub(crate) type Linker = wasmtime::component::Linker<Host<World>>;
+pub(crate) struct Imports(Linker);
+
+impl std::fmt::Debug for Imports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Imports").finish_non_exhaustive()
+    }
+}
+
+impl Imports {
+    pub(crate) fn new(variant: &Variant) -> Result<Self> {
+        linker(variant.engine()).map(Imports).map_err(|source| {
+            Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
+        })
+    }
+}
 
 /// The world of a component.
 pub(crate) struct World {
@@ -41,7 +59,7 @@ impl WasiView for Host<World> {
 }
 
 /// Every interface of preview2.
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
+fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
@@ -105,13 +123,24 @@ pub(crate) struct ComponentCode {
 }
 
 impl ComponentCode {
-    pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
+    pub(crate) fn compile(
+        variant: Arc<Variant>,
+        imports: &Imports,
+        compile: Compile<'_>,
+    ) -> Result<Self> {
         let (binary, data) = data::apart(compile)?;
-        let component = Component::new(variant.engine(), binary).map_err(refusal::of_code)?;
-        ComponentCode::of(variant, component, data)
+        let component =
+            compiler::until_interrupted(compile.control, variant.is_parallel(), || {
+                Component::new(variant.engine(), binary).map_err(refusal::of_code)
+            })?;
+        ComponentCode::of(variant, imports, component, data)
     }
 
-    pub(crate) fn load(variant: Arc<Variant>, artifact: Artifact) -> Result<Self> {
+    pub(crate) fn load(
+        variant: Arc<Variant>,
+        imports: &Imports,
+        artifact: Artifact,
+    ) -> Result<Self> {
         let open = || {
             // SAFETY: whoever made the artifact vouches for what is at the path; see `Artifact::trusted`.
             let data = unsafe { data::behind(&File::open(artifact.path())?)? };
@@ -121,12 +150,17 @@ impl ComponentCode {
             Ok((component, data))
         };
         let (component, data) = open().map_err(refusal::of_artifact)?;
-        ComponentCode::of(variant, component, data)
+        ComponentCode::of(variant, imports, component, data)
     }
 
-    fn of(variant: Arc<Variant>, component: Component, data: Option<Image>) -> Result<Self> {
-        let command = variant
-            .components()?
+    fn of(
+        variant: Arc<Variant>,
+        imports: &Imports,
+        component: Component,
+        data: Option<Image>,
+    ) -> Result<Self> {
+        let command = imports
+            .0
             .instantiate_pre(&component)
             .and_then(CommandPre::new)
             .map_err(refusal::of_imports)?;
@@ -173,7 +207,7 @@ impl Code for ComponentCode {
         })
     }
 
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         let code = self.component.serialize();
         let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
         artifact.map(Some).map_err(refusal::of_keeping)

@@ -1,6 +1,6 @@
 //! The engine: what it is, what it can do, and compiling.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmrun_core::{
     Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place,
@@ -8,7 +8,7 @@ use wasmrun_core::{
 };
 use wasmrun_wasi_preview1 as wasi;
 
-use crate::component::ComponentCode;
+use crate::component::{ComponentCode, Imports};
 use crate::module::ModuleCode;
 use crate::variant::{PROPOSALS, Settings, Variant};
 
@@ -22,7 +22,25 @@ pub const NAME: &str = "wasmtime";
 #[derive(Debug)]
 pub struct WasmtimeEngine {
     info: EngineInfo,
-    variants: Mutex<Vec<Arc<Variant>>>,
+    shared: Mutex<Vec<Arc<Shared>>>,
+}
+
+/// What all programs share that are compiled for the same.
+#[derive(Debug)]
+struct Shared {
+    variant: Arc<Variant>,
+    /// What components import, once there is one.
+    imports: OnceLock<Imports>,
+}
+
+impl Shared {
+    fn imports(&self) -> Result<&Imports> {
+        if let Some(made) = self.imports.get() {
+            return Ok(made);
+        }
+        let made = Imports::new(&self.variant)?;
+        Ok(self.imports.get_or_init(|| made))
+    }
 }
 
 impl WasmtimeEngine {
@@ -38,22 +56,25 @@ impl WasmtimeEngine {
                 version: wasmtime_environ::VERSION.into(),
                 place: Place::InProcess,
             },
-            variants: Mutex::default(),
+            shared: Mutex::default(),
         })
     }
 
-    fn variant(&self, compile: Compile<'_>) -> Result<Arc<Variant>> {
+    fn shared(&self, compile: Compile<'_>) -> Result<Arc<Shared>> {
         let settings = Settings::of(compile)?;
-        let mut variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(variant) = variants.iter().find(|variant| variant.is_for(settings)) {
-            return Ok(variant.clone());
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.iter().find(|one| one.variant.is_for(settings)) {
+            return Ok(shared.clone());
         }
-        let variant = Arc::new(Variant::new(settings)?);
+        let shared = Arc::new(Shared {
+            variant: Arc::new(Variant::new(settings)?),
+            imports: OnceLock::new(),
+        });
         // Stack sizes are without number, so the programs that have one of their own keep it.
         if settings.stack.is_none() {
-            variants.push(variant.clone());
+            all.push(shared.clone());
         }
-        Ok(variant)
+        Ok(shared)
     }
 }
 
@@ -82,28 +103,41 @@ impl Engine for WasmtimeEngine {
         }
     }
 
+    fn set_up(&self, compile: Compile<'_>) -> Result<()> {
+        self.shared(compile).map(drop)
+    }
+
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        let variant = self.variant(compile)?;
+        let shared = self.shared(compile)?;
+        let variant = shared.variant.clone();
         match compile.guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::compile(variant, compile)?)),
-            GuestKind::Component => Ok(Arc::new(ComponentCode::compile(variant, compile)?)),
+            GuestKind::Component => {
+                let imports = shared.imports()?;
+                Ok(Arc::new(ComponentCode::compile(variant, imports, compile)?))
+            }
             GuestKind::Package => Err(no_packages()),
         }
     }
 
     fn code_identity(&self, compile: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(self.variant(compile)?.identity().as_bytes().to_vec()))
+        let identity = self.shared(compile)?.variant.identity();
+        Ok(Some(identity.as_bytes().to_vec()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
-        let variant = self.variant(compile)?;
+        let shared = self.shared(compile)?;
+        let variant = shared.variant.clone();
         match compile.guest.kind() {
             GuestKind::Module => Ok(Arc::new(ModuleCode::load(
                 variant,
                 compile.guest,
                 artifact,
             )?)),
-            GuestKind::Component => Ok(Arc::new(ComponentCode::load(variant, artifact)?)),
+            GuestKind::Component => {
+                let imports = shared.imports()?;
+                Ok(Arc::new(ComponentCode::load(variant, imports, artifact)?))
+            }
             GuestKind::Package => Err(no_packages()),
         }
     }

@@ -10,13 +10,15 @@ use wasmrun_memory::{Image, Layout, Space, Stack};
 use wasmtime::{Config, LinearMemory, MemoryCreator, MemoryType, StackCreator, StackMemory};
 
 /// Has them in place of wasmtime's own.
-pub(crate) fn keep_memories(config: &mut Config) {
-    config.with_host_memory(Arc::new(Kept));
+/// A memory larger than what is reserved at first is reserved with so much `room` to grow into.
+pub(crate) fn keep_memories(config: &mut Config, room: u64) {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    config.with_host_memory(Arc::new(Memories { room }));
 }
 
 /// Has them for asynchronous calls in place of wasmtime's own.
 pub(crate) fn keep_stacks(config: &mut Config) {
-    config.with_host_stack(Arc::new(Kept));
+    config.with_host_stack(Arc::new(Stacks));
 }
 
 thread_local! {
@@ -52,13 +54,12 @@ fn image_for(bytes: usize) -> Option<Arc<Image>> {
     None
 }
 
-struct Kept;
-
-/// More than was reserved at first is reserved with so much to grow into: as wasmtime has it.
-const ROOM: usize = 2 << 30;
+struct Memories {
+    room: usize,
+}
 
 // SAFETY: each is mapped for itself alone, and is all zeros, or the data that were taken out of the guest (`Space`).
-unsafe impl MemoryCreator for Kept {
+unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,
         _: MemoryType,
@@ -72,7 +73,7 @@ unsafe impl MemoryCreator for Kept {
         let capacity = if minimum <= reserved {
             reserved
         } else {
-            with_room(minimum, maximum)
+            with_room(minimum, self.room, maximum)
         };
         let layout = Layout {
             // As wasmtime has it around its own.
@@ -81,18 +82,23 @@ unsafe impl MemoryCreator for Kept {
             behind: guard,
         };
         match Space::take(layout, minimum, image_for(minimum).as_deref()) {
-            Ok(space) => Ok(Box::new(KeptMemory { space, maximum })),
+            Ok(space) => Ok(Box::new(KeptMemory {
+                space,
+                room: self.room,
+                maximum,
+            })),
             Err(error) => Err(format!("cannot have {minimum} bytes: {error}")),
         }
     }
 }
 
-fn with_room(bytes: usize, maximum: usize) -> usize {
-    bytes.saturating_add(ROOM).min(maximum).max(bytes)
+fn with_room(bytes: usize, room: usize, maximum: usize) -> usize {
+    bytes.saturating_add(room).min(maximum).max(bytes)
 }
 
 struct KeptMemory {
     space: Space,
+    room: usize,
     maximum: usize,
 }
 
@@ -125,7 +131,7 @@ impl KeptMemory {
     /// As it is, of so many `bytes`.
     fn larger(&self, bytes: usize) -> io::Result<Space> {
         let layout = Layout {
-            capacity: with_room(bytes, self.maximum),
+            capacity: with_room(bytes, self.room, self.maximum),
             ..self.space.layout()
         };
         let space = Space::take(layout, bytes, None)?;
@@ -138,10 +144,12 @@ impl KeptMemory {
     }
 }
 
+struct Stacks;
+
 // SAFETY: each is mapped for itself alone, whole pages with one below them that cannot be accessed. It holds what
 // the thread's last guest left there unless it is to be zeroed, as with wasmtime's own pool of stacks: whoever has
 // a stack writes to it before he reads.
-unsafe impl StackCreator for Kept {
+unsafe impl StackCreator for Stacks {
     fn new_stack(&self, bytes: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
         debug_assert!(!zeroed, "`Config::async_stack_zeroing` is off");
         Ok(Box::new(KeptStack(Stack::take(bytes)?)))
@@ -171,6 +179,8 @@ mod tests {
     use super::*;
 
     const PAGE: usize = 64 << 10;
+    const ROOM: usize = 1 << 20;
+    const KEPT: Memories = Memories { room: ROOM };
 
     fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
         // SAFETY: so much is accessible, and it is borrowed with the memory.
@@ -180,7 +190,7 @@ mod tests {
     #[test]
     fn a_memory_moves_to_grow_beyond_its_capacity_and_keeps_what_it_has() {
         let ty = MemoryType::new(1, None);
-        let made = Kept.new_memory(ty, PAGE, None, Some(2 * PAGE), PAGE);
+        let made = KEPT.new_memory(ty, PAGE, None, Some(2 * PAGE), PAGE);
         let mut memory = made.expect("a memory");
         let first = memory.as_ptr();
         memory.grow_to(2 * PAGE).expect("more");
@@ -198,7 +208,7 @@ mod tests {
     fn a_memory_larger_than_what_is_reserved_can_grow_without_moving() {
         let capacity = |maximum| {
             let ty = MemoryType::new(2, None);
-            let made = Kept.new_memory(ty, 2 * PAGE, maximum, Some(PAGE), PAGE);
+            let made = KEPT.new_memory(ty, 2 * PAGE, maximum, Some(PAGE), PAGE);
             made.expect("a memory").byte_capacity()
         };
         assert_eq!(capacity(None), 2 * PAGE + ROOM);
@@ -210,7 +220,7 @@ mod tests {
     fn more_than_there_is_is_an_error() {
         for minimum in [1 << 60, usize::MAX - PAGE + 1] {
             let ty = MemoryType::new(1, None);
-            assert!(Kept.new_memory(ty, minimum, None, Some(0), PAGE).is_err());
+            assert!(KEPT.new_memory(ty, minimum, None, Some(0), PAGE).is_err());
         }
     }
 }

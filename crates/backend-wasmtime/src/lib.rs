@@ -17,6 +17,7 @@
 //! Preview1 is that of `wasmrun-wasi-preview1`, the same on every in-process engine; preview2 is
 //! wasmtime's own.
 
+mod compiler;
 mod component;
 mod data;
 mod engine;

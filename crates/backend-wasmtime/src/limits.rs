@@ -6,8 +6,7 @@ use wasmtime::ResourceLimiter;
 /// Counts what a guest has, over all its memories and tables together, and refuses what exceeds the
 /// limits. A growth that the system refuses in the end stays counted: rather too strict than too lax.
 pub(crate) struct Limiter {
-    memory: Account,
-    table_elements: Account,
+    account: Account,
     instances: usize,
 }
 
@@ -15,20 +14,19 @@ impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
         let instances = limits.instances.unwrap_or(u64::MAX);
         Limiter {
-            memory: Account::new(limits.memory),
-            table_elements: Account::new(limits.table_elements),
+            account: Account::new(limits),
             instances: usize::try_from(instances).unwrap_or(usize::MAX),
         }
     }
 
     /// Whether something was refused because of a limit on memory or tables.
     pub(crate) fn has_refused(&self) -> bool {
-        self.memory.has_refused() || self.table_elements.has_refused()
+        self.account.has_refused()
     }
 
-    /// The largest size of all memories together: they never shrink.
+    /// The largest size of all together: they never shrink.
     pub(crate) fn peak_memory(&self) -> u64 {
-        self.memory.used()
+        self.account.bytes()
     }
 }
 
@@ -39,7 +37,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.memory.grow(current, desired, maximum))
+        Ok(self.account.grow_memory(current, desired, maximum))
     }
 
     fn table_growing(
@@ -48,7 +46,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.table_elements.grow(current, desired, maximum))
+        Ok(self.account.grow_table(current, desired, maximum))
     }
 
     fn instances(&self) -> usize {

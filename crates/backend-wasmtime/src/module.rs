@@ -12,7 +12,7 @@ use wasmtime::{Caller, Extern, Instance, InstancePre, Linker, Memory, Module, St
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{data, kept, refusal, traps};
+use crate::{compiler, data, kept, refusal, traps};
 
 /// The world of a module.
 pub(crate) struct World {
@@ -90,7 +90,9 @@ pub(crate) struct ModuleCode {
 impl ModuleCode {
     pub(crate) fn compile(variant: Arc<Variant>, compile: Compile<'_>) -> Result<Self> {
         let (binary, data) = data::apart(compile)?;
-        let module = Module::new(variant.engine(), binary).map_err(refusal::of_code)?;
+        let module = compiler::until_interrupted(compile.control, variant.is_parallel(), || {
+            Module::new(variant.engine(), binary).map_err(refusal::of_code)
+        })?;
         imported(compile.guest)?;
         ModuleCode::of(variant, compile.guest, module, data)
     }
@@ -149,7 +151,7 @@ impl Code for ModuleCode {
         })
     }
 
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         let code = self.module.module().serialize();
         let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
         artifact.map(Some).map_err(refusal::of_keeping)

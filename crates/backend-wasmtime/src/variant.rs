@@ -1,4 +1,4 @@
-//! Engines of wasmtime's with the settings that compiled code depends on, each with what programs on it share.
+//! Engines of wasmtime's with the settings that compiled code depends on.
 
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -6,13 +6,21 @@ use std::sync::OnceLock;
 use wasmrun_core::{Compile, Digest, Error, ErrorKind, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
-use crate::component;
 use crate::data::{self, Data};
-use crate::kept;
+use crate::{compiler, kept};
 
-/// The proposals that [`Variant::new`] switches on. Threads are not among them: wasmtime asks nobody
-/// before a shared memory grows, and nothing could end a guest that waits on one.
-pub(crate) const PROPOSALS: Proposals = Proposals::WASM3.union(Proposals::COMPONENT_MODEL);
+/// The proposals that [`Variant::new`] switches on. Of threads only what works on memories that are not shared:
+/// wasmtime asks nobody before a shared memory grows, and nothing could end a guest that waits on one.
+pub(crate) const PROPOSALS: Proposals = Proposals::WASM3
+    .union(Proposals::COMPONENT_MODEL)
+    .union(Proposals::THREADS);
+
+/// A memory for which no address space was reserved has so much to grow into before it has to move: as wasmtime has it.
+const ROOM: u64 = 2 << 30;
+
+/// Where address space is limited.
+const LITTLE_ROOM: u64 = 16 << 20;
+const LITTLE_GUARD: u64 = 64 << 10;
 
 /// What of the stack of an asynchronous call is for the host's own frames.
 const HOST_STACK: usize = 1536 << 10;
@@ -27,6 +35,8 @@ pub(crate) struct Settings {
     parallel: bool,
     /// Make memories with the data they begin with, which takes wasmtime's own memories.
     images: bool,
+    /// Make do with little address space.
+    confined: bool,
 }
 
 /// A guest of so many bytes is compiled before other threads could have been started.
@@ -39,8 +49,10 @@ impl Settings {
             fuel: options.fuel,
             interruptible: options.interruptible,
             stack: options.stack.map(possible_stack).transpose()?,
-            parallel: guest.size() > SMALL,
+            parallel: guest.size() > SMALL
+                && (compile.control.is_none() || compiler::is_worth_several_threads(guest)),
             images: Data::of(compile) == Data::Mapped,
+            confined: wasmrun_memory::is_address_space_limited(),
         })
     }
 }
@@ -55,12 +67,11 @@ fn possible_stack(bytes: u64) -> Result<usize> {
     }
 }
 
-/// An engine of wasmtime's and what all programs on it share.
+/// An engine of wasmtime's.
 pub(crate) struct Variant {
     settings: Settings,
     engine: Engine,
     identity: OnceLock<Digest>,
-    components: OnceLock<component::Linker>,
 }
 
 impl std::fmt::Debug for Variant {
@@ -83,9 +94,21 @@ impl Variant {
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
             .consume_fuel(settings.fuel)
             .epoch_interruption(settings.interruptible);
+        let mut room = ROOM;
+        if settings.confined {
+            room = LITTLE_ROOM;
+            config
+                .memory_reservation(0)
+                .memory_guard_size(LITTLE_GUARD)
+                .gc_heap_reservation(0)
+                .gc_heap_guard_size(LITTLE_GUARD);
+        }
+        config
+            .memory_reservation_for_growth(room)
+            .gc_heap_reservation_for_growth(room);
         kept::keep_stacks(&mut config);
         if !settings.images {
-            kept::keep_memories(&mut config);
+            kept::keep_memories(&mut config, room);
         }
         if let Some(stack) = settings.stack {
             config
@@ -101,7 +124,6 @@ impl Variant {
             settings,
             engine,
             identity: OnceLock::new(),
-            components: OnceLock::new(),
         })
     }
 
@@ -111,6 +133,10 @@ impl Variant {
 
     pub(crate) fn is_interruptible(&self) -> bool {
         self.settings.interruptible
+    }
+
+    pub(crate) fn is_parallel(&self) -> bool {
+        self.settings.parallel
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -127,17 +153,6 @@ impl Variant {
             data::FINGERPRINTS.hash(&mut settings);
             Digest::of(&settings.0)
         })
-    }
-
-    /// What components import.
-    pub(crate) fn components(&self) -> Result<&component::Linker> {
-        if let Some(made) = self.components.get() {
-            return Ok(made);
-        }
-        let made = component::linker(&self.engine).map_err(|source| {
-            Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
-        })?;
-        Ok(self.components.get_or_init(|| made))
     }
 }
 
@@ -161,7 +176,8 @@ fn set_proposals(config: &mut Config) {
         .wasm_bulk_memory(true)
         .wasm_reference_types(true)
         .wasm_simd(true)
-        .wasm_threads(false)
+        .wasm_threads(true)
+        .shared_memory(false)
         .wasm_tail_call(true)
         .wasm_extended_const(true)
         .wasm_multi_memory(true)
@@ -188,6 +204,7 @@ mod tests {
         stack: None,
         parallel: false,
         images: true,
+        confined: false,
     };
 
     #[test]
@@ -199,7 +216,6 @@ mod tests {
                 "(func (param i64 i64) (result i64 i64)
                     (i64.mul_wide_u (local.get 0) (local.get 1)))",
             ),
-            (Proposals::THREADS, "(memory 1 1 shared)"),
             (Proposals::CUSTOM_PAGE_SIZES, "(memory 1 (pagesize 1))"),
             (
                 Proposals::LEGACY_EXCEPTIONS,
@@ -225,7 +241,7 @@ mod tests {
             ..PLAIN
         };
         assert_eq!(identity(PLAIN), identity(parallel));
-        let (fuel, interruptible, images) = (true, true, false);
+        let (fuel, interruptible, images, confined) = (true, true, false, true);
         let others = [
             PLAIN,
             Settings { fuel, ..PLAIN },
@@ -239,6 +255,7 @@ mod tests {
                 ..PLAIN
             },
             Settings { images, ..PLAIN },
+            Settings { confined, ..PLAIN },
         ];
         let identities: HashSet<_> = others.map(identity).into();
         assert_eq!(identities.len(), others.len());

@@ -270,9 +270,9 @@ pub struct GuestArgs {
     #[arg(long, value_name = "N", help_heading = "What the guest sees")]
     pub seed: Option<u64>,
 
-    /// Linear memory, all memories together, such as 64Mi
+    /// Memory, all memories and tables together, such as 64Mi
     ///
-    /// Sizes are bytes, or take a unit: k, M, G are powers of 1000, Ki, Mi, Gi powers of 1024.
+    /// An element of a table counts as 32 bytes. Sizes are bytes, or take a unit: k, M, G are powers of 1000, Ki, Mi, Gi powers of 1024.
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
     pub max_memory: Option<u64>,
 
@@ -280,7 +280,7 @@ pub struct GuestArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub fuel: Option<u64>,
 
-    /// Time from start to end, sleeping included, such as 500ms, 2s or 1m30s
+    /// Time from start to end, compiling and sleeping included, such as 500ms, 2s or 1m30s
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Limits")]
     pub timeout: Option<Duration>,
 
@@ -288,7 +288,7 @@ pub struct GuestArgs {
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
     pub max_stack: Option<u64>,
 
-    /// Elements of all tables together
+    /// Elements of all tables together, of which there are never more than 10,000,000
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_table: Option<u64>,
 

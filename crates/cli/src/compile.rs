@@ -1,22 +1,30 @@
 //! `wasmrun compile GUEST`.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use wasmrun::guest::shown;
-use wasmrun::{CacheUse, Choice, Engines, Error, ErrorKind, Miss, Result, RunConfig};
+use wasmrun::{
+    CacheUse, Choice, Control, Engines, Error, ErrorKind, Interrupt, Miss, Result, RunConfig,
+    exit_code,
+};
 
 use crate::args::CompileArgs;
-use crate::{cache, progress, resolve, say};
+use crate::{cache, progress, resolve, say, signals};
 
 /// Compiles a guest for later runs; returns the exit code.
 pub fn compile(args: &CompileArgs) -> u8 {
-    match make(args) {
-        Ok(told) => say::print(&format!("{told}\n")),
-        Err(error) => say::error(&error, false),
+    // The signal that ended it.
+    let signal = AtomicU8::new(0);
+    let made = make(args, &signal);
+    match (made, signal.into_inner()) {
+        (Ok(told), 0) => say::print(&format!("{told}\n")),
+        (Err(error), 0) => say::error(&error, false),
+        (_, signal) => exit_code::of_signal(signal),
     }
 }
 
-fn make(args: &CompileArgs) -> Result<String> {
+fn make(args: &CompileArgs, ended_by: &AtomicU8) -> Result<String> {
     // Without a cache there is no use in it.
     let cache = cache::open()?;
     let engines = Engines::new().with_cache(cache.clone());
@@ -30,8 +38,25 @@ fn make(args: &CompileArgs) -> Result<String> {
     let choice = Choice::from(args.engine.as_str());
     let engine = engines.select(&guest, &config, &choice)?.engine;
     // As a run will ask for it.
-    let config = config.killable(resolve::is_outside(engine.info()));
-    let program = progress::compile_ahead(&cache, engine, &guest, &config)?;
+    let outside = resolve::is_outside(engine.info());
+    let config = config.killable(outside);
+    let control = Control::new();
+    let compile = || progress::compile_ahead(&cache, engine, &guest, &config, &control);
+    let program = if outside {
+        let end = |signal| {
+            ended_by.store(signal, Ordering::SeqCst);
+            control.interrupt(Interrupt::Kill);
+        };
+        signals::attend(end, compile).map_err(|source| {
+            Error::new(
+                ErrorKind::Io,
+                "cannot watch for signals beside the compiler",
+            )
+            .with_source(source)
+        })??
+    } else {
+        compile()?
+    };
     let info = program.engine().info();
     let (name, engine) = (
         shown(guest.name()),

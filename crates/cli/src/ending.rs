@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmrun::{Error, ErrorKind, Killer, Outcome, Result, Stats, exit_code};
+use wasmrun::{Control, Error, ErrorKind, Interrupt, Outcome, Result, Stats, exit_code};
 
 use crate::report::{ReportFile, RunReport};
 use crate::{say, signals};
@@ -19,8 +19,8 @@ pub struct State {
     pub report: RunReport,
     /// Until the report is written.
     file: Option<ReportFile>,
-    /// What ends a guest that would outlive us, once there is one.
-    killer: Option<Killer>,
+    /// What ends a guest, or a compiler, that would outlive us, once there may be one.
+    control: Option<Control>,
     /// The signal on which it was ended.
     pub signal: Option<u8>,
     watching: bool,
@@ -31,7 +31,7 @@ impl Ending {
         Ending(Arc::new(Mutex::new(State {
             report,
             file: None,
-            killer: None,
+            control: None,
             signal: None,
             watching: false,
         })))
@@ -76,8 +76,8 @@ impl Ending {
     }
 
     /// Says what ends the guest.
-    pub fn kill_by(&self, killer: Killer) {
-        self.lock().killer = Some(killer);
+    pub fn kill_by(&self, control: &Control) {
+        self.lock().control = Some(control.clone());
     }
 }
 
@@ -87,9 +87,9 @@ fn unwatched(source: io::Error) -> Error {
 
 impl State {
     fn on_signal(&mut self, signal: u8) {
-        match (&self.killer, self.signal) {
-            (Some(killer), None) => {
-                killer.kill();
+        match (&self.control, self.signal) {
+            (Some(control), None) => {
+                control.interrupt(Interrupt::Kill);
                 self.signal = Some(signal);
             }
             // Whoever asks twice does not want to wait.

@@ -6,27 +6,31 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use wasmrun::guest::shown;
 use wasmrun::{
-    Artifact, Cache, CodeCache, CodeKey, Engine, Engines, Guest, Miss, Place, Program, Result,
-    RunConfig,
+    Artifact, Cache, CodeCache, CodeKey, Compilation, Control, Engine, Engines, Guest, Miss, Place,
+    Program, Result, RunConfig,
 };
 
 /// What takes long enough to be waited for, in bytes.
 const LARGE: u64 = 1 << 20;
 
-/// Compiles as [`Engines::compile_on`] does. On a terminal, what is large and has to be compiled
-/// shows how long that has taken so far.
+/// Compiles for a run that `control` may end. On a terminal, what is large and has to be compiled shows
+/// how long that has taken so far.
 pub fn compile(
     engines: &Engines,
     engine: Arc<dyn Engine>,
     guest: &Guest,
     config: &RunConfig,
+    control: &Control,
 ) -> Result<Program> {
     match engines.cache() {
-        Some(cache) => Program::compile_cached(engine, guest, config, &Watched::new(cache)),
+        Some(cache) => {
+            let watched = Watched::new(cache);
+            Program::compile_for_run(engine, guest, config, Some(&watched), control)
+        }
         None => {
             let in_process = engine.info().place == Place::InProcess;
             let _spinner = in_process.then(|| Spinner::of(guest));
-            Program::compile(engine, guest, config)
+            Program::compile_for_run(engine, guest, config, None, control)
         }
     }
 }
@@ -37,8 +41,11 @@ pub fn compile_ahead(
     engine: Arc<dyn Engine>,
     guest: &Guest,
     config: &RunConfig,
+    control: &Control,
 ) -> Result<Program> {
-    Program::compile_ahead(engine, guest, config, &Watched::new(cache))
+    let watched = Watched::new(cache);
+    let how = Compilation::new().ahead().cache(&watched).control(control);
+    Program::compile_with(engine, guest, config, how)
 }
 
 /// A cache that tells when something has to be compiled.

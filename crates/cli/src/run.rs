@@ -1,11 +1,11 @@
 //! `wasmrun [run] GUEST`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Choice, Engines, Error, ErrorKind, Guest, GuestKind, Limits, Miss,
-    Outcome, Refusal, Report, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    CacheUse, Capability, Choice, Control, Engines, Error, ErrorKind, Guest, GuestKind, Limits,
+    Miss, Outcome, Refusal, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
@@ -52,6 +52,8 @@ struct Ended {
     guest: String,
     engine: String,
     outcome: Outcome,
+    /// Whether there was time to compile it.
+    compiled: bool,
     signal: Option<u8>,
 }
 
@@ -62,6 +64,10 @@ fn execute(
     choice: &Choice,
     ending: &Ending,
 ) -> Result<Ended> {
+    let control = Control::new();
+    if let Some(timeout) = request.config.limits.timeout {
+        control.expire_after(timeout)?;
+    }
     let began = Instant::now();
     let guest = request.open(engines)?;
     ending.lock().report.read(&guest, began.elapsed());
@@ -73,37 +79,42 @@ fn execute(
 
     let outside = resolve::is_outside(&info);
     let config = request.config.clone().killable(outside);
-    let program = progress::compile(engines, engine, &guest, &config)?;
-    if let Some(CacheUse::Miss {
-        why,
-        not_kept: Some(not_kept),
-    }) = program.cache_use()
-        && args.verbose
-        && *why != Miss::NoArtifacts
-    {
-        say::line(format_args!("the compiled code is not kept: {not_kept}"));
-    }
-    ending.lock().report.compiled(&program);
-    // What an executable writes for a component is not the guest's call here.
-    let writes_itself = !outside || guest.kind() == GuestKind::Module;
-    let left = writes_itself.then(signals::leave_a_closed_pipe_to_the_guest);
-    let (outcome, stats, signal) = if outside {
-        let run = || program.run_killable(&config, |killer| ending.kill_by(killer));
-        let ended = ending.attend(run)?;
-        match ending.lock().signal {
-            Some(signal) => (Outcome::Killed, Stats::default(), Some(signal)),
-            None => ended.map(|report| (report.outcome, report.stats, None))?,
+    let mut compiled = false;
+    let run = || {
+        let program = progress::compile(engines, engine, &guest, &config, &control)?;
+        compiled = control.interrupted().is_none();
+        if let Some(CacheUse::Miss {
+            why,
+            not_kept: Some(not_kept),
+        }) = program.cache_use()
+            && args.verbose
+            && *why != Miss::NoArtifacts
+        {
+            say::line(format_args!("the compiled code is not kept: {not_kept}"));
         }
-    } else {
-        let Report { outcome, stats, .. } = program.run(&config)?;
-        (outcome, stats, None)
+        ending.lock().report.compiled(&program);
+        // What an executable writes for a component is not the guest's call here.
+        let writes_itself = !outside || guest.kind() == GuestKind::Module;
+        let _left = writes_itself.then(signals::leave_a_closed_pipe_to_the_guest);
+        program.run_under(&config, &control)
     };
-    drop(left);
+    let (ended, signal) = if outside {
+        ending.kill_by(&control);
+        let ended = ending.attend(run)?;
+        (ended, ending.lock().signal)
+    } else {
+        (run(), None)
+    };
+    let (outcome, stats) = match signal {
+        Some(_) => (Outcome::Killed, Stats::default()),
+        None => ended.map(|report| (report.outcome, report.stats))?,
+    };
     ending.lock().report.ended(&outcome, &stats, signal);
     Ok(Ended {
         guest: shown(guest.name()),
         engine: info.name,
         outcome,
+        compiled,
         signal,
     })
 }
@@ -163,6 +174,7 @@ fn tell(ended: &Ended, limits: &Limits, verbose: bool) -> u8 {
         guest,
         engine,
         outcome,
+        compiled,
         signal,
     } = ended;
     if let Some(signal) = signal {
@@ -200,7 +212,13 @@ fn tell(ended: &Ended, limits: &Limits, verbose: bool) -> u8 {
                 _ => None,
             };
             let limit = limit.unwrap_or_default();
-            say::line(format_args!("{guest} {other} ({limit}{engine})"));
+            let way_out = match (other, compiled) {
+                (Outcome::TimedOut, false) if limits.timeout != Some(Duration::ZERO) => {
+                    " before it was compiled; `wasmrun compile` does that beforehand"
+                }
+                _ => "",
+            };
+            say::line(format_args!("{guest} {other}{way_out} ({limit}{engine})"));
         }
     }
     outcome.exit_code()

@@ -83,6 +83,8 @@ capability! {
     wasix,
     /// A guest whose memory is imported and shared, and that starts threads.
     wasi_threads,
+    /// A memory that is declared shared, also where the guest starts no threads.
+    shared_memories,
     /// Arguments that start with a dash, are empty, or hold any other UTF-8.
     args,
     /// A name of the caller's choice as `argv[0]`.
@@ -99,7 +101,7 @@ capability! {
     working_directory,
     /// Entry functions other than the default one.
     entry,
-    /// A bound on linear memory.
+    /// A bound on linear memories and tables.
     memory,
     /// A bound on fuel.
     fuel,
@@ -125,6 +127,6 @@ capability! {
     reports_trap_kinds,
     /// The fuel used is reported.
     reports_fuel,
-    /// The largest size of the guest's memories is reported.
+    /// The largest size of the guest's memories and tables is reported.
     reports_peak_memory,
 }

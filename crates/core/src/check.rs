@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use crate::guest::{GuestKind, WasiVersion, shown};
 use crate::{
-    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, Network, Random, RunConfig, Support,
+    Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest, Limits,
+    Network, Random, Result, RunConfig, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The field of [`Capability`] that stands in the way; `imports` or `entry` where no engine
-    /// could help.
+    /// The field of [`Capability`] that stands in the way; `imports`, `tables` or `entry` where no
+    /// engine could help.
     pub what: &'static str,
     /// The reason, ready to be read after an engine's name and a colon.
     pub reason: String,
@@ -60,6 +61,21 @@ pub fn refusals_of(engine: &dyn Engine, guest: &Guest, config: &RunConfig) -> Ve
         .collect()
 }
 
+/// Whether the machine has what `engine` needs to run `guest` as `config` asks, which it
+/// [can](refusals) as such.
+///
+/// # Errors
+///
+/// What the machine lacks.
+pub fn set_up(engine: &dyn Engine, guest: &Guest, config: &RunConfig) -> Result<()> {
+    let set_up = engine.set_up(Compile {
+        guest,
+        options: CompileOptions::of(config),
+        control: None,
+    });
+    set_up.map_err(|error| error.with_engine(&engine.info().name))
+}
+
 /// What the guest needs and the engine lacks.
 pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal> {
     let mut found = Refusals::default();
@@ -97,11 +113,28 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             format!("cannot start threads for a guest, which this one needs: it imports {import}")
         });
     }
+    if guest.memories().iter().any(|memory| memory.shared) {
+        found.unless(capability.shared_memories, "shared_memories", || {
+            "has no memories that threads could share, and the guest has one".into()
+        });
+    }
     let lacking = guest.proposals().difference(capability.proposals);
     if !lacking.is_empty() {
         found.never(
             "proposals",
             format!("lacks WebAssembly proposals that the guest uses: {lacking}"),
+        );
+    }
+    let elements = guest.tables().iter().map(|table| table.initial);
+    let elements = elements.fold(0, u64::saturating_add);
+    if elements > Limits::MAX_TABLE_ELEMENTS {
+        found.never(
+            "tables",
+            format!(
+                "the guest's tables start out with {elements} elements, more than the {} that there \
+                 are for any guest",
+                Limits::MAX_TABLE_ELEMENTS
+            ),
         );
     }
     let unknown = guest.unknown_imports();

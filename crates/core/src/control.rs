@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
+use crate::watchdog::{self, Alarm, Due};
+use crate::{Error, ErrorKind, Outcome, Result};
 
 /// Why a guest is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,8 @@ impl Interrupt {
     }
 }
 
-/// The line between whoever may end a guest and the engine that runs it.
+/// The line between whoever may end a run and the engine that compiles or runs the guest. A control is for
+/// one run, or for compiling once.
 ///
 /// A backend registers what ends *its* guest with [`Control::on_interrupt`] (bump an epoch, signal
 /// a process group), and looks at [`Control::interrupted`] where it is about to block. It need not
@@ -44,6 +46,8 @@ struct Shared {
     reason: AtomicU8,
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Set once the time runs; there is none where it is over at once, or never.
+    alarm: OnceLock<Option<Alarm>>,
 }
 
 #[derive(Default)]
@@ -71,29 +75,15 @@ impl Shared {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that can panic runs under this lock.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Control {
-    /// A line on which nothing has happened.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks the guest to end. The first reason stands; later ones change nothing.
-    pub fn interrupt(&self, reason: Interrupt) {
+    fn interrupt(&self, reason: Interrupt) {
         let value = match reason {
             Interrupt::Timeout => 1,
             Interrupt::Kill => 2,
             Interrupt::Output => 3,
         };
         let (hooks, wakers) = {
-            let mut waiting = self.0.waiting();
+            let mut waiting = self.waiting();
             if self
-                .0
                 .reason
                 .compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst)
                 .is_err()
@@ -103,13 +93,69 @@ impl Control {
             let hooks: Vec<_> = waiting.hooks.values().cloned().collect();
             (hooks, std::mem::take(&mut waiting.wakers))
         };
-        self.0.changed.notify_all();
+        self.changed.notify_all();
         for hook in hooks {
             hook();
         }
         for waker in wakers {
             waker.wake();
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that can panic runs under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Due for Shared {
+    fn expire(&self) {
+        self.interrupt(Interrupt::Timeout);
+    }
+}
+
+impl Control {
+    /// A line on which nothing has happened.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the time run, at the end of which this [interrupts](Control::interrupt) for
+    /// [`Timeout`](Interrupt::Timeout): from now on, unless it runs already. A run that compiles has begun when
+    /// that does, and has what is left of its time.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) if the operating system refuses the one thread that all deadlines need.
+    pub fn expire_after(&self, time: Duration) -> Result<()> {
+        if self.0.alarm.get().is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let alarm = match now.checked_add(time) {
+            // A deadline beyond what the clock can tell is none.
+            None => None,
+            Some(deadline) if deadline <= now => {
+                self.interrupt(Interrupt::Timeout);
+                None
+            }
+            Some(deadline) => {
+                let due: Weak<dyn Due> = Arc::downgrade(&self.0) as _;
+                let alarm = watchdog::arm(deadline, due);
+                Some(alarm.map_err(|source| {
+                    Error::new(ErrorKind::Io, "cannot start a thread for time limits")
+                        .with_source(source)
+                })?)
+            }
+        };
+        // Of two who let it run at the same time one is first.
+        let _ = self.0.alarm.set(alarm);
+        Ok(())
+    }
+
+    /// Asks the guest to end. The first reason stands; later ones change nothing.
+    pub fn interrupt(&self, reason: Interrupt) {
+        self.0.interrupt(reason);
     }
 
     /// Why the guest is to end, once it is.
@@ -226,6 +272,18 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         let _after = control.on_interrupt(count(&calls));
         assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn no_time_at_all_is_over_at_once_and_the_first_time_stands() {
+        let over = Control::new();
+        over.expire_after(Duration::ZERO).expect("no thread");
+        assert_eq!(over.interrupted(), Some(Interrupt::Timeout));
+        let endless = Control::new();
+        for time in [Duration::MAX, Duration::ZERO] {
+            endless.expire_after(time).expect("no thread");
+            assert_eq!(endless.interrupted(), None);
+        }
     }
 
     #[test]

@@ -38,7 +38,22 @@ pub trait Engine: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Makes what all code like this needs of the machine, where the machine may not have it. A choice of
+    /// engines passes over one that fails here.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn set_up(&self, compile: Compile<'_>) -> Result<()> {
+        let _ = compile;
+        Ok(())
+    }
+
     /// Compiles a guest, or does as much of that as can be done before a run.
+    ///
+    /// When its [control](Compile::control) is interrupted this must end soon, and leave nothing behind that
+    /// runs; which error, or code, is returned then does not matter. It may
+    /// [unwind](Control::unwind_if_interrupted).
     ///
     /// # Errors
     ///
@@ -89,12 +104,14 @@ pub trait Code: Send + Sync {
     fn run(&self, task: Task, control: &Control) -> Result<Ran>;
 
     /// The compiled code, or what else saves an engine work, as [`Engine::load`] takes it. `None`, the
-    /// default, if it cannot be kept.
+    /// default, if it cannot be kept. `control`, as for [`Engine::compile`], ends an engine that compiles
+    /// only here.
     ///
     /// # Errors
     ///
     /// What the engine fails with.
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
+        let _ = control;
         Ok(None)
     }
 
@@ -141,6 +158,8 @@ pub struct Compile<'a> {
     pub guest: &'a Guest,
     /// What the code must be able to do.
     pub options: CompileOptions,
+    /// What may end the compiling, if anybody may.
+    pub control: Option<&'a Control>,
 }
 
 /// What compiled code must be able to do. It costs speed on some engines, so it is asked for.

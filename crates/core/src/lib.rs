@@ -13,9 +13,12 @@
 //! [`Engine`] and [`Code`].
 
 mod account;
+mod artifact;
 mod cache;
+mod cache_use;
 mod capability;
 pub mod check;
+mod compile;
 mod config;
 mod control;
 mod engine;
@@ -28,12 +31,16 @@ mod program;
 mod run;
 pub mod stdio;
 mod task;
+mod unwind;
 mod watchdog;
 
 pub use account::Account;
-pub use cache::{Answers, Artifact, CacheUse, CodeCache, CodeKey, Miss};
+pub use artifact::Artifact;
+pub use cache::{Answers, CodeCache, CodeKey};
+pub use cache_use::{CacheUse, Miss};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
+pub use compile::Compilation;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
 pub use control::{Control, Hook, Interrupt};
 pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};

@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of linear memory, all memories of the guest together. `memory.grow` beyond it fails in
-    /// the guest; a guest that starts out larger ends as [`OutOfMemory`](crate::Outcome::OutOfMemory).
+    /// Bytes of all the guest's linear memories and tables together, an element of a table counting as
+    /// [`Limits::TABLE_ELEMENT_BYTES`]. `memory.grow` and `table.grow` beyond it fail in the guest; a guest
+    /// that starts out larger ends as [`OutOfMemory`](crate::Outcome::OutOfMemory).
     pub memory: Option<u64>,
     /// Fuel units, in the engine's own measure (about one per instruction).
     pub fuel: Option<u64>,
-    /// Time from the guest's start to its end, on the wall clock. Start functions, host calls and
-    /// sleeping count; compiling does not where the engine compiles before the start.
+    /// Time from the start of the run to its end, on the wall clock. Start functions, host calls and sleeping
+    /// count, and so does compiling that is a part of the run: that of `wasmrun::Command`, of the command
+    /// line, and of [`Program::compile_for_run`](crate::Program::compile_for_run). A program that was compiled
+    /// before has all of it. A run whose time is over before the guest starts does not start it.
     #[serde(rename = "timeout_ms", with = "millis")]
     pub timeout: Option<Duration>,
     /// Bytes of stack for the guest's calls.
@@ -27,7 +30,8 @@ pub struct Limits {
     pub output: Option<u64>,
     /// What becomes of a guest that writes more than `output`.
     pub overflow: Overflow,
-    /// Elements in all tables of the guest together.
+    /// Elements in all tables of the guest together. There are never more than
+    /// [`Limits::MAX_TABLE_ELEMENTS`], which needs no asking.
     pub table_elements: Option<u64>,
     /// Core instances that the guest may consist of: a module is one, a component has any number.
     pub instances: Option<u64>,
@@ -49,6 +53,23 @@ pub enum Overflow {
 impl Limits {
     /// The bound on each captured stream where the caller sets none: 64 MiB.
     pub const DEFAULT_OUTPUT: u64 = 64 << 20;
+
+    /// The most elements that all tables of a guest have together on any engine, as in the JavaScript API
+    /// of WebAssembly. A guest that starts out with more is refused; `table.grow` beyond it fails.
+    pub const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
+
+    /// What an element of a table counts as, in bytes of [`memory`](Limits::memory): the same on every
+    /// engine, and no less than any takes. (V8 takes 28: a reference, and what it is called by; WasmEdge
+    /// 16, wasmtime, wasmer, wasmi and wazero 8.)
+    pub const TABLE_ELEMENT_BYTES: u64 = 32;
+
+    /// How many elements all tables may have together.
+    pub fn most_table_elements(&self) -> u64 {
+        self.table_elements
+            .map_or(Self::MAX_TABLE_ELEMENTS, |limit| {
+                limit.min(Self::MAX_TABLE_ELEMENTS)
+            })
+    }
 }
 
 /// Durations as whole milliseconds, the unit people write timeouts in.

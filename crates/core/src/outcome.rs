@@ -173,7 +173,8 @@ pub struct Stats {
     pub run: Option<Duration>,
     /// Fuel units used.
     pub fuel_used: Option<u64>,
-    /// The largest size of all linear memories together, in bytes.
+    /// The largest size of all linear memories and tables together, in bytes, as
+    /// [`Limits::memory`](crate::Limits::memory) counts them.
     pub peak_memory: Option<u64>,
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cache::find_or_compile;
+use crate::compile::{Unfinished, ended, make};
+use crate::run::panicked;
 use crate::task::{Streams, resolve};
 use crate::{
-    CacheUse, Capability, Code, CodeCache, Compile, CompileOptions, Control, Engine, Error,
+    CacheUse, Capability, Code, CodeCache, Compilation, CompileOptions, Control, Engine, Error,
     ErrorKind, Guest, GuestKind, Killer, Limits, Outcome, Report, Result, Run, RunConfig, Stats,
-    Stdin, Stdout, Task, check, watchdog,
+    Stdin, Stdout, Task, check,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -41,14 +42,14 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Program {
-    /// Compiles `guest` on `engine` for runs as `config` asks.
+    /// Compiles `guest` on `engine` for runs as `config` asks. Their time begins when they do.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
     pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        Program::make(engine, guest, CompileOptions::of(config), config, None)
+        Program::compile_with(engine, guest, config, Compilation::new())
     }
 
     /// Like [`compile`](Program::compile), but takes code that `cache` has kept, and otherwise lets
@@ -63,74 +64,32 @@ impl Program {
         config: &RunConfig,
         cache: &dyn CodeCache,
     ) -> Result<Self> {
-        Program::make(
-            engine,
-            guest,
-            CompileOptions::of(config),
-            config,
-            Some(cache),
-        )
+        Program::compile_with(engine, guest, config, Compilation::new().cache(cache))
     }
 
-    /// Like [`compile_cached`](Program::compile_cached), for runs to come while nobody waits for this
-    /// one: an engine whose compiler takes minutes, and that interprets meanwhile, compiles only here.
+    /// Like [`compile`](Program::compile), in the way that is asked.
     ///
     /// # Errors
     ///
-    /// As for [`compile`](Program::compile).
-    pub fn compile_ahead(
+    /// As for [`compile`](Program::compile), and [`Interrupted`](ErrorKind::Interrupted) if the compiling
+    /// was [ended](Compilation::control).
+    pub fn compile_with(
         engine: Arc<dyn Engine>,
         guest: &Guest,
         config: &RunConfig,
-        cache: &dyn CodeCache,
+        how: Compilation<'_>,
     ) -> Result<Self> {
+        let began = Instant::now();
         let options = CompileOptions {
-            ahead: true,
+            ahead: how.ahead,
             ..CompileOptions::of(config)
         };
-        Program::make(engine, guest, options, config, Some(cache))
-    }
-
-    fn make(
-        engine: Arc<dyn Engine>,
-        guest: &Guest,
-        options: CompileOptions,
-        config: &RunConfig,
-        cache: Option<&dyn CodeCache>,
-    ) -> Result<Self> {
-        let named = |error: Error| error.with_engine(&engine.info().name);
-        let check = |guest: &Guest| {
-            let refusals = check::refusals_of(&*engine, guest, config);
-            let refusal = refusals.into_iter().next();
-            refusal.map_or(Ok(()), |refusal| {
-                Err(named(refusal.into()).with_operation("check"))
-            })
-        };
-        check(guest)?;
-        let began = Instant::now();
-        let compile = || {
-            let now = guest.read()?;
-            if !guest.is_read() {
-                // It may have changed since it became known.
-                check(&now)?;
-            }
-            let guest = &now;
-            let code = engine
-                .compile(Compile { guest, options })
-                .map_err(|error| named(error).with_operation("compile"))?;
-            Ok((now, code))
-        };
-        let (guest, code, cache) = match cache {
-            None => {
-                let (guest, code) = compile()?;
-                (guest, code, None)
-            }
-            Some(cache) => {
-                let (guest, code, cache) =
-                    find_or_compile(cache, &*engine, guest, options, compile)?;
-                (guest, code, Some(cache))
-            }
-        };
+        let made = make(&*engine, guest, options, config, how);
+        if let Some(reason) = how.control.and_then(Control::interrupted) {
+            let error = ended(reason).with_operation("compile");
+            return Err(error.with_engine(&engine.info().name));
+        }
+        let (guest, code, cache) = made?;
         Ok(Program(Arc::new(Inner {
             capability: engine.capability_for(&guest),
             guest,
@@ -140,6 +99,44 @@ impl Program {
             cache,
             engine,
         })))
+    }
+
+    /// Like [`compile_with`](Program::compile_with) for a run that has begun already: its `control`, to be handed
+    /// to [`run_under`](Program::run_under) or [`start_under`](Program::start_under), ends the compiling as it
+    /// ends the run, and the timeout in `config` is for both together. If the compiling was ended, so is the run,
+    /// which will report it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`compile`](Program::compile).
+    pub fn compile_for_run(
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        config: &RunConfig,
+        cache: Option<&dyn CodeCache>,
+        control: &Control,
+    ) -> Result<Self> {
+        if let Some(timeout) = config.limits.timeout {
+            control.expire_after(timeout)?;
+        }
+        let began = Instant::now();
+        let how = Compilation {
+            cache,
+            control: Some(control),
+            ahead: false,
+        };
+        match Program::compile_with(engine.clone(), guest, config, how) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Program(Arc::new(Inner {
+                capability: engine.capability_for(guest),
+                guest: guest.clone(),
+                options: CompileOptions::of(config),
+                code: Arc::new(Unfinished),
+                compile_time: began.elapsed(),
+                cache: None,
+                engine,
+            }))),
+            made => made,
+        }
     }
 
     /// How long it took to compile it, or to load it compiled.
@@ -187,7 +184,17 @@ impl Program {
     ) -> Result<Report> {
         let control = Control::new();
         hand_out(Killer::new(&control, config.killable)?);
-        let run = AssertUnwindSafe(|| self.run_here(config, &control));
+        self.run_under(config, &control)
+    }
+
+    /// As [`run`](Program::run), with a control of the caller's. It ends the guest as far as `config` provides
+    /// for that: by its timeout, and in other ways if it is [killable](RunConfig::killable).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Program::run`]. An engine that panics is an error, as it is with [`Program::start`].
+    pub fn run_under(&self, config: &RunConfig, control: &Control) -> Result<Report> {
+        let run = AssertUnwindSafe(|| self.run_here(config, control));
         catch_unwind(run).unwrap_or_else(|_| Err(self.named(panicked())))
     }
 
@@ -222,7 +229,15 @@ impl Program {
     /// As for [`Program::run`]; what keeps an engine from starting the guest is told by
     /// [`Run::wait`].
     pub fn start(&self, config: &RunConfig) -> Result<Run> {
-        let control = Control::new();
+        self.start_under(config, Control::new())
+    }
+
+    /// As [`start`](Program::start), with a control of the caller's, as for [`run_under`](Program::run_under).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Program::start`].
+    pub fn start_under(&self, config: &RunConfig, control: Control) -> Result<Run> {
         let (task, mut streams) = self.prepare(config, &control)?;
         let (stdin, stdout, stderr) = (
             streams.stdin.take(),
@@ -259,16 +274,23 @@ impl Program {
                  compile it with the config it is to run with",
             )));
         }
+        if let Some(timeout) = config.limits.timeout {
+            control
+                .expire_after(timeout)
+                .map_err(|error| self.named(error))?;
+        }
         resolve(&inner.guest, config, control).map_err(|error| error.with_operation("start"))
     }
 
     fn execute(&self, task: Task, streams: &Streams, control: &Control) -> Result<Report> {
         let inner = &*self.0;
         let info = inner.engine.info();
-        let (outcome, mut stats) = if exceeds(&inner.guest, &task.limits) {
+        let (outcome, mut stats) = if let Some(reason) = control.interrupted() {
+            (reason.outcome(), Stats::default())
+        } else if exceeds(&inner.guest, &task.limits) {
             (Outcome::OutOfMemory, Stats::default())
         } else {
-            self.execute_within_time(task, control)?
+            self.execute_within_limits(task, control)?
         };
         stats.compile = stats.compile.or(Some(inner.compile_time));
         stats.cache = inner.cache.clone();
@@ -285,17 +307,8 @@ impl Program {
         })
     }
 
-    fn execute_within_time(&self, task: Task, control: &Control) -> Result<(Outcome, Stats)> {
-        let deadline = task
-            .limits
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
-        let alarm = deadline
-            .map(|deadline| watchdog::arm(deadline, control.clone()))
-            .transpose()
-            .map_err(|source| self.named(no_thread(source)))?;
+    fn execute_within_limits(&self, task: Task, control: &Control) -> Result<(Outcome, Stats)> {
         let ran = self.0.code.run(task, control);
-        drop(alarm);
         match (ran, control.interrupted()) {
             // Whatever an interrupted guest looked like to its engine, this is why it ended.
             (ran, Some(reason)) => {
@@ -315,9 +328,10 @@ impl Program {
 /// Whether the guest starts out with more than the limits allow.
 fn exceeds(guest: &Guest, limits: &Limits) -> bool {
     let memories = guest.memories().iter().map(|memory| memory.initial_bytes);
-    let tables = guest.tables().iter().map(|table| table.initial);
-    sum_exceeds(memories, limits.memory)
-        || sum_exceeds(tables, limits.table_elements)
+    let tables = || guest.tables().iter().map(|table| table.initial);
+    let bytes = tables().map(|elements| elements.saturating_mul(Limits::TABLE_ELEMENT_BYTES));
+    sum_exceeds(memories.chain(bytes), limits.memory)
+        || sum_exceeds(tables(), limits.table_elements)
         || (guest.kind() == GuestKind::Module && limits.instances == Some(0))
 }
 
@@ -341,11 +355,4 @@ fn guest_thread(stack: Option<u64>) -> thread::Builder {
 
 fn no_thread(source: io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot start a thread for the guest").with_source(source)
-}
-
-pub(crate) fn panicked() -> Error {
-    Error::new(
-        ErrorKind::Engine,
-        "the engine panicked; this is a defect of the engine or of wasmrun",
-    )
 }

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::control::{Control, Interrupt};
-use crate::program::panicked;
 use crate::{Error, ErrorKind, Report, Result};
 
 /// A started guest, in the manner of [`std::process::Child`].
@@ -166,4 +165,11 @@ impl Iterator for Events {
             Err(_) => self.run.take().map(|run| Event::Ended(run.wait())),
         }
     }
+}
+
+pub(crate) fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Engine,
+        "the engine panicked; this is a defect of the engine or of wasmrun",
+    )
 }

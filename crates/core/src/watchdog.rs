@@ -4,17 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use crate::control::{Control, Interrupt};
+/// What has a deadline.
+pub(crate) trait Due: Send + Sync {
+    /// Its deadline has come.
+    fn expire(&self);
+}
 
-/// Interrupts `control` at `deadline`, unless the returned [`Alarm`] is dropped before.
+/// Lets something expire at `deadline`, unless it is gone or the returned [`Alarm`] is dropped before.
 ///
 /// # Errors
 ///
 /// The operating system refuses the one thread this needs.
-pub(crate) fn arm(deadline: Instant, control: Control) -> io::Result<Alarm> {
+pub(crate) fn arm(deadline: Instant, due: Weak<dyn Due>) -> io::Result<Alarm> {
     let mut schedule = schedule();
     if !schedule.running {
         std::thread::Builder::new()
@@ -24,7 +28,7 @@ pub(crate) fn arm(deadline: Instant, control: Control) -> io::Result<Alarm> {
     }
     let key = (deadline, schedule.next);
     schedule.next += 1;
-    schedule.alarms.insert(key, control);
+    schedule.alarms.insert(key, due);
     let too_late = schedule.wakes.is_none_or(|wakes| deadline < wakes);
     if too_late {
         schedule.wakes = Some(deadline);
@@ -51,7 +55,7 @@ type Key = (Instant, u64);
 struct Schedule {
     running: bool,
     next: u64,
-    alarms: BTreeMap<Key, Control>,
+    alarms: BTreeMap<Key, Weak<dyn Due>>,
     /// When the thread wakes by itself, if it does.
     wakes: Option<Instant>,
 }
@@ -79,8 +83,9 @@ fn watch() {
             Some(deadline) if deadline <= now => {
                 let due = schedule.alarms.pop_first();
                 drop(schedule);
-                if let Some((_, control)) = due {
-                    control.interrupt(Interrupt::Timeout);
+                // Without the lock: what is gone after this takes it to drop its alarm.
+                if let Some(due) = due.and_then(|(_, due)| due.upgrade()) {
+                    due.expire();
                 }
                 self::schedule()
             }
@@ -99,25 +104,42 @@ fn watch() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
 
     use super::*;
 
+    struct Named(&'static str, Sender<&'static str>);
+
+    impl Due for Named {
+        fn expire(&self) {
+            let _ = self.1.send(self.0);
+        }
+    }
+
     #[test]
     fn alarms_ring_in_order_and_dropped_ones_never() {
-        let (early, late, dropped) = (Control::new(), Control::new(), Control::new());
+        let (sender, rung) = channel();
+        let named = |name| Arc::new(Named(name, sender.clone())) as Arc<dyn Due>;
+        let (early, late, dropped, gone) = (
+            named("early"),
+            named("late"),
+            named("dropped"),
+            named("gone"),
+        );
         let now = Instant::now();
-        let _late = arm(now + Duration::from_millis(60), late.clone()).expect("a thread");
-        drop(arm(now + Duration::from_millis(10), dropped.clone()).expect("a thread"));
-        let _early = arm(now + Duration::from_millis(20), early.clone()).expect("a thread");
-        assert_eq!(
-            early.sleep(Duration::from_secs(30)),
-            Some(Interrupt::Timeout)
-        );
-        assert_eq!(
-            late.sleep(Duration::from_secs(30)),
-            Some(Interrupt::Timeout)
-        );
-        assert_eq!(dropped.interrupted(), None);
+        let set = |milliseconds, due: &Arc<dyn Due>| {
+            let deadline = now + Duration::from_millis(milliseconds);
+            arm(deadline, Arc::downgrade(due)).expect("a thread")
+        };
+        let _late = set(60, &late);
+        drop(set(10, &dropped));
+        let _gone = set(15, &gone);
+        drop(gone);
+        let _early = set(20, &early);
+        let patience = Duration::from_secs(30);
+        let next = || rung.recv_timeout(patience).ok();
+        assert_eq!([next(), next()], [Some("early"), Some("late")]);
     }
 }

@@ -44,6 +44,7 @@ impl ErrorKind {
             GuestNotFound | EngineNotFound => NOT_FOUND,
             NotWasm | Invalid | Unsupported => NOT_RUNNABLE,
             Preopen | Config | Io | Engine => WASMRUN,
+            Interrupted => TIME_OR_FUEL,
         }
     }
 }

@@ -48,7 +48,7 @@ proposals! {
     BULK_MEMORY "bulk-memory" "`memory.copy`, `memory.fill`, passive segments."
     REFERENCE_TYPES "reference-types" "`externref`, references as values, several tables."
     SIMD "simd" "128-bit vectors."
-    THREADS "threads" "shared memories and atomic operators."
+    THREADS "threads" "atomic operators and shared memories."
     TAIL_CALL "tail-call" "calls that replace their caller's frame."
     EXTENDED_CONST "extended-const" "arithmetic in constant expressions."
     MULTI_MEMORY "multi-memory" "more than one memory."

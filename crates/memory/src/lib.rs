@@ -24,6 +24,8 @@ pub use reservation::Layout;
 #[cfg(target_os = "linux")]
 pub use space::Space;
 #[cfg(target_os = "linux")]
+pub use spare::is_address_space_limited;
+#[cfg(target_os = "linux")]
 pub use stack::Stack;
 #[cfg(not(target_os = "linux"))]
-pub use unsupported::Image;
+pub use unsupported::{Image, is_address_space_limited};

@@ -7,6 +7,12 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::reservation::Reservation;
 
+/// Whether the process may have only so much address space (`ulimit -v`): too little, perhaps, to reserve gigabytes for
+/// each memory.
+pub fn is_address_space_limited() -> bool {
+    getrlimit(Resource::As).current.is_some()
+}
+
 thread_local! {
     pub(crate) static SPARE: Spare = Spare::new();
 }
@@ -33,7 +39,7 @@ impl Spare {
             memory: Cell::new(None),
             stack: Cell::new(None),
             keeps: Cell::new(false),
-            is_limited: getrlimit(Resource::As).current.is_some(),
+            is_limited: is_address_space_limited(),
         }
     }
 

@@ -5,6 +5,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+/// Not as far as is known.
+pub fn is_address_space_limited() -> bool {
+    false
+}
+
 /// There is none.
 #[derive(Debug)]
 pub struct Image(Infallible);

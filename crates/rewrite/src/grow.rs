@@ -3,18 +3,21 @@
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{BlockType, Function, InstructionSink, RefType, ValType};
 use wasmparser::Operator;
+use wasmrun_core::Limits;
 
 use crate::Rewriter;
+
+const ELEMENT_BYTES: i64 = Limits::TABLE_ELEMENT_BYTES as i64;
 
 /// Who is asked: bodies of functions that take what all together would have then, an `i64`, and return
 /// whether that may be, an `i32`. What they allow is tried, and may still fail. A module in which nothing
 /// grows is spared them.
 #[derive(Debug, Clone)]
 pub struct Growth {
-    /// Asked for memories, about bytes.
-    pub memories: Function,
-    /// Asked for tables, about elements.
-    pub tables: Function,
+    /// Asked about bytes of memories and tables, as [`Limits::memory`] counts them.
+    pub bytes: Function,
+    /// Asked about elements of tables, before the bytes.
+    pub elements: Function,
 }
 
 /// What grows, by its number.
@@ -28,26 +31,33 @@ impl Rewriter<'_> {
     /// What an operator that grows something is replaced by a call of.
     pub(crate) fn grower(&mut self, operator: &Operator<'_>) -> Option<u32> {
         let growth = self.growth.as_ref()?;
-        let (growing, ask) = match *operator {
-            Operator::MemoryGrow { mem } => (Growing::Memory(mem), &growth.memories),
-            Operator::TableGrow { table } => (Growing::Table(table), &growth.tables),
+        let growing = match *operator {
+            Operator::MemoryGrow { mem } => Growing::Memory(mem),
+            Operator::TableGrow { table } => Growing::Table(table),
             _ => return None,
         };
         if let Some(known) = self.growers.get(&growing) {
             return Some(*known);
         }
-        let ask = ask.clone();
-        let ask = self.helper([ValType::I64], [ValType::I32], ask);
+        let (bytes, elements) = (growth.bytes.clone(), growth.elements.clone());
+        let bytes = self.asking(bytes);
         let grower = match growing {
-            Growing::Memory(memory) => self.memory_grower(memory, ask),
-            Growing::Table(table) => self.table_grower(table, ask),
+            Growing::Memory(memory) => self.memory_grower(memory, bytes),
+            Growing::Table(table) => {
+                let elements = self.asking(elements);
+                self.table_grower(table, elements, bytes)
+            }
         };
         self.growers.insert(growing, grower);
         Some(grower)
     }
 
-    /// The function that grows a memory, unless the function `ask` says that it must not.
-    fn memory_grower(&mut self, memory: u32, ask: u32) -> u32 {
+    fn asking(&mut self, ask: Function) -> u32 {
+        self.helper([ValType::I64], [ValType::I32], ask)
+    }
+
+    /// The function that grows a memory, unless the function `bytes` says that it must not.
+    fn memory_grower(&mut self, memory: u32, bytes: u32) -> u32 {
         const TOTAL: u32 = 1;
         let ty = self.parts.memories[memory as usize];
         let (index, is_64) = (index_type(ty.memory64), ty.memory64);
@@ -66,36 +76,53 @@ impl Rewriter<'_> {
         widened(code.local_get(0), is_64);
         code.i64_const(ty.page_size_log2.unwrap_or(16).into());
         code.i64_shl().i64_add().local_set(TOTAL);
-        code.local_get(TOTAL).call(ask).i32_eqz();
+        code.local_get(TOTAL).call(bytes).i32_eqz();
         refuse_if(&mut code, is_64, 0);
         self.memory_grow(&mut code, memory);
         self.helper([index], [index], function)
     }
 
-    /// The function that grows a table, likewise.
-    fn table_grower(&mut self, table: u32, ask: u32) -> u32 {
-        const TOTAL: u32 = 2;
+    /// The function that grows a table, unless one of two functions says that it must not.
+    fn table_grower(&mut self, table: u32, elements: u32, bytes: u32) -> u32 {
         let ty = self.parts.tables[table as usize];
         let (index, is_64) = (index_type(ty.table64), ty.table64);
         let element = RoundtripReencoder
             .ref_type(ty.element_type)
             .unwrap_or(RefType::FUNCREF);
-        let mut function = Function::new([(1, ValType::I64)]);
+        let mut function = Function::new([]);
         let mut code = function.instructions();
-        widened(code.local_get(1), is_64);
-        for (table, ty) in self.parts.tables.iter().enumerate() {
-            widened(code.table_size(table as u32), ty.table64).i64_add();
+        // What the runtime would refuse does not count.
+        if let Some(maximum) = ty.maximum {
+            widened(code.local_get(1), is_64);
+            widened(code.table_size(table), is_64);
+            code.i64_add().i64_const(maximum as i64).i64_gt_u();
+            refuse_if(&mut code, is_64, 1);
         }
-        code.local_set(TOTAL);
-        code.local_get(TOTAL).call(ask).i32_eqz();
+        widened(code.local_get(1), is_64);
+        self.total_elements(&mut code);
+        code.i64_add().call(elements).i32_eqz();
+        refuse_if(&mut code, is_64, 1);
+        widened(code.local_get(1), is_64);
+        code.i64_const(ELEMENT_BYTES).i64_mul();
+        self.total_bytes(&mut code);
+        code.i64_add().call(bytes).i32_eqz();
         refuse_if(&mut code, is_64, 1);
         code.local_get(0).local_get(1).table_grow(table).end();
         self.helper([ValType::Ref(element), index], [index], function)
     }
 
-    /// Bytes of all of the guest's memories: puts an `i64` on the stack.
-    pub fn total_bytes(&self, code: &mut InstructionSink<'_>) {
+    /// Elements of all of the guest's tables: puts an `i64` on the stack.
+    fn total_elements(&self, code: &mut InstructionSink<'_>) {
         code.i64_const(0);
+        for (table, ty) in self.parts.tables.iter().enumerate() {
+            widened(code.table_size(table as u32), ty.table64).i64_add();
+        }
+    }
+
+    /// Bytes of all of the guest's memories and tables, as [`Limits::memory`] counts them: likewise.
+    pub fn total_bytes(&self, code: &mut InstructionSink<'_>) {
+        self.total_elements(code);
+        code.i64_const(ELEMENT_BYTES).i64_mul();
         for memory in 0..self.parts.memories.len() as u32 {
             self.memory_bytes(code, memory);
             code.i64_add();

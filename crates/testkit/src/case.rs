@@ -181,6 +181,10 @@ impl Case {
             ("wasix", wasi == WasiVersion::Wasix),
             ("wasi_threads", guest.needs_threads()),
             (
+                "shared_memories",
+                guest.memories().iter().any(|memory| memory.shared),
+            ),
+            (
                 "args",
                 config
                     .args

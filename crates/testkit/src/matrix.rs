@@ -31,6 +31,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("preview2", "WASI preview2"),
             ("wasix", "WASIX"),
             ("wasi_threads", "wasi-threads"),
+            ("shared_memories", "shared memories"),
             ("entry", "entry of the caller's choice"),
         ],
     ),

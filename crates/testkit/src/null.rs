@@ -110,6 +110,7 @@ fn everything() -> Capability {
         preview2: Support::Native,
         wasix: Support::Native,
         wasi_threads: Support::Native,
+        shared_memories: Support::Native,
         args: Support::Native,
         argv0: Support::Native,
         env: Support::Native,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use wasmrun_cache::Cache;
 use wasmrun_core::{
-    Access, Clock, Guest, InheritEnv, Limits, Network, Outcome, Preopen, Program, Random, Report,
-    Result, Run, RunConfig, Stdin, Stdout,
+    Access, Clock, Control, Guest, InheritEnv, Limits, Network, Outcome, Preopen, Program, Random,
+    Report, Result, Run, RunConfig, Stdin, Stdout,
 };
 
 use crate::{Choice, Engines};
@@ -228,7 +228,7 @@ impl Command {
     /// the [`Outcome`].
     pub fn status(&self) -> Result<Outcome> {
         let config = self.config(Stdin::Inherit, Stdout::Inherit);
-        Ok(self.compile(&config)?.run(&config)?.outcome)
+        Ok(self.run(&config)?.outcome)
     }
 
     /// Runs the guest and collects what it wrote.
@@ -237,8 +237,7 @@ impl Command {
     ///
     /// As for [`Command::status`].
     pub fn output(&self) -> Result<Report> {
-        let config = self.config(Stdin::Null, Stdout::Capture);
-        self.compile(&config)?.run(&config)
+        self.run(&self.config(Stdin::Null, Stdout::Capture))
     }
 
     /// Starts the guest, so that it can be [killed](Run::kill).
@@ -249,7 +248,14 @@ impl Command {
     /// [`Run::wait`].
     pub fn spawn(&self) -> Result<Run> {
         let config = self.config(Stdin::Inherit, Stdout::Inherit).killable(true);
-        self.compile(&config)?.start(&config)
+        let control = begin(&config)?;
+        self.compile(&config, &control)?
+            .start_under(&config, control)
+    }
+
+    fn run(&self, config: &RunConfig) -> Result<Report> {
+        let control = begin(config)?;
+        self.compile(config, &control)?.run_under(config, &control)
     }
 
     fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
@@ -260,7 +266,7 @@ impl Command {
             .stderr(self.stderr.clone().unwrap_or(output))
     }
 
-    fn compile(&self, config: &RunConfig) -> Result<Program> {
+    fn compile(&self, config: &RunConfig, control: &Control) -> Result<Program> {
         let engines = self.engines.as_ref().unwrap_or(Engines::shared());
         let cached;
         let engines = match &self.cache {
@@ -274,6 +280,15 @@ impl Command {
             Source::File(path) => engines.guest(path, self.max_guest_bytes)?,
             Source::Guest(guest) => guest.clone(),
         };
-        engines.compile(&guest, config, &self.choice)
+        engines.compile_for_run(&guest, config, &self.choice, control)
     }
+}
+
+/// Lets the time of a run begin, before its guest is read.
+fn begin(config: &RunConfig) -> Result<Control> {
+    let control = Control::new();
+    if let Some(timeout) = config.limits.timeout {
+        control.expire_after(timeout)?;
+    }
+    Ok(control)
 }

@@ -6,12 +6,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
 use wasmrun_cache::Cache;
-use wasmrun_core::{
-    Answers, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Program, Result, RunConfig,
-};
+use wasmrun_core::{Answers, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Result};
 
 use crate::registry::{KNOWN, Known, Open, Opened};
-use crate::select::{Choice, Explanation, Selection};
 
 /// The engines to choose from, best first.
 ///
@@ -157,52 +154,6 @@ impl Engines {
                 })
                 .collect()
         })
-    }
-
-    /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that
-    /// `config` asks. No engine after it is looked at.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) if none can: the message names the nearest engine,
-    /// what stands in its way, and the engines outside `choice` that could.
-    /// [`EngineNotFound`](ErrorKind::EngineNotFound) if none is here.
-    pub fn select(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Selection> {
-        crate::select::select(self, guest, config, choice)
-    }
-
-    /// Like [`select`](Engines::select), but looks at every engine and tells of each whether it
-    /// could run `guest` as `config` asks, and why not.
-    pub fn explain(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Explanation {
-        crate::select::explain(self, guest, config, choice)
-    }
-
-    /// Compiles `guest` on the engine that [`select`](Engines::select) takes, for runs as `config`
-    /// asks.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`select`](Engines::select) and of [`Program::compile`].
-    pub fn compile(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Program> {
-        self.compile_on(self.select(guest, config, choice)?.engine, guest, config)
-    }
-
-    /// Compiles `guest` on `engine`, or loads it compiled if the [cache](Engines::with_cache) has
-    /// it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Program::compile`].
-    pub fn compile_on(
-        &self,
-        engine: Arc<dyn Engine>,
-        guest: &Guest,
-        config: &RunConfig,
-    ) -> Result<Program> {
-        match &self.cache {
-            None => Program::compile(engine, guest, config),
-            Some(cache) => Program::compile_cached(engine, guest, config, cache),
-        }
     }
 
     /// Fails if `name`, or the `NAME` of a `NAME=PATH`, is no engine's.

@@ -73,6 +73,7 @@
 //! [`Capability`] says, and callers who ask for that are refused before your code is reached.
 
 mod command;
+mod compile;
 mod engines;
 mod registry;
 mod select;
@@ -107,7 +108,8 @@ pub mod cache {
 /// # }
 /// ```
 pub fn run(guest: &Guest, config: &RunConfig) -> Result<Report> {
+    let control = Control::new();
     Engines::shared()
-        .compile(guest, config, &Choice::Auto)?
-        .run(config)
+        .compile_for_run(guest, config, &Choice::Auto, &control)?
+        .run_under(config, &control)
 }

@@ -58,16 +58,17 @@ macro_rules! registry {
     };
 }
 
-// In-process engines first: they start in microseconds where an executable takes milliseconds.
+// In-process engines first: they start in microseconds where an executable takes milliseconds. WasmEdge interprets
+// slower than wasmi.
 registry! {
     "wasmtime" if "wasmtime": InProcess(wasmrun_backend_wasmtime::WasmtimeEngine);
     "wasmer" if "wasmer": InProcess(wasmrun_backend_wasmer::WasmerEngine);
-    "wasmedge" if "wasmedge": InProcess(wasmrun_backend_wasmedge::WasmEdgeEngine);
     "wasmi" if "wasmi": InProcess(wasmrun_backend_wasmi::WasmiEngine);
+    "wasmedge" if "wasmedge": InProcess(wasmrun_backend_wasmedge::WasmEdgeEngine);
     "wasmtime-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmer-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
-    "wasmedge-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmi-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
+    "wasmedge-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wazero-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "node-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
 }

@@ -171,29 +171,31 @@ impl fmt::Display for Explanation {
     }
 }
 
-pub(crate) fn select(
-    engines: &Engines,
-    guest: &Guest,
-    config: &RunConfig,
-    choice: &Choice,
-) -> Result<Selection> {
-    known(engines, choice)?;
-    // What no engine could do needs none to be opened.
-    if let Some(error) = hopeless(guest, config) {
-        return Err(error);
+impl Engines {
+    /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that
+    /// `config` asks. No engine after it is looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if none can: the message names the nearest engine,
+    /// what stands in its way, and the engines outside `choice` that could.
+    /// [`EngineNotFound`](ErrorKind::EngineNotFound) if none is here.
+    pub fn select(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Selection> {
+        known(self, choice)?;
+        // What no engine could do needs none to be opened.
+        if let Some(error) = hopeless(guest, config) {
+            return Err(error);
+        }
+        walk(self, guest, config, choice, Extent::FirstFit).into_selection()
     }
-    walk(engines, guest, config, choice, Extent::FirstFit).into_selection()
-}
 
-pub(crate) fn explain(
-    engines: &Engines,
-    guest: &Guest,
-    config: &RunConfig,
-    choice: &Choice,
-) -> Explanation {
-    // Opens them all at the same time; the walk then finds them open.
-    drop(engines.all());
-    walk(engines, guest, config, choice, Extent::All)
+    /// Like [`select`](Engines::select), but looks at every engine and tells of each whether it
+    /// could run `guest` as `config` asks, and why not.
+    pub fn explain(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Explanation {
+        // Opens them all at the same time; the walk then finds them open.
+        drop(self.all());
+        walk(self, guest, config, choice, Extent::All)
+    }
 }
 
 /// Refuses a misspelt name even where an engine before it would be taken.
@@ -257,16 +259,7 @@ fn consider(
 ) -> (Considered, Option<Arc<dyn Engine>>) {
     let engine = match engines.get(name) {
         Ok(engine) => engine,
-        Err(error) => {
-            let message = error.to_string();
-            let prefix = error.engine().map(|engine| format!("{engine}: "));
-            let reason = prefix
-                .and_then(|prefix| message.strip_prefix(&prefix))
-                .unwrap_or(&message)
-                .to_owned();
-            let kind = error.kind();
-            return (unseen(name, Verdict::Absent { kind, reason }), None);
-        }
+        Err(error) => return (unseen(name, cannot_start(&error)), None),
     };
     let reasons = check::refusals_of(&*engine, guest, config);
     let info = engine.info();
@@ -275,11 +268,25 @@ fn consider(
         version: Some(info.version.clone()),
         place: Some(info.place.clone()),
         verdict: match reasons.is_empty() {
-            true => Verdict::Able,
+            true => check::set_up(&*engine, guest, config)
+                .map_or_else(|error| cannot_start(&error), |()| Verdict::Able),
             false => Verdict::PassedOver { reasons },
         },
     };
     (considered, Some(engine))
+}
+
+fn cannot_start(error: &Error) -> Verdict {
+    let message = error.to_string();
+    let prefix = error.engine().map(|engine| format!("{engine}: "));
+    let reason = prefix
+        .and_then(|prefix| message.strip_prefix(&prefix))
+        .unwrap_or(&message)
+        .to_owned();
+    Verdict::Absent {
+        kind: error.kind(),
+        reason,
+    }
 }
 
 fn unseen(name: &str, verdict: Verdict) -> Considered {

@@ -18,8 +18,8 @@ use crate::adapter::Adapter;
 pub(crate) static ADAPTERS: [&dyn Adapter; 6] = [
     &wasmtime::Wasmtime,
     &wasmer::Wasmer,
-    &wasmedge::WasmEdge,
     &wasmi::Wasmi,
+    &wasmedge::WasmEdge,
     &wazero::Wazero,
     &node::Node,
 ];

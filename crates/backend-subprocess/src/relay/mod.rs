@@ -198,7 +198,7 @@ impl Code for RelayedCode {
 
     /// What the runtime compiles of the rewritten guest, and from then on it runs that. Of one that does not
     /// compile ahead, the rewritten guest itself.
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
         if !self.guest.is_command() {
             return Ok(None);
         }
@@ -214,7 +214,7 @@ impl Code for RelayedCode {
         let (limits, scratch) = (Limits::default(), Scratch::default());
         let job = self.job(&module, &limits, &scratch);
         let handed = module.program.handed();
-        let code = ahead::compile(&self.runtime, compiler, &job, handed)?;
+        let code = ahead::compile(&self.runtime, compiler, &job, handed, control)?;
         if !compiler.keeps_a_directory() {
             let file = File {
                 relayed: module.relayed.clone(),

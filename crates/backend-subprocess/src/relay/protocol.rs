@@ -108,12 +108,12 @@ pub(super) mod command {
 pub(super) mod own {
     /// The guest has returned from its entry, with this much fuel left. It waits for no answer.
     pub(in crate::relay) const END: u32 = u32::MAX;
-    /// The guest is about to run, with so many bytes in all its memories. It waits for no answer; if it is told
+    /// The guest is about to run, with so many bytes in all its memories and tables. It waits for no answer; if it is told
     /// something, [`Begin`](super::Begin), that is sent before it asks.
     pub(in crate::relay) const BEGIN: u32 = u32::MAX - 1;
-    /// Whether its memories may have that many bytes together; not 0 if they may.
+    /// Whether its memories and tables may have that many bytes together; not 0 if they may.
     pub(in crate::relay) const GROW_MEMORIES: u32 = u32::MAX - 2;
-    /// Whether its tables may have that many elements together.
+    /// Whether its tables may have that many elements together. Their bytes are asked about next.
     pub(in crate::relay) const GROW_TABLES: u32 = u32::MAX - 3;
     /// The guest's calls take more stack than they may.
     pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;

@@ -243,8 +243,8 @@ impl<'a> Wired<'a> {
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
-            memories: self.asking(own::GROW_MEMORIES),
-            tables: self.asking(own::GROW_TABLES),
+            bytes: self.asking(own::GROW_MEMORIES),
+            elements: self.asking(own::GROW_TABLES),
         });
         self.module.most_pages = terms.most_pages;
         if let Some(bytes) = terms.stack {

@@ -39,7 +39,7 @@ pub(super) struct Session<'a> {
     mirror: Mirror,
     /// When the guest began to run.
     pub(super) began: Option<Instant>,
-    /// The most bytes its memories had together.
+    /// The most bytes its memories and tables had together.
     pub(super) peak: u64,
 }
 
@@ -98,21 +98,20 @@ impl<'a> Session<'a> {
             wire.receive(&mut call[..call_bytes])?;
             let call = Call::parse(&call);
             let [asked, ..] = call.arguments;
-            let within = |limit: Option<u64>| limit.is_none_or(|limit| asked <= limit);
             match call.number {
                 own::BEGIN => {
                     self.began = Some(Instant::now());
                     self.peak = asked;
                 }
                 own::GROW_MEMORIES => {
-                    let granted = within(self.limits.memory);
+                    let granted = self.limits.memory.is_none_or(|limit| asked <= limit);
                     if granted {
                         self.peak = self.peak.max(asked);
                     }
                     self.mirror.finish(wire, granted.into())?;
                 }
                 own::GROW_TABLES => {
-                    let granted = within(self.limits.table_elements);
+                    let granted = asked <= self.limits.most_table_elements();
                     self.mirror.finish(wire, granted.into())?;
                 }
                 own::END => {

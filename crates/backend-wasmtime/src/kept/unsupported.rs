@@ -6,7 +6,7 @@ use wasmrun_memory::Image;
 use wasmtime::Config;
 
 /// Changes nothing.
-pub(crate) fn keep_memories(_: &mut Config) {}
+pub(crate) fn keep_memories(_: &mut Config, _: u64) {}
 
 /// Changes nothing.
 pub(crate) fn keep_stacks(_: &mut Config) {}

@@ -109,7 +109,7 @@ impl Code for Text {
         })
     }
 
-    fn artifact(&self) -> Result<Option<Vec<u8>>> {
+    fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         Ok(Some(self.0.clone().into()))
     }
 }

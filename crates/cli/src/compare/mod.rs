@@ -7,8 +7,8 @@ mod show;
 use serde::Serialize;
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Captured, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program, Report,
-    Result, Stats, Stdout, Support,
+    Capability, Captured, Control, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program,
+    Report, Result, Stats, Stdout, Support,
 };
 
 use crate::args::{CompareArgs, SeveralArgs};
@@ -93,15 +93,14 @@ impl Stage {
             .stdout(output.clone())
             .stderr(output)
             .killable(outside);
-        let ended =
-            Program::compile(contestant.engine.clone(), &self.guest, &config).and_then(|program| {
-                match outside {
-                    false => program.run(&config),
-                    true => {
-                        let run = program.start(&config)?;
-                        self.scratch.kills(Some(run.killer()?));
-                        run.wait()
-                    }
+        let (engine, control) = (contestant.engine.clone(), Control::new());
+        let ended = Program::compile_for_run(engine, &self.guest, &config, None, &control)
+            .and_then(|program| match outside {
+                false => program.run_under(&config, &control),
+                true => {
+                    let run = program.start_under(&config, control)?;
+                    self.scratch.kills(Some(run.killer()?));
+                    run.wait()
                 }
             });
         if outside {

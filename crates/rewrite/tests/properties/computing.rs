@@ -9,7 +9,7 @@ use wasmi::{
 };
 use wasmi_core::LimiterError;
 use wasmparser::{BinaryReader, ExportSectionReader, ExternalKind, Validator, WasmFeatures};
-use wasmrun_core::{Account, Guest};
+use wasmrun_core::{Account, Guest, Limits};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, raw};
 
 /// How a module runs on wasmi.
@@ -118,8 +118,8 @@ fn rewritten(guest: &Guest, parts: &Parts<'_>, fuel: i64) -> Vec<u8> {
         exceeded: EXCEEDED,
     });
     own.growth = Some(Growth {
-        memories: within(MEMORY),
-        tables: within(ELEMENTS),
+        bytes: within(MEMORY),
+        elements: within(ELEMENTS),
     });
     let bodies = own.bodies().expect(READ);
 
@@ -220,17 +220,14 @@ enum State {
 }
 
 /// Refuses what exceeds the limits, of all memories and tables together.
-struct Limiter {
-    memory: Account,
-    elements: Account,
-}
+struct Limiter(Account);
 
 impl Limiter {
     fn new(is_limited: bool) -> Limiter {
-        Limiter {
-            memory: Account::new(is_limited.then_some(MEMORY)),
-            elements: Account::new(is_limited.then_some(ELEMENTS)),
-        }
+        let mut limits = Limits::default();
+        limits.memory = is_limited.then_some(MEMORY);
+        limits.table_elements = is_limited.then_some(ELEMENTS);
+        Limiter(Account::new(&limits))
     }
 }
 
@@ -241,7 +238,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, LimiterError> {
-        Ok(self.memory.grow(current, desired, maximum))
+        Ok(self.0.grow_memory(current, desired, maximum))
     }
 
     fn table_growing(
@@ -250,7 +247,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, LimiterError> {
-        Ok(self.elements.grow(current, desired, maximum))
+        Ok(self.0.grow_table(current, desired, maximum))
     }
 
     fn instances(&self) -> usize {

@@ -25,6 +25,8 @@ crate::suite::rules![
     a_component_within_its_instances_runs,
     a_component_with_more_instances_than_allowed_never_starts,
     a_guest_with_threads_runs,
+    a_shared_memory_works_or_is_refused_by_name,
+    a_wait_on_a_memory_that_is_not_shared_is_a_trap,
     a_wasix_guest_runs,
     a_wasix_guest_with_threads_runs,
     a_package_that_is_none_is_an_error,
@@ -240,6 +242,34 @@ fn a_guest_with_threads_runs(case: &Case) {
     }
 }
 
+fn a_shared_memory_works_or_is_refused_by_name(case: &Case) {
+    let guest = plain(
+        r#"(memory (export "memory") 1 1 shared)
+        (func (export "_start")
+            (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 5)))
+            (if (i32.eq (i32.atomic.load (i32.const 0)) (i32.const 5)) (then unreachable)))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert!(matches!(report.outcome, Outcome::Trapped(_)));
+    }
+}
+
+/// Nobody could wake it, and no time limit would be needed to say so.
+fn a_wait_on_a_memory_that_is_not_shared_is_a_trap(case: &Case) {
+    let guest = plain(
+        r#"(memory (export "memory") 1)
+        (func (export "_start")
+            (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))"#,
+    );
+    if let Some(report) = case.run(&guest, &captured()) {
+        assert!(
+            matches!(report.outcome, Outcome::Trapped(_)),
+            "{}",
+            report.outcome
+        );
+    }
+}
+
 fn a_wasix_guest_runs(case: &Case) {
     let guest = text(
         "wasix.wasm",
@@ -338,9 +368,11 @@ const PROPOSALS: &[(Proposals, &str)] = &[
     ),
     (
         Proposals::THREADS,
-        r#"(memory (export "memory") 1 1 shared)
+        r#"(memory (export "memory") 1)
         (func (export "_start")
+            (atomic.fence)
             (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 5)))
+            (if (memory.atomic.notify (i32.const 0) (i32.const 1)) (then unreachable))
             (if (i32.ne (i32.atomic.load (i32.const 0)) (i32.const 5)) (then unreachable)))"#,
     ),
     (

@@ -9,11 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    Access, ErrorKind, Guest, Limits, Outcome, Place, Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
+    Access, Compilation, Control, ErrorKind, Guest, Interrupt, Limits, Outcome, Place, Program,
+    Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
 };
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::{Endless, FAR_TOO_DEEP, component, hello, plain, recursion, wasi, with_memory};
+use crate::guests::{
+    Endless, FAR_TOO_DEEP, HELLO, component, hello, plain, recursion, wasi, with_memory,
+};
 
 crate::suite::rules![
     memory_grows_up_to_its_limit,
@@ -26,6 +29,10 @@ crate::suite::rules![
     tables_grow_up_to_their_limit,
     tables_that_start_out_too_large_end_the_guest_before_its_start,
     exceptions_count_as_memory_as_long_as_they_are_kept,
+    tables_count_as_memory,
+    tables_that_take_too_much_memory_end_the_guest_before_its_start,
+    tables_have_a_most_that_needs_no_asking,
+    more_elements_than_there_are_for_any_guest_are_refused,
     fuel_ends_a_loop,
     fuel_ends_a_loop_of_host_calls,
     fuel_ends_a_start_section,
@@ -35,6 +42,9 @@ crate::suite::rules![
     time_ends_whatever_the_guest_does,
     time_ends_a_start_section,
     time_ends_a_component,
+    time_that_is_over_before_the_start_ends_the_guest_before_it,
+    time_covers_compiling,
+    compiling_ends_when_it_is_to_end,
     time_that_suffices_changes_nothing,
     a_timeout_of_one_run_does_not_touch_another,
     after_a_timeout_nothing_goes_on,
@@ -249,6 +259,104 @@ fn exceptions_count_as_memory_as_long_as_they_are_kept(case: &Case) {
     }
 }
 
+/// Grows its table by 1000 elements at a time, at most by 20,000, and then its memory by a page; writes how often it
+/// could do the one, and whether the other.
+fn table_and_memory_grower(table: &str) -> Guest {
+    with_memory(
+        ONE_PAGE,
+        &format!(
+            r#"(table $table {table})
+            (func (export "_start") (local $grown i32)
+                (loop $more
+                    (if (i32.ne (table.grow $table (ref.null func) (i32.const 1000)) (i32.const -1))
+                        (then
+                            (local.set $grown (i32.add (local.get $grown) (i32.const 1)))
+                            (br_if $more (i32.lt_u (local.get $grown) (i32.const 20))))))
+                (call $put (i32.add (i32.const 0x30) (local.get $grown)))
+                (call $put (i32.add (i32.const 0x31) (memory.grow (i32.const 1)))))"#
+        ),
+    )
+}
+
+fn tables_count_as_memory(case: &Case) {
+    const THOUSAND: u64 = 1000 * Limits::TABLE_ELEMENT_BYTES;
+    for (table, limit, expected, peak) in [
+        // Not even what the table starts out with leaves room.
+        ("10 funcref", PAGE + 10 * 32, "00", PAGE + 10 * 32),
+        ("0 funcref", PAGE + THOUSAND - 1, "00", PAGE),
+        ("0 funcref", PAGE + THOUSAND, "10", PAGE + THOUSAND),
+        ("0 funcref", 3 * PAGE, "40", PAGE + 4 * THOUSAND),
+        // The guest's own maximum stands, and leaves room for a page.
+        ("0 2500 funcref", 3 * PAGE, "22", 2 * PAGE + 2 * THOUSAND),
+    ] {
+        let config = limited(|limits| limits.memory = Some(limit));
+        let Some(report) = case.run(&table_and_memory_grower(table), &config) else {
+            return;
+        };
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), expected, "{table} in {limit} bytes");
+        let told = case.can("reports_peak_memory");
+        assert_eq!(report.stats.peak_memory, told.then_some(peak));
+    }
+}
+
+fn tables_that_take_too_much_memory_end_the_guest_before_its_start(case: &Case) {
+    let guest = with_memory(
+        ONE_PAGE,
+        r#"(table 600 funcref) (table 600 externref)
+        (data (i32.const 1024) "started\n")
+        (func (export "_start") (call $print (i32.const 1024) (i32.const 8)))"#,
+    );
+    let bytes = PAGE + 1200 * Limits::TABLE_ELEMENT_BYTES;
+    for (limit, outcome, output) in [
+        (bytes - 1, Outcome::OutOfMemory, ""),
+        (bytes, Outcome::Exited(0), "started\n"),
+    ] {
+        let config = limited(|limits| limits.memory = Some(limit));
+        if let Some(report) = case.run_or_refused(&guest, &config) {
+            assert_eq!(report.outcome, outcome);
+            assert_eq!(stdout(&report), output);
+        }
+    }
+}
+
+fn tables_have_a_most_that_needs_no_asking(case: &Case) {
+    let guest = |by: u64| {
+        plain(&format!(
+            r#"(table $a 1 funcref) (table $b 1 externref)
+            (func (export "_start")
+                (if (i32.ne (table.grow $a (ref.null func) (i32.const {by})) (i32.const 1))
+                    (then unreachable)))"#
+        ))
+    };
+    let most = Limits::MAX_TABLE_ELEMENTS - 2;
+    let limits = |limit| limited(|limits| limits.table_elements = limit);
+    for (by, limit, ends) in [
+        (most, None, true),
+        (most + 1, None, false),
+        (1_000_000_000, None, false),
+        (u64::from(u32::MAX), None, false),
+        (most + 1, Some(u64::MAX), false),
+    ] {
+        if let Some(report) = case.run(&guest(by), &limits(limit)) {
+            let exited = report.outcome == Outcome::Exited(0);
+            assert_eq!(exited, ends, "by {by}: {}", report.outcome);
+            assert!(exited || matches!(report.outcome, Outcome::Trapped(_)));
+        }
+    }
+}
+
+fn more_elements_than_there_are_for_any_guest_are_refused(case: &Case) {
+    for tables in [
+        "(table 10000001 funcref)",
+        "(table 0xffffffff funcref)",
+        "(table 6000000 funcref) (table 6000000 externref)",
+    ] {
+        let guest = plain(&format!(r#"{tables} (func (export "_start"))"#));
+        case.assert_refused(&["tables"], &guest, &captured());
+    }
+}
+
 // ---- fuel ------------------------------------------------------------------------------------------
 
 fn fuel(amount: u64) -> RunConfig {
@@ -383,6 +491,70 @@ fn time_ends_a_component(case: &Case) {
             assert_eq!(outcome, Outcome::TimedOut, "{endless:?}");
         }
     }
+}
+
+fn time_that_is_over_before_the_start_ends_the_guest_before_it(case: &Case) {
+    let config = limited(|limits| limits.timeout = Some(Duration::ZERO));
+    for guest in [hello(), component(&hello())] {
+        if let Some(report) = case.run(&guest, &config) {
+            assert_eq!(report.outcome, Outcome::TimedOut);
+            assert_eq!(stdout(&report), "");
+        }
+    }
+}
+
+/// Greets, and has many functions that do nothing.
+fn large() -> Guest {
+    wasi(&format!("{HELLO} {}", "(func)".repeat(100_000)))
+}
+
+fn time_covers_compiling(case: &Case) {
+    let large = large();
+    for guest in [component(&large), large] {
+        let config = limited(|limits| limits.timeout = Some(Duration::from_millis(1)));
+        if case.refuses(&guest, &config) {
+            continue;
+        }
+        let control = Control::new();
+        let engine = case.engine().clone();
+        let program = Program::compile_for_run(engine, &guest, &config, None, &control);
+        let program = program.expect("that its time is over is no error");
+        let report = case.ran(program.run_under(&config, &control));
+        assert_eq!(report.outcome, Outcome::TimedOut);
+        assert_eq!(stdout(&report), "");
+        let later = program.run(&limited(|limits| limits.timeout = Some(LATE)));
+        match later {
+            // Where nothing is compiled before the start, there is something to run.
+            Ok(report) => assert_eq!(report.outcome, Outcome::Exited(0)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}"),
+        }
+    }
+}
+
+fn compiling_ends_when_it_is_to_end(case: &Case) {
+    let (guest, config) = (large(), captured());
+    if case.refuses(&guest, &config) {
+        return;
+    }
+    let compile = |control: &Control| {
+        let how = Compilation::new().control(control);
+        Program::compile_with(case.engine().clone(), &guest, &config, how)
+    };
+    let control = Control::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(20));
+            control.interrupt(Interrupt::Kill);
+        });
+        match compile(&control) {
+            // It was faster.
+            Ok(program) => assert_eq!(case.ran(program.run(&config)).outcome, Outcome::Exited(0)),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}"),
+        }
+    });
+    let error = compile(&control).expect_err("it is to end");
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
+    assert_eq!(error.engine(), Some(case.name()), "{error:?}");
 }
 
 fn time_that_suffices_changes_nothing(case: &Case) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wasmrun::{
-    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
-    Stdout,
+    Cache, CacheUse, Choice, Command, Compilation, Engines, Guest, Limits, Miss, Outcome, Report,
+    RunConfig, Stdout,
 };
 use wasmrun_testkit::{may_be_missing, particular};
 
@@ -263,8 +263,13 @@ fn a_compiler_that_takes_its_time_is_used_only_when_nobody_waits() {
                 };
                 assert!(why.contains("wasmrun compile"), "{why}");
                 let runtime = here.engines().get(engine).expect("it is here");
-                wasmrun::Program::compile_ahead(runtime, &guest, &config, &here.cache())
-                    .expect("compiles");
+                wasmrun::Program::compile_with(
+                    runtime,
+                    &guest,
+                    &config,
+                    Compilation::new().cache(&here.cache()).ahead(),
+                )
+                .expect("compiles");
                 let second = run(&here.engines(), engine, &guest, &config);
                 assert_eq!(second.stats.cache, Some(CacheUse::Hit), "{what}");
                 assert_eq!(essence(&second), essence(&cold), "{what}");
