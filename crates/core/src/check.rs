@@ -113,17 +113,17 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             format!("cannot start threads for a guest, which this one needs: it imports {import}")
         });
     }
-    if guest.memories().iter().any(|memory| memory.shared) {
-        found.unless(capability.shared_memories, "shared_memories", || {
-            "has no memories that threads could share, and the guest has one".into()
-        });
-    }
     let lacking = guest.proposals().difference(capability.proposals);
     if !lacking.is_empty() {
         found.never(
             "proposals",
             format!("lacks WebAssembly proposals that the guest uses: {lacking}"),
         );
+    }
+    if guest.memories().iter().any(|memory| memory.shared) {
+        found.unless(capability.shared_memories, "shared_memories", || {
+            "has no memories that threads could share, and the guest has one".into()
+        });
     }
     let elements = guest.tables().iter().map(|table| table.initial);
     let elements = elements.fold(0, u64::saturating_add);
