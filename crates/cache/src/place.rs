@@ -41,7 +41,8 @@ impl Place {
         };
         // Absolute, so that it stays where it is when the process goes elsewhere.
         let root = fs::canonicalize(root).map_err(|source| unreadable(root, source))?;
-        platform::is_ours_alone(&root)?;
+        let metadata = fs::metadata(&root).map_err(|source| unreadable(&root, source))?;
+        platform::is_ours_alone(&root, &metadata)?;
         if made {
             // A cache without the tag is as good.
             let _ = fs::write(root.join("CACHEDIR.TAG"), TAG);

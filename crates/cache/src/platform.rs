@@ -28,18 +28,16 @@ mod unix {
     }
 
     /// Fails if anybody else owns the directory or may do anything in it.
-    pub(crate) fn is_ours_alone(directory: &Path) -> Result<()> {
+    pub(crate) fn is_ours_alone(directory: &Path, metadata: &Metadata) -> Result<()> {
         let refused = |why: String| {
             let directory = directory.display();
             let what = format!("the cache in {directory} is not used: {why}");
             Err(Error::new(ErrorKind::Config, what))
         };
-        let metadata = std::fs::metadata(directory)
-            .map_err(|source| crate::place::unreadable(directory, source))?;
         if !metadata.is_dir() {
             return refused("it is not a directory".into());
         }
-        if !is_ours(&metadata) {
+        if !is_ours(metadata) {
             return refused(format!("it belongs to user {}", metadata.uid()));
         }
         if metadata.mode() & OTHERS != 0 {
@@ -113,7 +111,7 @@ mod other {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn is_ours_alone(_: &Path) -> Result<()> {
+    pub(crate) fn is_ours_alone(_: &Path, _: &Metadata) -> Result<()> {
         Err(Error::new(
             ErrorKind::Unsupported,
             "compiled code is not kept: wasmrun cannot tell on this platform who else could write \

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
@@ -16,7 +17,9 @@ const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
        wasmrun engines [--json]
-       wasmrun inspect GUEST [--json]";
+       wasmrun inspect GUEST [--json]
+       wasmrun completions SHELL
+       wasmrun man DIR";
 
 const AFTER_HELP: &str = "Everything after GUEST belongs to the guest. `wasmrun --help` tells more, with examples and exit codes.";
 
@@ -46,6 +49,9 @@ Examples:
 
   Compile it now, so that its first run starts at once too:
       wasmrun compile app.wasm
+
+  Run a program that comes through a pipe, and is not in a file:
+      curl https://example.com/app.wasm | wasmrun - --verbose
 
   Run a file that is called like a subcommand:
       wasmrun ./engines
@@ -143,9 +149,6 @@ pub enum Command {
         after_help = AFTER_BENCH_HELP
     )]
     Bench(Box<BenchArgs>),
-    /// Starts processes for `bench`, from a process that is small.
-    #[command(hide = true)]
-    BenchSpawner,
     /// Compile a program and keep the code, so that it starts faster
     Compile(CompileArgs),
     /// Show, check or remove the compiled code that is kept
@@ -154,6 +157,23 @@ pub enum Command {
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
     Inspect(InspectArgs),
+    /// Print what a shell needs to complete this command's lines
+    ///
+    /// For bash, in ~/.bashrc: `source <(wasmrun completions bash)`. For zsh, into a directory of $fpath:
+    /// `wasmrun completions zsh > DIR/_wasmrun`. For fish:
+    /// `wasmrun completions fish > ~/.config/fish/completions/wasmrun.fish`.
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual, a page for each command, into a directory
+    ///
+    /// Into ~/.local/share/man/man1 they are found by `man wasmrun`, as far as that is in the manual's path.
+    Man {
+        /// The directory; it is made if it is not there
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -194,7 +214,13 @@ pub struct RunArgs {
     ///
     /// Outcome, engine and version, times, limits, what the cache had, and every engine considered;
     /// the error, if the guest could not be started.
-    #[arg(long, value_name = "FILE", value_parser = output_file(), help_heading = "Reporting")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = output_file(),
+        value_hint = ValueHint::FilePath,
+        help_heading = "Reporting"
+    )]
     pub report: Option<PathBuf>,
 
     /// Tell all there is about an error or a trap
@@ -205,13 +231,17 @@ pub struct RunArgs {
 /// A guest, and how it is to be run: the same for every command that runs one.
 #[derive(Debug, Args)]
 pub struct GuestArgs {
-    /// The program (a .wasm module or component, or .wat text), and its arguments
+    /// The program (a .wasm module or component, or .wat text; - is standard input), and its arguments
+    ///
+    /// A program that is read from standard input, as `-` or /dev/stdin, finds its own standard input
+    /// empty, unless --stdin names a file. A named pipe or `<(command)` is read to its end as well.
     #[arg(
         value_name = "GUEST [ARGS]",
         required = true,
         num_args = 1..,
         trailing_var_arg = true,
-        hide_long_help = false
+        hide_long_help = false,
+        value_hint = ValueHint::FilePath
     )]
     pub guest_and_args: Vec<OsString>,
 
@@ -219,7 +249,13 @@ pub struct GuestArgs {
     ///
     /// GUEST is HOST where it is left out. `:ro` makes it read-only, `:rw`, the default, does not.
     /// The last `::` separates: for a HOST that contains one, give a GUEST as well.
-    #[arg(long, value_name = "DIR", value_parser = values::dir, help_heading = "What the guest sees")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = values::dir,
+        value_hint = ValueHint::DirPath,
+        help_heading = "What the guest sees"
+    )]
     pub dir: Vec<DirArg>,
 
     /// Let a later --dir take the guest path of an earlier one
@@ -244,6 +280,7 @@ pub struct GuestArgs {
         value_name = "SOURCE",
         default_value = "inherit",
         value_parser = values::stdin,
+        value_hint = ValueHint::FilePath,
         help_heading = "What the guest sees"
     )]
     pub stdin: StdinArg,
@@ -281,7 +318,7 @@ pub struct GuestArgs {
     pub fuel: Option<u64>,
 
     /// Time from start to end, compiling and sleeping included, such as 500ms, 2s or 1m30s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
     pub timeout: Option<Duration>,
 
     /// Stack for the guest's calls
@@ -395,7 +432,7 @@ pub struct BenchArgs {
         long,
         value_name = "TIME",
         default_value = "10s",
-        value_parser = humantime::parse_duration,
+        value_parser = values::duration,
         help_heading = "Measuring"
     )]
     pub time: Duration,
@@ -416,14 +453,20 @@ pub struct BenchArgs {
     pub markdown: bool,
 
     /// Write a page with plots to a file, too
-    #[arg(long, value_name = "FILE", value_parser = output_file(), help_heading = "Reporting")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = output_file(),
+        value_hint = ValueHint::FilePath,
+        help_heading = "Reporting"
+    )]
     pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct CompileArgs {
-    /// The program
-    #[arg(value_name = "GUEST")]
+    /// The program; - is standard input
+    #[arg(value_name = "GUEST", value_hint = ValueHint::FilePath)]
     pub guest: PathBuf,
 
     /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
@@ -487,8 +530,8 @@ pub struct EnginesArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The program
-    #[arg(value_name = "GUEST")]
+    /// The program; - is standard input
+    #[arg(value_name = "GUEST", value_hint = ValueHint::FilePath)]
     pub guest: PathBuf,
 
     /// Print JSON

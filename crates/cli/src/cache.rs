@@ -25,13 +25,13 @@ pub fn cache(args: &CacheArgs) -> u8 {
 
 fn run(command: &CacheCommand) -> Result<u8> {
     if let CacheCommand::Dir = command {
-        return Ok(say::print(&format!("{}\n", dir()?.display())));
+        return Ok(say::print(format!("{}\n", dir()?.display())));
     }
     let cache = open()?;
     Ok(match command {
         CacheCommand::Dir => unreachable!("it needs no cache"),
         CacheCommand::List { json: true } => say::print_json(&cache.list()?),
-        CacheCommand::List { json: false } => say::print(&table(&cache.list()?)),
+        CacheCommand::List { json: false } => say::print(table(&cache.list()?)),
         CacheCommand::Verify => {
             let verified = cache.verify()?;
             let damaged = verified.damaged.len() as u64 + verified.unreadable;
@@ -49,13 +49,13 @@ fn run(command: &CacheCommand) -> Result<u8> {
                 ));
             }
             let good = count(verified.good, "program");
-            match say::print(&format!("{good} undamaged\n")) {
+            match say::print(format!("{good} undamaged\n")) {
                 0 => u8::from(damaged > 0),
                 failed => failed,
             }
         }
-        CacheCommand::Clear => say::print(&told(cache.clear()?)),
-        CacheCommand::Prune { max_size } => say::print(&told(cache.prune(*max_size)?)),
+        CacheCommand::Clear => say::print(told(cache.clear()?)),
+        CacheCommand::Prune { max_size } => say::print(told(cache.prune(*max_size)?)),
     })
 }
 

@@ -10,7 +10,7 @@ use wasmrun::{
 };
 
 use crate::args::CompileArgs;
-use crate::{cache, progress, resolve, say, signals};
+use crate::{cache, guest, progress, resolve, say, signals};
 
 /// Compiles a guest for later runs; returns the exit code.
 pub fn compile(args: &CompileArgs) -> u8 {
@@ -18,7 +18,7 @@ pub fn compile(args: &CompileArgs) -> u8 {
     let signal = AtomicU8::new(0);
     let made = make(args, &signal);
     match (made, signal.into_inner()) {
-        (Ok(told), 0) => say::print(&format!("{told}\n")),
+        (Ok(told), 0) => say::print(format!("{told}\n")),
         (Err(error), 0) => say::error(&error, false),
         (_, signal) => exit_code::of_signal(signal),
     }
@@ -28,7 +28,7 @@ fn make(args: &CompileArgs, ended_by: &AtomicU8) -> Result<String> {
     // Without a cache there is no use in it.
     let cache = cache::open()?;
     let engines = Engines::new().with_cache(cache.clone());
-    let guest = engines.guest(&args.guest, args.max_guest_size)?;
+    let guest = guest::open(&engines, &args.guest, args.max_guest_size)?;
     // How much of each is for the run to say.
     let config = RunConfig::new().limit(|limits| {
         limits.fuel = args.fuel.then_some(u64::MAX);

@@ -33,7 +33,7 @@ pub fn engines(args: &EnginesArgs) -> u8 {
     if !absent.is_empty() {
         parts.push(format!("Not here:\n{absent}"));
     }
-    say::print(&parts.join("\n"))
+    say::print(parts.join("\n"))
 }
 
 #[derive(Debug, Serialize)]

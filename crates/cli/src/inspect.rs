@@ -5,26 +5,27 @@ use std::collections::BTreeMap;
 use bytesize::ByteSize;
 use serde::Serialize;
 use wasmrun::guest::{Import, Inspection, MemoryDecl, TableDecl, shown};
-use wasmrun::{Choice, Engines, Explanation, Guest, RunConfig};
+use wasmrun::{Choice, Engines, Explanation, RunConfig};
 
 use crate::args::InspectArgs;
-use crate::say;
 use crate::wrap::labelled;
+use crate::{guest, say};
 
 /// Shows what a guest is; returns the exit code.
 pub fn inspect(args: &InspectArgs) -> u8 {
-    let guest = match Guest::open_capped(&args.guest, args.max_guest_size) {
+    let engines = Engines::new();
+    let guest = match guest::open(&engines, &args.guest, args.max_guest_size) {
         Ok(guest) => guest,
         Err(error) => return say::error(&error, false),
     };
     let found = Found {
         guest: guest.inspect(),
-        engines: Engines::new().explain(&guest, &RunConfig::new(), &Choice::Auto),
+        engines: engines.explain(&guest, &RunConfig::new(), &Choice::Auto),
     };
     if args.json {
         say::print_json(&found)
     } else {
-        say::print(&found.describe())
+        say::print(found.describe())
     }
 }
 

@@ -10,11 +10,18 @@ mod compare;
 mod compile;
 mod ending;
 mod engines;
+mod guest;
 mod input;
 mod inspect;
 mod lineup;
-#[cfg(all(linked_in, not(test)))]
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_feature = "crt-static",
+    not(test)
+))]
 mod linked_in;
+mod manual;
 mod progress;
 mod report;
 mod resolve;
@@ -37,6 +44,9 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     signals::end_quietly_on_a_closed_pipe();
+    if bench::spawner::is_meant() {
+        return ExitCode::from(bench::spawner::serve());
+    }
     if let Some(args) = args::plain_run() {
         return ExitCode::from(run::run(&args));
     }
@@ -45,16 +55,13 @@ fn main() -> ExitCode {
         .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let code = match parsed {
         Ok((cli, matches)) => dispatch(cli, &matches),
-        Err(error) if error.kind() == ErrorKind::DisplayVersion => say::print(&version::text()),
-        Err(error) => {
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => say::print(version::text()),
+        Err(error) if error.use_stderr() => {
             // A usage error that cannot be shown is still one.
             let _ = error.print();
-            if error.use_stderr() {
-                exit_code::WASMRUN
-            } else {
-                0
-            }
+            exit_code::WASMRUN
         }
+        Err(help) => say::printed(help.print()),
     };
     ExitCode::from(code)
 }
@@ -64,11 +71,12 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Bench(args)) => bench::bench(&args, matches),
-        Some(Command::BenchSpawner) => bench::spawner::serve(),
         Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Cache(args)) => cache::cache(&args),
         Some(Command::Engines(args)) => engines::engines(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { dir }) => manual::pages(&dir),
         None => run::run(&cli.run),
     }
 }

@@ -9,6 +9,7 @@ use wasmrun::{
 };
 
 use crate::args::{GuestArgs, RunArgs};
+use crate::guest;
 use crate::values::{DirArg, EnvArg, StdinArg};
 
 /// What is to be run, and how.
@@ -22,7 +23,7 @@ pub struct Request {
 impl Request {
     /// Reads the guest, or what these engines' cache knows of it.
     pub fn open(&self, engines: &Engines) -> Result<Guest> {
-        engines.guest(&self.guest, self.max_guest_bytes)
+        guest::open(engines, &self.guest, self.max_guest_bytes)
     }
 }
 
@@ -34,13 +35,18 @@ pub fn is_outside(engine: &EngineInfo) -> bool {
 
 pub fn resolve(args: &GuestArgs) -> Result<Request> {
     let (guest, guest_args) = match args.guest_and_args.split_first() {
-        Some((guest, args)) => (guest.into(), args),
+        Some((guest, args)) => (PathBuf::from(guest), args),
         None => return Err(usage("name the guest to run")),
     };
+    let mut config = config(args, guest_args)?;
+    if config.stdin == Stdin::Inherit && guest::is_stdin(&guest) {
+        // It has been read to its end by then.
+        config.stdin = Stdin::Null;
+    }
     Ok(Request {
         guest,
         max_guest_bytes: args.max_guest_size,
-        config: config(args, guest_args)?,
+        config,
     })
 }
 

@@ -129,7 +129,7 @@ fn select(
 ) -> Result<Selection> {
     if args.explain {
         let explanation = engines.explain(guest, config, choice);
-        say::plain(&explanation);
+        say::asked_for(&explanation)?;
         ending.lock().report.considered(&explanation.considered);
         return explanation.into_selection();
     }

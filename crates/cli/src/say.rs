@@ -5,15 +5,16 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
-use wasmrun::{Error, exit_code};
+use wasmrun::{Error, Result, exit_code};
 
 /// Prints a result; returns the exit code.
-pub fn print(text: &str) -> u8 {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+pub fn print(text: impl AsRef<[u8]>) -> u8 {
+    printed(io::stdout().write_all(text.as_ref()))
+}
+
+/// Makes sure of what was written to standard output; returns the exit code.
+pub fn printed(written: io::Result<()>) -> u8 {
+    match written.and_then(|()| io::stdout().flush()) {
         Ok(()) => 0,
         // Whoever read it has read enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
@@ -27,7 +28,7 @@ pub fn print(text: &str) -> u8 {
 /// Prints a result as JSON; returns the exit code.
 pub fn print_json(value: &impl Serialize) -> u8 {
     match serde_json::to_string_pretty(value) {
-        Ok(json) => print(&format!("{json}\n")),
+        Ok(json) => print(format!("{json}\n")),
         Err(error) => {
             line(format_args!("cannot print JSON: {error}"));
             exit_code::WASMRUN
@@ -43,7 +44,14 @@ pub fn line(message: impl Display) {
 /// Says text that is not under our name.
 pub fn plain(text: impl Display) {
     // There is no one left to tell that standard error is gone.
-    let _ = write!(io::stderr().lock(), "{text}");
+    let _ = asked_for(text);
+}
+
+/// Says on standard error what was asked for there.
+pub fn asked_for(text: impl Display) -> Result<()> {
+    write!(io::stderr().lock(), "{text}").map_err(|source| {
+        Error::new(wasmrun::ErrorKind::Io, "cannot write to standard error").with_source(source)
+    })
 }
 
 /// A line from elsewhere, unable to drive a terminal.

@@ -1,7 +1,7 @@
 //! The values options take.
 
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytesize::ByteSize;
 use wasmrun::Access;
@@ -98,6 +98,21 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok(size.as_u64())
 }
 
+pub fn duration(text: &str) -> Result<Duration, String> {
+    /// With more, times come near those that humantime panics over.
+    const DIGITS: usize = 15;
+    if text.chars().filter(char::is_ascii_digit).count() > DIGITS {
+        return Err(format!("a time has at most {DIGITS} digits"));
+    }
+    humantime::parse_duration(text).map_err(|error| {
+        let seconds = format!("{text}s");
+        match humantime::parse_duration(&seconds) {
+            Ok(_) => format!("a time has a unit; did you mean {seconds}?"),
+            Err(_) => error.to_string(),
+        }
+    })
+}
+
 /// Nanoseconds since 1970.
 pub fn time(text: &str) -> Result<u64, String> {
     let form = || "the form is 2026-01-31T12:00:00Z, not before 1970 nor after 2554".to_owned();
@@ -187,6 +202,20 @@ mod tests {
         }
         for text in ["", "Mi", "-1", "64 potatoes", "1e6", "0x10"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_without_a_unit_suggests_seconds() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for text in ["18446744073709551615.1s0.9s", "18446744073709551615.2s0.8s"] {
+            duration(text).expect_err("humantime panics over it");
+        }
+        let error = duration("3").expect_err("no unit");
+        assert!(error.ends_with("did you mean 3s?"), "{error}");
+        for text in ["", "s", "-3", "3 potatoes"] {
+            let error = duration(text).expect_err("no time");
+            assert!(!error.contains("did you mean"), "{text}: {error}");
         }
     }
 

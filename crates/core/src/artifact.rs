@@ -13,8 +13,8 @@ impl Artifact {
     ///
     /// # Safety
     ///
-    /// The file holds exactly the bytes that [`Code::artifact`] gave of code for the same
-    /// [`CodeKey`] as the one this artifact is the answer to. As long as code loaded from it is in
+    /// The file holds exactly the bytes that [`Code::artifact`](crate::Code::artifact) gave of code for the same
+    /// [`CodeKey`](crate::CodeKey) as the one this artifact is the answer to. As long as code loaded from it is in
     /// use, its content does not change. (It may be removed.)
     pub unsafe fn trusted(path: PathBuf) -> Artifact {
         Artifact(path)

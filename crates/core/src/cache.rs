@@ -18,7 +18,7 @@ pub struct CodeKey<'a> {
     pub engine: &'a EngineInfo,
     /// What for.
     pub options: CompileOptions,
-    /// What else it depends on: [`Engine::code_identity`].
+    /// What else it depends on: [`Engine::code_identity`](crate::Engine::code_identity).
     pub identity: &'a [u8],
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::Metadata;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -166,6 +167,23 @@ impl Guest {
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<Guest> {
         let name = name.into();
         Guest::build(&shown_path(&name), name, None, bytes.into())
+    }
+
+    /// Reads a program of at most `max_bytes` to its end, from standard input or another stream that is no
+    /// file, and inspects it as [`from_bytes`](Guest::from_bytes) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open), where they do not concern files.
+    pub fn from_reader(
+        name: impl Into<String>,
+        from: impl io::Read,
+        max_bytes: u64,
+    ) -> Result<Guest> {
+        let name = name.into();
+        let called = shown_path(&name);
+        let bytes = read::stream(&called, from, max_bytes)?;
+        Guest::build(&called, name, None, bytes)
     }
 
     /// `called` is what errors call it, fit for a message.

@@ -33,14 +33,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<(Vec<u8>, Metadata)> {
         .ok()
         .and_then(|len| bytes.try_reserve_exact(len).ok())
         .ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
-    // One byte over the cap is enough to know that a file grew, or lied about its size.
-    file.by_ref()
-        .take(max_bytes.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(over_the_cap(&name, "more", max_bytes));
-    }
+    to_end(&name, file, max_bytes, &mut bytes)?;
     Ok((bytes, metadata))
 }
 
@@ -55,6 +48,25 @@ fn open(path: &Path) -> io::Result<File> {
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     options.open(path)
+}
+
+/// Reads at most `max_bytes` to the end.
+pub(crate) fn stream(name: &str, from: impl Read, max_bytes: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    to_end(name, from, max_bytes, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn to_end(name: &str, from: impl Read, max_bytes: u64, bytes: &mut Vec<u8>) -> Result<()> {
+    // One byte over the cap is enough to know that a file grew, or lied about its size.
+    from.take(max_bytes.saturating_add(1))
+        .read_to_end(bytes)
+        .map_err(|error| cannot_read(name, error))?;
+    if bytes.len() as u64 > max_bytes {
+        let more = format!("more than {max_bytes}");
+        return Err(over_the_cap(name, &more, max_bytes));
+    }
+    Ok(())
 }
 
 fn regular(name: &str, metadata: &Metadata) -> Result<()> {

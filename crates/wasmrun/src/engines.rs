@@ -132,6 +132,14 @@ impl Engines {
             .map(|slot| (slot.name(), slot.open(self.answers())))
     }
 
+    /// Those of them that are linked in: this loads no library either.
+    pub fn linked_in(&self) -> impl Iterator<Item = (&str, Result<Arc<dyn Engine>>)> {
+        self.slots
+            .iter()
+            .filter(|slot| slot.is_in_process() && !slot.is_library())
+            .map(|slot| (slot.name(), slot.open(self.answers())))
+    }
+
     /// Every engine, with the reason where it is not here. This looks for executables, for all at
     /// the same time.
     pub fn all(&self) -> Vec<(&str, Result<Arc<dyn Engine>>)> {
@@ -209,9 +217,15 @@ impl Slot {
 
     fn is_in_process(&self) -> bool {
         match self {
-            Slot::Known(known, _) => matches!(known.open, Some(Open::InProcess(_))),
+            Slot::Known(known, _) => {
+                matches!(known.open, Some(Open::InProcess(_) | Open::Library(_)))
+            }
             Slot::Registered(engine) => engine.info().place == Place::InProcess,
         }
+    }
+
+    fn is_library(&self) -> bool {
+        matches!(self, Slot::Known(known, _) if matches!(known.open, Some(Open::Library(_))))
     }
 
     fn open(&self, answers: Option<&dyn Answers>) -> Opened {
@@ -224,7 +238,7 @@ impl Slot {
         }
         // An engine that is not here is looked for again next time: it may have come.
         let engine = match known.open.ok_or_else(|| not_built_in(known))? {
-            Open::InProcess(open) => open(),
+            Open::InProcess(open) | Open::Library(open) => open(),
             Open::Executable { find, .. } => find(known.name, answers),
         }
         .map_err(|error| error.with_engine(known.name))?;
@@ -239,7 +253,7 @@ impl Slot {
                     return at(known.name, path, answers)
                         .map_err(|error| error.with_engine(known.name));
                 }
-                Some(Open::InProcess(_)) => {}
+                Some(Open::InProcess(_) | Open::Library(_)) => {}
             }
         }
         Err(Error::new(

@@ -23,8 +23,10 @@ pub(crate) type Opened = Result<Arc<dyn Engine>>;
 #[derive(Debug, Clone, Copy)]
 #[allow(dead_code, reason = "a build without engines makes neither")]
 pub(crate) enum Open {
-    /// It is linked into this process, or is a library that is loaded into it.
+    /// It is linked into this process.
     InProcess(fn() -> Opened),
+    /// It is a library that is loaded into this process when it is opened.
+    Library(fn() -> Opened),
     /// It is an executable.
     Executable {
         /// Looks for it under its usual name.
@@ -50,6 +52,9 @@ macro_rules! registry {
     (@InProcess $($engine:ident)::+) => {
         Open::InProcess(|| Ok(Arc::new($($engine)::+::new()?)))
     };
+    (@Library $($engine:ident)::+) => {
+        Open::Library(|| Ok(Arc::new($($engine)::+::new()?)))
+    };
     (@Executable $backend:ident) => {
         Open::Executable {
             find: |name, answers| Ok(Arc::new($backend::find(name, answers)?)),
@@ -64,7 +69,7 @@ registry! {
     "wasmtime" if "wasmtime": InProcess(wasmrun_backend_wasmtime::WasmtimeEngine);
     "wasmer" if "wasmer": InProcess(wasmrun_backend_wasmer::WasmerEngine);
     "wasmi" if "wasmi": InProcess(wasmrun_backend_wasmi::WasmiEngine);
-    "wasmedge" if "wasmedge": InProcess(wasmrun_backend_wasmedge::WasmEdgeEngine);
+    "wasmedge" if "wasmedge": Library(wasmrun_backend_wasmedge::WasmEdgeEngine);
     "wasmtime-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmer-cli" if "subprocess": Executable(wasmrun_backend_subprocess);
     "wasmi-cli" if "subprocess": Executable(wasmrun_backend_subprocess);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmrun::{Cache, CacheUse, Engines, Error, ErrorKind, Place, Program, Result, Stdin, Stdout};
+use wasmrun::{Cache, CacheUse, Engines, Error, ErrorKind, Place, Program, Result, Stdin};
 
 use super::results::{Host, Measured, Record, Results, Subject};
 use super::spawner::Spawner;
@@ -15,8 +15,8 @@ use super::start::{self, Start, Starts};
 use super::statistics::Summary;
 use crate::compare::{Comparison, Ran, Stage};
 use crate::lineup::{Contestant, Refused};
-use crate::resolve;
 use crate::world::World;
+use crate::{guest, resolve};
 
 /// Fewer rounds are not measured, however long they take.
 const FEWEST: u32 = 3;
@@ -39,9 +39,7 @@ pub fn measure(
     options: &[OsString],
     plan: Plan,
 ) -> Result<Results> {
-    let guest = std::path::absolute(&stage.request.guest).map_err(|source| {
-        Error::new(ErrorKind::Io, "cannot tell the current directory").with_source(source)
-    })?;
+    let guest = file(stage)?;
     let cache = stage.scratch.path().join("cache");
     let contestants = stage
         .lineup
@@ -81,29 +79,45 @@ pub fn measure(
     Ok(bench.results(plan, rounds, refused.cloned().collect()))
 }
 
+/// The guest as a file, from which every round and every process reads it.
+fn file(stage: &Stage) -> Result<PathBuf> {
+    let given = &stage.request.guest;
+    if !guest::is_read_once(given) {
+        return std::path::absolute(given).map_err(|source| {
+            Error::new(ErrorKind::Io, "cannot tell the current directory").with_source(source)
+        });
+    }
+    // In a directory of its own, under the name by which a guest knows itself.
+    let dir = stage.scratch.path().join("guest");
+    std::fs::create_dir(&dir).map_err(|source| cannot_write(&dir, source))?;
+    write(&dir, stage.guest.name(), stage.guest.bytes())
+}
+
 /// The guest as a file that every runtime takes, not all of which read text.
 fn binary(stage: &Stage, guest: &Path) -> Result<PathBuf> {
     let bytes = stage.guest.bytes();
     let is_text = bytes.starts_with(b"\0asm")
         && std::fs::read(guest).is_ok_and(|file| !file.starts_with(b"\0asm"));
     match is_text {
-        true => write(stage, "guest.wasm", bytes),
+        true => write(stage.scratch.path(), "guest.wasm", bytes),
         false => Ok(guest.into()),
     }
 }
 
-fn write(stage: &Stage, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let path = stage.scratch.path().join(name);
-    std::fs::write(&path, bytes).map_err(|source| {
-        Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(source)
-    })?;
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let path = dir.join(name);
+    std::fs::write(&path, bytes).map_err(|source| cannot_write(&path, source))?;
     Ok(path)
+}
+
+fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).with_source(source)
 }
 
 /// A file with the guest's standard input, for processes.
 fn stdin_file(stage: &Stage) -> Result<Option<OsString>> {
     match &stage.request.config.stdin {
-        Stdin::Bytes(bytes) => Ok(Some(write(stage, "stdin", bytes)?.into())),
+        Stdin::Bytes(bytes) => Ok(Some(write(stage.scratch.path(), "stdin", bytes)?.into())),
         Stdin::File(path) => Ok(Some(path.into())),
         _ => Ok(None),
     }
@@ -160,7 +174,7 @@ impl Bench<'_> {
             }
         }
         let began = Instant::now();
-        self.stage.request.open(&Engines::new())?;
+        Engines::new().guest(self.starts.guest, self.stage.request.max_guest_bytes)?;
         self.take(Subject::Inspect, 0, began.elapsed(), counts);
         for turn in 0..self.contestants.len() {
             let engine = (turn + number) % self.contestants.len();
@@ -182,7 +196,7 @@ impl Bench<'_> {
             },
         ) = self.contestants[engine];
         let world = self.stage.world()?;
-        let ran = self.stage.run(contestant, &world, Stdout::Null);
+        let ran = self.stage.run(contestant, &world);
         let loaded = self.load(engine, &world);
         drop(world);
         let (report, loaded) = match (ran, loaded) {

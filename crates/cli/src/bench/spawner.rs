@@ -18,6 +18,9 @@ use wasmrun::{Error, ErrorKind, Result};
 
 use crate::scratch::Scratch;
 
+/// The argument by which `wasmrun` is that process. No part of the command line that users know.
+const IS_MEANT: &str = "--bench-spawner";
+
 /// A process to start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
@@ -55,7 +58,7 @@ impl Spawner {
     pub fn start(scratch: &Scratch) -> Result<Self> {
         let mut command = Command::new(this_program()?);
         command
-            .arg("bench-spawner")
+            .arg(IS_MEANT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         system::in_own_group(&mut command);
@@ -106,6 +109,11 @@ pub fn this_program() -> Result<OsString> {
         Error::new(ErrorKind::Io, "cannot tell where wasmrun itself is").with_source(source)
     })?;
     Ok(path.into())
+}
+
+/// Whether this process is to be that one.
+pub fn is_meant() -> bool {
+    env::args_os().nth(1).is_some_and(|first| first == IS_MEANT)
 }
 
 /// Is that process: carries out orders until there are no more. Returns the exit code.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use similar::TextDiff;
 
+use super::output::Output;
 use crate::say::harmless;
 
 /// Where an engine differs from the first.
@@ -75,12 +76,51 @@ pub fn of_bytes(name: &str, between: (&str, &str), first: &[u8], here: &[u8]) ->
         let diff = unified(&harmless(name), between, one, other);
         return Some(How::Text { diff });
     }
-    let at = first.iter().zip(here).take_while(|(a, b)| a == b).count();
     Some(How::Bytes {
         first_bytes: first.len() as u64,
         here_bytes: here.len() as u64,
+        at: common(first, here) as u64,
+    })
+}
+
+/// The same of what they wrote to a stream.
+pub fn of_outputs(name: &str, between: (&str, &str), first: &Output, here: &Output) -> Option<How> {
+    if first == here {
+        return None;
+    }
+    if first.is_kept() && here.is_kept() {
+        return of_bytes(name, between, &first.start, &here.start);
+    }
+    let at = common(&first.start, &here.start);
+    let all = |output: &Output| at == output.start.len() && !output.is_kept();
+    if all(first) && all(here) {
+        // Where the rest begins to differ is not known.
+        let told = |output: &Output| {
+            let Output { start, bytes, rest } = output;
+            let beyond = bytes - start.len() as u64;
+            format!("{bytes} bytes, the last {beyond} with digest {rest}")
+        };
+        return Some(How::Value {
+            first: told(first),
+            here: told(here),
+        });
+    }
+    Some(How::Bytes {
+        first_bytes: first.bytes,
+        here_bytes: here.bytes,
         at: at as u64,
     })
+}
+
+/// How many bytes are the same at the start of both.
+pub fn common(one: &[u8], other: &[u8]) -> usize {
+    // Many at a time, as far as they are the same.
+    const MANY: usize = 4 << 10;
+    let pairs = one.chunks(MANY).zip(other.chunks(MANY));
+    let many = MANY * pairs.take_while(|(a, b)| a == b).count();
+    let many = many.min(one.len());
+    let pairs = one[many..].iter().zip(&other[many..]);
+    many + pairs.take_while(|(a, b)| a == b).count()
 }
 
 /// A unified diff, in which nothing but a line feed ends a line.

@@ -95,7 +95,7 @@ fn contents(
     let mut at = 0;
     loop {
         let (one, other) = (chunk(&mut one)?, chunk(&mut other)?);
-        let same = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+        let same = difference::common(&one, &other);
         at += same as u64;
         if same < one.len() || same < other.len() {
             return Ok(Some(How::Bytes {

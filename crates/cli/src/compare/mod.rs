@@ -2,13 +2,14 @@
 
 mod difference;
 mod files;
+mod output;
 mod show;
 
 use serde::Serialize;
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Captured, Control, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program,
-    Report, Result, Stats, Stdout, Support,
+    Capability, Control, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program, Report,
+    Result, Run, RunConfig, Stats, Stdout, Support,
 };
 
 use crate::args::{CompareArgs, SeveralArgs};
@@ -19,6 +20,7 @@ use crate::world::{Originals, World};
 use crate::{input, say};
 
 use difference::{Difference, How, Part};
+use output::Output;
 
 /// The exit code that says that engines differ.
 pub const DIFFERENT: u8 = 1;
@@ -84,28 +86,43 @@ impl Stage {
         Ok(world)
     }
 
-    /// Compiles the guest and runs it once, with its output going to `output`.
-    pub fn run(&self, contestant: &Contestant, world: &World, output: Stdout) -> Result<Report> {
-        let outside = resolve::is_outside(contestant.info());
+    /// Compiles the guest and runs it once, with its output going nowhere.
+    pub fn run(&self, contestant: &Contestant, world: &World) -> Result<Report> {
+        let (program, config, control) = self.compile(contestant, world, Stdout::Null)?;
+        match resolve::is_outside(contestant.info()) {
+            false => program.run_under(&config, &control),
+            true => self.attended(program.start_under(&config, control)?, Run::wait),
+        }
+    }
+
+    /// The same, with all that it writes to its standard output and standard error.
+    fn observe(&self, contestant: &Contestant, world: &World) -> Result<(Report, Output, Output)> {
+        let (program, config, control) = self.compile(contestant, world, Stdout::Pipe)?;
+        self.attended(program.start_under(&config, control)?, output::of_run)
+    }
+
+    fn compile(
+        &self,
+        contestant: &Contestant,
+        world: &World,
+        output: Stdout,
+    ) -> Result<(Program, RunConfig, Control)> {
         let config = world
             .config
             .clone()
             .stdout(output.clone())
             .stderr(output)
-            .killable(outside);
+            .killable(resolve::is_outside(contestant.info()));
         let (engine, control) = (contestant.engine.clone(), Control::new());
-        let ended = Program::compile_for_run(engine, &self.guest, &config, None, &control)
-            .and_then(|program| match outside {
-                false => program.run_under(&config, &control),
-                true => {
-                    let run = program.start_under(&config, control)?;
-                    self.scratch.kills(Some(run.killer()?));
-                    run.wait()
-                }
-            });
-        if outside {
-            self.scratch.kills(None);
-        }
+        let program = Program::compile_for_run(engine, &self.guest, &config, None, &control)?;
+        Ok((program, config, control))
+    }
+
+    /// Waits for a guest, which a signal kills meanwhile if it would outlive us.
+    fn attended<T>(&self, run: Run, wait: impl FnOnce(Run) -> T) -> T {
+        self.scratch.kills(run.killer().ok());
+        let ended = wait(run);
+        self.scratch.kills(None);
         ended
     }
 
@@ -128,8 +145,8 @@ impl Stage {
         let mut error = None;
         for contestant in &self.lineup.able {
             let world = self.world()?;
-            match self.run(contestant, &world, Stdout::Capture) {
-                Ok(report) => {
+            match self.observe(contestant, &world) {
+                Ok((report, stdout, stderr)) => {
                     let seen = Seen {
                         info: EngineInfo {
                             name: contestant.label.clone(),
@@ -137,9 +154,10 @@ impl Stage {
                         },
                         capability: contestant.engine.capability_for(&self.guest),
                         report,
+                        stdout,
+                        stderr,
                         world,
                     };
-                    comparison.warnings.extend(uncompared(&seen));
                     comparison.ran.push(Ran::of(&seen));
                     match &first {
                         Some(first) => comparison.differences.extend(differences(first, &seen)?),
@@ -173,11 +191,13 @@ struct Seen {
     info: EngineInfo,
     capability: Capability,
     report: Report,
+    stdout: Output,
+    stderr: Output,
     world: World,
 }
 
 fn differences(first: &Seen, seen: &Seen) -> Result<Vec<Difference>> {
-    let (expected, found) = (&first.report, &seen.report);
+    let (expected, found) = (&first.report.outcome, &seen.report.outcome);
     let mut differences = Vec::new();
     let mut add = |part: Part, how: Option<How>| {
         differences.extend(how.map(|how| Difference {
@@ -187,19 +207,20 @@ fn differences(first: &Seen, seen: &Seen) -> Result<Vec<Difference>> {
         }));
     };
     let reporting = (&first.capability, &seen.capability);
-    if !same_outcome(&expected.outcome, &found.outcome, reporting) {
+    if !same_outcome(expected, found, reporting) {
         let how = How::Value {
-            first: expected.outcome.to_string(),
-            here: found.outcome.to_string(),
+            first: expected.to_string(),
+            here: found.to_string(),
         };
         add(Part::Outcome, Some(how));
     }
     let between = (first.info.name.as_str(), seen.info.name.as_str());
     for (part, first, here) in [
-        (Part::Stdout, &expected.stdout, &found.stdout),
-        (Part::Stderr, &expected.stderr, &found.stderr),
+        (Part::Stdout, &first.stdout, &seen.stdout),
+        (Part::Stderr, &first.stderr, &seen.stderr),
     ] {
-        add(part.clone(), output(&part, between, first, here));
+        let how = difference::of_outputs(&part.to_string(), between, first, here);
+        add(part, how);
     }
     for ((guest, one), (_, other)) in first.world.copies.iter().zip(&seen.world.copies) {
         let found = files::differences(guest, one, other, between).map_err(|source| {
@@ -214,35 +235,6 @@ fn differences(first: &Seen, seen: &Seen) -> Result<Vec<Difference>> {
         }
     }
     Ok(differences)
-}
-
-fn output(part: &Part, between: (&str, &str), first: &Captured, here: &Captured) -> Option<How> {
-    if first.dropped == here.dropped {
-        return difference::of_bytes(&part.to_string(), between, &first.bytes, &here.bytes);
-    }
-    let total = |captured: &Captured| captured.bytes.len() as u64 + captured.dropped;
-    Some(How::Value {
-        first: format!("{} bytes", total(first)),
-        here: format!("{} bytes", total(here)),
-    })
-}
-
-/// What of a run's output is more than can be compared.
-fn uncompared(seen: &Seen) -> impl Iterator<Item = String> {
-    let (name, report) = (&seen.info.name, &seen.report);
-    // What a guest is ended for is no output.
-    let ended_for_it = report.outcome == Outcome::TooMuchOutput;
-    let outputs = [
-        (Part::Stdout, &report.stdout),
-        (Part::Stderr, &report.stderr),
-    ];
-    let cut = outputs
-        .into_iter()
-        .filter(move |(_, output)| output.dropped > 0 && !ended_for_it);
-    cut.map(move |(part, output)| {
-        let bytes = output.bytes.len();
-        format!("{part} of {name} is longer than {bytes} bytes, and compared by its length from there on")
-    })
 }
 
 /// Whether two outcomes are one, as far as both engines tell.
@@ -292,13 +284,12 @@ pub struct Ran {
 
 impl Ran {
     fn of(seen: &Seen) -> Self {
-        let bytes = |captured: &Captured| captured.bytes.len() as u64 + captured.dropped;
         let report = &seen.report;
         Ran {
             engine: seen.info.clone(),
             outcome: report.outcome.clone(),
-            stdout_bytes: bytes(&report.stdout),
-            stderr_bytes: bytes(&report.stderr),
+            stdout_bytes: seen.stdout.bytes,
+            stderr_bytes: seen.stderr.bytes,
             stats: report.stats.clone(),
         }
     }
@@ -309,7 +300,7 @@ impl Comparison {
     pub fn tell(&self, json: bool) -> u8 {
         let printed = match json {
             true => say::print_json(self),
-            false => say::print(&show::text(self)),
+            false => say::print(show::text(self)),
         };
         match (printed, self.agree) {
             (0, true) => 0,

@@ -57,5 +57,5 @@ pub fn others(text: &str) {
     }
     // Refused or taken, without a panic.
     let _ = values::time(text);
-    let _ = humantime::parse_duration(text);
+    let _ = values::duration(text);
 }

@@ -101,6 +101,46 @@ fn what_comes_out_differently_is_shown_and_exits_with_1() {
     assert_eq!(compare(&["--seed", "7"], &guest).code, Some(0));
 }
 
+/// Writes 65 MiB of zeros and then eight random bytes.
+const LONG: &str = r#"
+(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 17)
+  (func $all (param $at i32) (param $length i32)
+    (loop $more
+      (i32.store (i32.const 0) (local.get $at))
+      (i32.store (i32.const 4) (local.get $length))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (local.set $at (i32.add (local.get $at) (i32.load (i32.const 8))))
+      (br_if $more
+        (local.tee $length (i32.sub (local.get $length) (i32.load (i32.const 8)))))))
+  (func (export "_start") (local $i i32)
+    (loop $next
+      (call $all (i32.const 65536) (i32.const 1048576))
+      (br_if $next (i32.lt_u
+        (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 65))))
+    (drop (call $random (i32.const 16) (i32.const 8)))
+    (call $all (i32.const 16) (i32.const 8))))"#;
+
+#[test]
+fn output_that_is_too_long_to_keep_is_compared_whole() {
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", LONG);
+    let (code, json) = compared(&["--seed", "7"], &guest);
+    assert_eq!(code, Some(0), "{json:#}");
+    assert_eq!(json["engines"][0]["stdout_bytes"], (65 << 20) + 8);
+    let (code, json) = compared(&[], &guest);
+    assert_eq!(code, Some(1), "{json:#}");
+    let difference = &json["differences"][0];
+    assert_eq!(difference["part"], "stdout");
+    let told = difference["here"].as_str().expect("a text");
+    assert!(
+        told.starts_with("68157448 bytes, the last 1048584 with digest "),
+        "{told}"
+    );
+}
+
 #[test]
 fn each_engine_writes_to_a_copy_and_the_original_stays() {
     let guests = Guests::new();

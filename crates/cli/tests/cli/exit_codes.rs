@@ -112,6 +112,8 @@ fn bad_usage_is_125() {
         &["bench", "--html", "-", app],
         &["engines", "--no-such-option"],
         &["inspect"],
+        &["completions"],
+        &["man"],
     ] {
         let run = run(args);
         assert_eq!(run.code, Some(125), "{args:?}: {run:?}");
@@ -129,4 +131,11 @@ fn an_engine_that_is_not_there_is_127() {
         assert_eq!(run.code, Some(127), "{engine}: {run:?}");
         assert!(!run.message().is_empty());
     }
+}
+
+#[test]
+fn a_time_without_a_unit_is_not_guessed() {
+    let seen = run(["--timeout", "3", "app.wasm"]);
+    assert_eq!(seen.code, Some(125), "{seen:?}");
+    assert!(seen.stderr.contains("did you mean 3s?"), "{seen:?}");
 }

@@ -15,6 +15,8 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["compile", "--help"],
         &["cache", "--help"],
         &["cache", "prune", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let seen = run(args);
         assert_eq!(seen.code, Some(0), "{args:?}");
@@ -28,4 +30,62 @@ fn help_reads_like_this() {
     insta::assert_snapshot!("help_long", run(["--help"]).stdout);
     insta::assert_snapshot!("help_compare", run(["compare", "-h"]).stdout);
     insta::assert_snapshot!("help_bench", run(["bench", "--help"]).stdout);
+}
+
+#[test]
+fn shells_learn_the_command_line() {
+    for (shell, mark) in [
+        ("bash", "complete -F _wasmrun"),
+        ("zsh", "#compdef wasmrun"),
+        ("fish", "complete -c wasmrun"),
+    ] {
+        let seen = run(["completions", shell]);
+        assert_eq!((seen.code, &*seen.stderr), (Some(0), ""), "{shell}");
+        for known in [mark, "compare", "max-memory"] {
+            assert!(seen.stdout.contains(known), "{shell}: {known}");
+        }
+    }
+    assert_eq!(run(["completions", "ksh"]).code, Some(125));
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let man = dir.path().join("share/man1");
+    let seen = run(["man".as_ref(), man.as_os_str()]);
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+    assert_eq!((&*seen.stdout, &*seen.stderr), ("", ""));
+    let mut pages: Vec<_> = std::fs::read_dir(&man)
+        .expect("it was made")
+        .map(|page| page.expect("it can be read").file_name())
+        .collect();
+    pages.sort();
+    assert_eq!(
+        pages,
+        [
+            "wasmrun-bench.1",
+            "wasmrun-cache-clear.1",
+            "wasmrun-cache-dir.1",
+            "wasmrun-cache-list.1",
+            "wasmrun-cache-prune.1",
+            "wasmrun-cache-verify.1",
+            "wasmrun-cache.1",
+            "wasmrun-compare.1",
+            "wasmrun-compile.1",
+            "wasmrun-completions.1",
+            "wasmrun-engines.1",
+            "wasmrun-inspect.1",
+            "wasmrun-man.1",
+            "wasmrun-run.1",
+            "wasmrun.1",
+        ]
+    );
+    let page = std::fs::read_to_string(man.join("wasmrun-inspect.1")).expect("a page");
+    insta::assert_snapshot!("man_inspect", page);
+
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let seen = run(["man".as_ref(), file.as_os_str()]);
+    assert_eq!(seen.code, Some(125), "{seen:?}");
+    assert!(seen.message().starts_with("cannot write the manual into "));
 }

@@ -18,13 +18,25 @@ mod common;
 mod compare;
 #[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod engines;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+mod executable;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod exit_codes;
 mod help;
 mod inspect;
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
+))]
+mod once;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod report;
 #[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 mod signals;
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
+))]
+mod unwritable;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod world;

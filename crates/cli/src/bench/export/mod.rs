@@ -26,10 +26,10 @@ pub enum Format {
 /// Prints the results; returns the exit code.
 pub fn print(results: &Results, format: Format) -> u8 {
     match format {
-        Format::Terminal => say::print(&table::terminal(results)),
+        Format::Terminal => say::print(table::terminal(results)),
         Format::Json => say::print_json(results),
-        Format::Csv => say::print(&csv::csv(results)),
-        Format::Markdown => say::print(&table::markdown(results)),
+        Format::Csv => say::print(csv::csv(results)),
+        Format::Markdown => say::print(table::markdown(results)),
     }
 }
 
