@@ -298,12 +298,12 @@ fn a_wasix_guest_with_threads_runs(case: &Case) {
             (export "memory" (memory 0))
             (func (export "wasi_thread_start") (param $id i32) (param $arg i32))
             (func (export "_start")
-                (call $proc_exit (call $spawn (i32.const 64) (i32.const 0)))))"#,
+                (call $proc_exit (i32.add (i32.const 7) (call $spawn (i32.const 64) (i32.const 0))))))"#,
     );
     assert_eq!(guest.wasi(), WasiVersion::Wasix);
     assert!(guest.needs_threads());
     if let Some(report) = case.run(&guest, &captured()) {
-        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.outcome, Outcome::Exited(7));
     }
 }
 

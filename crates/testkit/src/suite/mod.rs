@@ -136,6 +136,7 @@ mod tests {
         "limits::a_kill_at_once_is_a_kill",
         "limits::only_what_was_started_killable_can_be_killed",
         "kinds::a_module_has_no_working_directory",
+        "kinds::sections_in_another_order_are_an_error",
         "kinds::an_entry_the_guest_lacks_is_refused_by_name",
         "kinds::a_guest_without_an_entry_is_refused",
         "kinds::an_unknown_import_is_refused_by_name",

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wasmrun::{
-    Cache, CacheUse, Choice, Command, Compilation, Engines, Guest, Limits, Miss, Outcome, Report,
-    RunConfig, Stdout,
+    Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
+    Stdout,
 };
 use wasmrun_testkit::{may_be_missing, particular};
 
@@ -267,7 +267,7 @@ fn a_compiler_that_takes_its_time_is_used_only_when_nobody_waits() {
                     runtime,
                     &guest,
                     &config,
-                    Compilation::new().cache(&here.cache()).ahead(),
+                    wasmrun::Compilation::new().cache(&here.cache()).ahead(),
                 )
                 .expect("compiles");
                 let second = run(&here.engines(), engine, &guest, &config);
