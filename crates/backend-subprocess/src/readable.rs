@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use wasmrun_core::Result;
 
-use crate::scratch::{private_directory, write_into};
+use crate::scratch::{private_directory, read_file, write_into};
 use crate::spawn::memory_file;
 
 /// A file, and what keeps it there.
@@ -47,13 +47,21 @@ impl Readable {
         }
     }
 
-    /// As [`of`](Readable::of), in a directory: it stays there if this process is killed.
-    pub(crate) fn named(name: &str, bytes: &[u8]) -> Result<Self> {
+    fn named(name: &str, bytes: &[u8]) -> Result<Self> {
         let directory = private_directory()?;
         Ok(Readable {
             path: write_into(directory.path(), name, bytes)?,
             kept: Kept::In(directory),
         })
+    }
+
+    /// A copy in a directory, if it is in memory and has no name that leads to it. It stays there if this process is
+    /// killed.
+    pub(crate) fn named_copy(&self, name: &str) -> Result<Option<Self>> {
+        match &self.kept {
+            Kept::InMemory(_) => Readable::named(name, &read_file(&self.path)?).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// An absolute path.

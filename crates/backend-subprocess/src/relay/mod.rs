@@ -132,10 +132,14 @@ impl RelayedCode {
     }
 
     fn readable(&self, bytes: &[u8]) -> Result<Readable> {
-        let name = file_name(self.guest.name());
+        Readable::of(&file_name(self.guest.name()), bytes)
+    }
+
+    /// What the runtime is to open in place of a program that it cannot.
+    fn named_copy(&self, program: &Readable) -> Result<Option<Readable>> {
         match self.runtime.adapter.opens_by_name() {
-            true => Readable::named(&name, bytes),
-            false => Readable::of(&name, bytes),
+            true => program.named_copy(&file_name(self.guest.name())),
+            false => Ok(None),
         }
     }
 
@@ -172,11 +176,17 @@ impl RelayedCode {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn job<'a>(&'a self, file: &'a File, limits: &'a Limits, scratch: &'a Scratch) -> Job<'a> {
+    fn job<'a>(
+        &'a self,
+        file: &'a File,
+        program: &'a Readable,
+        limits: &'a Limits,
+        scratch: &'a Scratch,
+    ) -> Job<'a> {
         Job {
             version: &self.runtime.version,
             shared_memory: self.guest.memories().iter().any(|memory| memory.shared),
-            program: file.program.path(),
+            program: program.path(),
             compiled: file.compiled,
             code: file.code.as_ref().map(TempDir::path),
             limits,
@@ -212,8 +222,10 @@ impl Code for RelayedCode {
         }
         let module = self.file(Guest::DEFAULT_ENTRY)?;
         let (limits, scratch) = (Limits::default(), Scratch::default());
-        let job = self.job(&module, &limits, &scratch);
-        let handed = module.program.handed();
+        let named = self.named_copy(&module.program)?;
+        let program = named.as_ref().unwrap_or(&module.program);
+        let job = self.job(&module, program, &limits, &scratch);
+        let handed = program.handed();
         let code = ahead::compile(&self.runtime, compiler, &job, handed, control)?;
         if !compiler.keeps_a_directory() {
             let file = File {
@@ -246,13 +258,13 @@ impl RelayedCode {
         control: &Control,
     ) -> Result<Option<Ran>> {
         let scratch = Scratch::default();
+        let named = self.named_copy(&file.program)?;
+        let program = named.as_ref().unwrap_or(&file.program);
+        let job = self.job(file, program, &task.limits, &scratch);
         let launch = Launch {
             executable: self.runtime.path.clone(),
-            args: self
-                .runtime
-                .adapter
-                .arguments(&self.job(file, &task.limits, &scratch))?,
-            handed: file.program.handed(),
+            args: self.runtime.adapter.arguments(&job)?,
+            handed: program.handed(),
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
@@ -266,6 +278,7 @@ impl RelayedCode {
             }),
         };
         let mut session = Session::new(&file.relayed, self.terms.fuel, *take_all, wasi, task);
+        session.opened_at_start = named;
         let served = session.serve(&mut dialogue);
         let ended = Instant::now();
 

@@ -9,6 +9,7 @@ use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, preview1};
 use super::memory::{Mirror, Strings};
 use super::protocol::{Begin, Call, Layout, MAGIC, Stream, own};
 use super::rewrite::Relayed;
+use crate::readable::Readable;
 use crate::spawn::Dialogue;
 
 /// How a guest ended that told us.
@@ -37,6 +38,8 @@ pub(super) struct Session<'a> {
     fuel_left: Option<u64>,
     strings: (Strings, Strings),
     mirror: Mirror,
+    /// What the runtime needs no more once the guest begins.
+    pub(super) opened_at_start: Option<Readable>,
     /// When the guest began to run.
     pub(super) began: Option<Instant>,
     /// The most bytes its memories and tables had together.
@@ -75,6 +78,7 @@ impl<'a> Session<'a> {
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
             mirror: Mirror::new(relayed.layout()),
+            opened_at_start: None,
             began: None,
             peak: 0,
         }
@@ -100,6 +104,7 @@ impl<'a> Session<'a> {
             let [asked, ..] = call.arguments;
             match call.number {
                 own::BEGIN => {
+                    self.opened_at_start = None;
                     self.began = Some(Instant::now());
                     self.peak = asked;
                 }
