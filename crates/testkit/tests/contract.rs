@@ -361,14 +361,18 @@ fn a_kill_is_the_outcome() {
 #[test]
 fn dropping_a_killable_run_kills_it() {
     let config = RunConfig::new().killable(true);
-    let (ended, end) = std::sync::mpsc::channel();
+    let (seen, sees) = std::sync::mpsc::channel();
     let program = program(&config, move |_, control| {
+        seen.send(control.interrupted()).expect("the test listens");
         control.sleep(Duration::MAX);
-        ended.send(control.interrupted()).expect("the test listens");
+        seen.send(control.interrupted()).expect("the test listens");
         Ok(Outcome::Exited(0))
     });
-    drop(program.start(&config).expect("starts"));
-    assert!(end.recv().expect("it ends").is_some());
+    let run = program.start(&config).expect("starts");
+    // A run that is killed before its guest begins never reaches the engine.
+    assert_eq!(sees.recv().expect("it begins"), None);
+    drop(run);
+    assert!(sees.recv().expect("it ends").is_some());
 }
 
 #[test]

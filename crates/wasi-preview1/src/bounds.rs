@@ -6,8 +6,7 @@ use wasmtime_wasi::p1::types::{Errno, Filesize, Size};
 use wiggle::error::{Error, Result as Called};
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
-use crate::call::pointer;
-use crate::functions::{SUCCESS, guest_error, refused};
+use crate::call::{SUCCESS, guest_error, pointer, refused};
 use crate::{Stop, Wasi};
 
 /// Whether an address was counted that is one too many: the one behind a buffer that ends with a memory of 4 GiB.

@@ -8,7 +8,30 @@ use wasmtime_wasi::p2::StreamError;
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 use crate::Stop;
-use crate::functions::SUCCESS;
+
+/// The errno of a call that did what it was asked.
+pub(crate) const SUCCESS: i32 = 0;
+
+/// What comes of a call that its function refused: what no enumeration has, and bits that no flag has, are invalid
+/// arguments. With any other error the guest cannot go on.
+pub(crate) fn refused(error: wiggle::error::Error) -> Result<i32, Stop> {
+    use GuestError::{InvalidEnumValue, InvalidFlagValue, TryFromIntError};
+    match guest_error(&error) {
+        Some(InvalidEnumValue(_) | InvalidFlagValue(_) | TryFromIntError(_)) => {
+            Ok(Errno::Inval as i32)
+        }
+        _ => Err(Stop::trap(error)),
+    }
+}
+
+/// What was wrong about what the guest handed over, if that is the error.
+pub(crate) fn guest_error(error: &wiggle::error::Error) -> Option<&GuestError> {
+    let mut error = error.downcast_ref::<GuestError>()?;
+    while let GuestError::InFunc { err, .. } = error {
+        error = err;
+    }
+    Some(error)
+}
 
 /// What comes of a call that moved bytes: their number, which goes to `at`.
 pub(crate) fn counted(

@@ -6,9 +6,9 @@ use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p0::wasi_unstable;
 use wasmtime_wasi::p1::types::{self, Errno};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
-use wiggle::{GuestError, GuestMemory};
+use wiggle::GuestMemory;
 
-use crate::call::running;
+use crate::call::{SUCCESS, refused, running};
 #[cfg(target_os = "linux")]
 use crate::{CutShort, readdir};
 use crate::{Stop, Wasi, block_on_ready, bounds, open, poll, standard};
@@ -421,30 +421,6 @@ macro_rules! set {
 }
 
 crate::__list!(modules);
-
-/// The errno of a call that did what it was asked.
-pub(crate) const SUCCESS: i32 = 0;
-
-/// What comes of a call that its function refused: what no enumeration has, and bits that no flag has, are invalid
-/// arguments. With any other error the guest cannot go on.
-pub(crate) fn refused(error: wiggle::error::Error) -> Result<i32, Stop> {
-    use GuestError::{InvalidEnumValue, InvalidFlagValue, TryFromIntError};
-    match guest_error(&error) {
-        Some(InvalidEnumValue(_) | InvalidFlagValue(_) | TryFromIntError(_)) => {
-            Ok(Errno::Inval as i32)
-        }
-        _ => Err(Stop::trap(error)),
-    }
-}
-
-/// What was wrong about what the guest handed over, if that is the error.
-pub(crate) fn guest_error(error: &wiggle::error::Error) -> Option<&GuestError> {
-    let mut error = error.downcast_ref::<GuestError>()?;
-    while let GuestError::InFunc { err, .. } = error {
-        error = err;
-    }
-    Some(error)
-}
 
 /// A function as a guest imports it, for engines that call without static types.
 #[derive(Debug, Clone, Copy)]

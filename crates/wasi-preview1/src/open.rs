@@ -7,7 +7,7 @@ use wasmtime_wasi::p1::types;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::path_filestat_get;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-use crate::functions::{SUCCESS, guest_error};
+use crate::call::{SUCCESS, guest_error};
 use crate::{Stop, Wasi, block_on_ready};
 
 /// The most files one run may have open, however many this process may.

@@ -13,8 +13,7 @@ use wasmtime_wasi::p1::types::{
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{fd_fdstat_get, poll_oneoff};
 use wiggle::{GuestError, GuestMemory, GuestPtr, GuestType};
 
-use crate::call::pointer;
-use crate::functions::SUCCESS;
+use crate::call::{SUCCESS, pointer};
 use crate::{Stop, Wasi, block_on, block_on_ready};
 
 /// What the guest passes: where the subscriptions are, where the events go, how many there are, and

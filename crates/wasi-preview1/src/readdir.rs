@@ -16,8 +16,7 @@ use wasmtime_wasi::p1::types::{Dirent, Filestat, Filetype, Inode};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::fd_filestat_get;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-use crate::call::{Failure, counted, running};
-use crate::functions::SUCCESS;
+use crate::call::{Failure, SUCCESS, counted, running};
 use crate::{Stop, Wasi, block_on_ready, most_open_files};
 
 /// The directory that was listed last, by its descriptor.

@@ -10,9 +10,8 @@ use wasmrun_core::Control;
 use wasmtime_wasi::p1::types::{self, Advice, Errno, Fdflags, Fstflags};
 use wiggle::{GuestMemory, GuestPtr};
 
-use crate::call::{Failure, counted, errno, pointer, running};
+use crate::call::{Failure, SUCCESS, counted, errno, pointer, running};
 use crate::context::Streams;
-use crate::functions::SUCCESS;
 use crate::stdio::{CHUNK, Sink, Source};
 use crate::{HOSTCALL_FUEL, Stop, Wasi, block_on_ready};
 
