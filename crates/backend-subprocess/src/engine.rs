@@ -102,7 +102,7 @@ impl Engine for SubprocessEngine {
             (GuestKind::Component, Some(components)) => {
                 Arc::new(ComponentCode::new(runtime, components, compile))
             }
-            _ => Arc::new(RelayedCode::new(runtime, guest, compile.options)?),
+            _ => Arc::new(RelayedCode::new(runtime, compile)?),
         })
     }
 
@@ -118,12 +118,7 @@ impl Engine for SubprocessEngine {
             (GuestKind::Component, Some(components)) => {
                 Arc::new(ComponentCode::load(runtime, components, compile, &artifact))
             }
-            _ => Arc::new(RelayedCode::load(
-                runtime,
-                guest,
-                compile.options,
-                &artifact,
-            )?),
+            _ => Arc::new(RelayedCode::load(runtime, compile, &artifact)?),
         })
     }
 }

@@ -34,6 +34,7 @@ const OURS: u64 = fingerprint([
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
     include_bytes!("relay/call.rs"),
+    include_bytes!("relay/distant.rs"),
     include_bytes!("relay/memory.rs"),
     include_bytes!("relay/mod.rs"),
     include_bytes!("relay/obey.rs"),

@@ -1,5 +1,6 @@
 //! A validated module, and how it runs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::panic::resume_unwind;
 use std::ptr::{null, null_mut};
@@ -11,7 +12,7 @@ use wasmrun_core::{
     Trap, TrapKind,
 };
 use wasmrun_rewrite::{Parts, USUAL_STACK};
-use wasmrun_wasi_preview1::{Function, Wasi, imported, preview1, unstable};
+use wasmrun_wasi_preview1::{Imported, Wasi, imported};
 
 use crate::library::{
     AstModule, Async, Bytes, CallResult, Executor, FunctionInstance, GlobalInstance, Library,
@@ -30,7 +31,7 @@ const AGAIN_MS: u64 = 100;
 pub(crate) struct ModuleCode {
     library: &'static Library,
     module: Module,
-    imports: Vec<&'static Function>,
+    imports: Vec<Imported>,
     has_start: bool,
     entries: Entries,
     stack_limit: u32,
@@ -50,12 +51,15 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl ModuleCode {
-    pub(crate) fn compile(
-        library: &'static Library,
-        Compile { guest, options, .. }: Compile<'_>,
-    ) -> Result<Self> {
+    pub(crate) fn compile(library: &'static Library, compile: Compile<'_>) -> Result<Self> {
+        let Compile {
+            guest,
+            options,
+            host,
+            ..
+        } = compile;
         let parts = Parts::of(guest)?;
-        let imports = imported(guest)?;
+        let imports = imported(guest, host)?;
         let stack = options.stack.unwrap_or(USUAL_STACK);
         let rewritten = rewrite::rewritten(guest, &parts, &imports, stack)?;
         let memories = guest.memories().iter().zip(0..);
@@ -215,23 +219,17 @@ impl ModuleCode {
         store: &Owned<Store>,
     ) -> Result<Vec<Owned<ModuleInstance>>> {
         let library = self.library;
+        let modules: BTreeSet<_> = self.imports.iter().map(Imported::module).collect();
         let mut worlds = Vec::new();
-        for module in [preview1::MODULE, unstable::MODULE] {
-            let mut functions = Vec::<&'static Function>::new();
-            for function in self.imports.iter().filter(|one| one.module == module) {
-                // A module may import a function twice.
-                if !functions.iter().any(|other| other.name == function.name) {
-                    functions.push(function);
-                }
-            }
-            if functions.is_empty() {
-                continue;
-            }
+        for module in modules {
+            // A module may import a function twice.
+            let functions = self.imports.iter().filter(|one| one.module() == module);
+            let functions: BTreeMap<_, _> = functions.map(|one| (one.name(), one)).collect();
             // SAFETY: the caller's promise; all else is alive.
             unsafe {
                 let world = library.ModuleInstanceCreate(text(module));
                 let world = Owned::new(world, library.ModuleInstanceDelete)?;
-                for function in functions {
+                for function in functions.into_values() {
                     wasi::add(library, &world, function, host)?;
                 }
                 let registered =

@@ -71,9 +71,9 @@ pub(crate) struct ValType([u8; 8]);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Value {
-    /// An `i32` fills the lower 32 bits, an `i64` the lower 64.
+    /// What has 32 bits fills the lower 32, what has 64 the lower 64.
     pub(crate) bits: u128,
-    ty: ValType,
+    pub(crate) ty: ValType,
 }
 
 /// `WasmEdge_WrapFunc_t`.
@@ -142,7 +142,9 @@ functions! {
 
     ValTypeGenI32() -> ValType;
     ValTypeGenI64() -> ValType;
-    ValueGenI32(value: i32) -> Value;
+    ValTypeGenF32() -> ValType;
+    ValTypeGenF64() -> ValType;
+    ValTypeGenV128() -> ValType;
     ValueGenI64(value: i64) -> Value;
 
     ConfigureCreate() -> *mut Configure;

@@ -5,14 +5,14 @@
 //! WasmEdge would run it before there is a memory to point into, and where it cannot be cancelled. Sections that
 //! are not the specification's, in which WasmEdge takes compiled code, are left out.
 //!
-//! A guest with tail calls does not import WASI's functions in their own places, but calls them through
+//! A guest with tail calls does not import functions in their own places, but calls them through
 //! functions of its own: a tail call of a host function corrupts WasmEdge's stack (0.17.1).
 
 use wasm_encoder::{ConstExpr, ExportKind, ExportSection, Function, Module, SectionId, ValType};
 use wasmrun_core::guest::ValueType;
 use wasmrun_core::{Guest, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Parts, Rewriter, raw};
-use wasmrun_wasi_preview1::Function as WasiFunction;
+use wasmrun_wasi_preview1::Imported;
 
 /// Exports of ours; those of the guest have [`GUEST`] in front of their names.
 pub(crate) const START: &str = "start";
@@ -54,7 +54,7 @@ pub(crate) fn table_name(table: u32) -> String {
 pub(crate) fn rewritten(
     guest: &Guest,
     parts: &Parts<'_>,
-    imports: &[&WasiFunction],
+    imports: &[Imported],
     stack: u64,
 ) -> Result<Rewritten> {
     use ValType::{I32, I64};
@@ -109,7 +109,7 @@ pub(crate) fn rewritten(
         _ => parts.imports.as_slice(),
     };
     let stubs = stubs.iter().enumerate();
-    let stubs = stubs.map(|(import, function)| stub(import as u32, function.params));
+    let stubs = stubs.map(|(import, function)| stub(import as u32, function.params()));
     let mut module = Module::new();
     raw(&mut module, SectionId::Type, &own.type_section());
     own.copied(&mut module, SectionId::Import)?;
@@ -167,13 +167,20 @@ fn stub(import: u32, params: &[ValueType]) -> Function {
 #[cfg(test)]
 mod tests {
     use wasmparser::{Validator, WasmFeatures};
+    use wasmrun_core::HostFunctions;
     use wasmrun_wasi_preview1::imported;
 
     use super::*;
 
     fn rewritten_from(guest: &Guest) -> Result<Vec<u8>> {
         let parts = Parts::of(guest)?;
-        Ok(rewritten(guest, &parts, &imported(guest)?, 1 << 20)?.wasm)
+        Ok(rewritten(
+            guest,
+            &parts,
+            &imported(guest, &HostFunctions::new())?,
+            1 << 20,
+        )?
+        .wasm)
     }
 
     fn validate(name: &str, wasm: &[u8]) {

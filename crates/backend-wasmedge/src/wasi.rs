@@ -1,4 +1,4 @@
-//! WASI preview1 for WasmEdge: the functions of `wasmrun-wasi-preview1`, called without static types.
+//! WASI preview1 and functions of the host for WasmEdge, called without static types.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -7,10 +7,10 @@ use std::slice;
 
 use wasmrun_core::Result;
 use wasmrun_core::guest::ValueType;
-use wasmrun_wasi_preview1::{Function, GuestMemory, Stop, Wasi};
+use wasmrun_wasi_preview1::{Imported, Stop, Wasi};
 
 use crate::library::{
-    CallResult, CallingFrame, Library, MemoryInstance, ModuleInstance, Value, constants,
+    CallResult, CallingFrame, Library, MemoryInstance, ModuleInstance, ValType, Value, constants,
 };
 use crate::native::{Owned, text};
 
@@ -35,24 +35,18 @@ pub(crate) enum End {
 ///
 /// # Safety
 ///
-/// `host` must stay until `module` is dropped, and nothing else may use it while a guest runs.
+/// `function` and `host` must stay until `module` is dropped, and nothing else may use `host` while a guest runs.
 pub(crate) unsafe fn add(
     library: &Library,
     module: &Owned<ModuleInstance>,
-    function: &'static Function,
+    function: &Imported,
     host: *mut Host,
 ) -> Result<()> {
-    let of_type = |ty: &ValueType| {
-        // SAFETY: plain values.
-        unsafe {
-            match ty {
-                ValueType::I64 => library.ValTypeGenI64(),
-                _ => library.ValTypeGenI32(),
-            }
-        }
+    let types = |types: &[ValueType]| {
+        let types = types.iter().map(|ty| of_type(library, *ty));
+        types.collect::<Vec<_>>()
     };
-    let params: Vec<_> = function.params.iter().map(of_type).collect();
-    let results: Vec<_> = function.result.iter().map(of_type).collect();
+    let (params, results) = (types(function.params()), types(function.results()));
     // SAFETY: the lists are as long as told, and copied; the library takes the function over.
     unsafe {
         let ty = library.FunctionTypeCreate(
@@ -69,9 +63,23 @@ pub(crate) unsafe fn add(
             host.cast(),
             0,
         );
-        library.ModuleInstanceAddFunction(module.raw(), text(function.name), made);
+        library.ModuleInstanceAddFunction(module.raw(), text(function.name()), made);
     }
     Ok(())
+}
+
+fn of_type(library: &Library, ty: ValueType) -> ValType {
+    // SAFETY: plain values.
+    unsafe {
+        match ty {
+            // No function of WASI or the host has a reference.
+            ValueType::I32 | ValueType::Reference => library.ValTypeGenI32(),
+            ValueType::I64 => library.ValTypeGenI64(),
+            ValueType::F32 => library.ValTypeGenF32(),
+            ValueType::F64 => library.ValTypeGenF64(),
+            ValueType::V128 => library.ValTypeGenV128(),
+        }
+    }
 }
 
 unsafe extern "C" fn call(
@@ -83,44 +91,73 @@ unsafe extern "C" fn call(
     returns: *mut Value,
     return_count: u32,
 ) -> CallResult {
-    // SAFETY: they are what `add` gave; the guest waits for this call and has no other thread, so nothing else
-    // uses the host or the guest's memory meanwhile.
-    let (function, host, params) = unsafe {
+    // SAFETY: they are what `add` gave, and lists as long as the function's type says; the guest waits for this call
+    // and has no other thread, so nothing else uses the host or the guest's memory meanwhile.
+    let (function, host, params, returns) = unsafe {
         let params = match count {
             0 => &[],
             count => slice::from_raw_parts(params, count as usize),
         };
+        let returns = match return_count {
+            0 => &mut [],
+            count => slice::from_raw_parts_mut(returns, count as usize),
+        };
         (
-            &*function.cast::<Function>().cast_const(),
+            &*function.cast::<Imported>().cast_const(),
             &mut *host.cast::<Host>(),
             params,
+            returns,
         )
     };
     let called = catch_unwind(AssertUnwindSafe(|| {
-        let arguments: Vec<u64> = params.iter().map(|value| value.bits as u64).collect();
-        // SAFETY: as above.
-        let memory = unsafe { bytes(host.library, host.memory) };
-        (function.call)(
-            &mut host.wasi,
-            &mut GuestMemory::Unshared(memory),
-            &arguments,
-        )
+        function.with_slots(|slots| {
+            let mut rest = &mut *slots;
+            for (ty, value) in function.params().iter().zip(params) {
+                rest = take(*ty, value.bits, rest);
+            }
+            // SAFETY: as above.
+            let memory = unsafe { bytes(host.library, host.memory) };
+            function.call(&mut host.wasi, memory, slots)?;
+            let mut rest = &*slots;
+            for (ty, value) in function.results().iter().zip(returns) {
+                let (bits, behind) = give(*ty, rest);
+                let ty = of_type(host.library, *ty);
+                *value = Value { bits, ty };
+                rest = behind;
+            }
+            Ok(())
+        })
     }));
     let library = host.library;
     let end = match called {
-        Ok(Ok(errno)) => {
-            if let (Some(errno), 1) = (errno, return_count) {
-                // SAFETY: there is room for one.
-                unsafe { *returns = library.ValueGenI32(errno) };
-            }
-            return CallResult::SUCCESS;
-        }
+        Ok(Ok(())) => return CallResult::SUCCESS,
         Ok(Err(stop)) => End::Stop(stop),
         Err(panic) => End::Panic(panic),
     };
     host.end = Some(end);
     // SAFETY: plain values. WasmEdge unwinds the guest, and nobody looks at the number.
     unsafe { library.ResultGen(constants::USER_LEVEL_ERROR, 1) }
+}
+
+/// Takes a value into the first slots. Those behind it.
+fn take(ty: ValueType, bits: u128, slots: &mut [u64]) -> &mut [u64] {
+    let (own, rest) = slots.split_at_mut(ty.slots());
+    own[0] = bits as u64;
+    if let [_, upper] = own {
+        *upper = (bits >> 64) as u64;
+    }
+    rest
+}
+
+/// The value in the first slots, and the slots behind it.
+fn give(ty: ValueType, slots: &[u64]) -> (u128, &[u64]) {
+    let (own, rest) = slots.split_at(ty.slots());
+    let bits = match (ty, own) {
+        (ValueType::I32 | ValueType::F32, _) => u128::from(own[0] as u32),
+        (_, [lower, upper]) => u128::from(*upper) << 64 | u128::from(*lower),
+        _ => u128::from(own[0]),
+    };
+    (bits, rest)
 }
 
 /// # Safety

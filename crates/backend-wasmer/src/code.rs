@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{
-    CompileError, Engine, Extern, FunctionEnv, Instance, InstantiationError, LinkError, Module,
-    RuntimeError, Store, TypedFunction, WasmError,
+    CompileError, Engine, Extern, Function, FunctionEnv, Instance, InstantiationError, LinkError,
+    Module, RuntimeError, Store, TypedFunction, WasmError,
 };
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::{
-    Artifact, Code, Compile, CompileOptions, Control, Entries, Error, ErrorKind, Guest, Outcome,
-    Ran, Result, Stats, Task,
+    Artifact, Code, Compile, Control, Entries, Error, ErrorKind, HostFunction, Outcome, Ran,
+    Result, Stats, Task,
 };
-use wasmrun_wasi_preview1::{Wasi, imported};
+use wasmrun_wasi_preview1::{Imported, Wasi, imported};
 
 use crate::checkpoints::Flag;
 use crate::config::{engine, tunables};
@@ -22,7 +22,7 @@ use crate::growth;
 use crate::interrupt::{self, Interruption};
 use crate::limits::Bounded;
 use crate::wasi::{Bind, Host, binding};
-use crate::{exceptions, traps};
+use crate::{exceptions, host, traps};
 
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
@@ -34,7 +34,7 @@ pub(crate) struct ModuleCode {
     /// wasmer's engines keep all code they ever compiled, so each module has one of its own.
     engine: Engine,
     base: BaseTunables,
-    imports: Vec<Bind>,
+    imports: Vec<Offer>,
     entries: Entries,
     /// Elements that the guest's tables start out with.
     table_elements: u64,
@@ -51,17 +51,23 @@ impl ModuleCode {
         exceptions::refuse_kept(guest)?;
         let engine = engine(compile, guest.start_export());
         let module = Module::new(&engine, guest.bytes()).map_err(not_compiled)?;
-        ModuleCode::of(guest, compile.options, engine, module)
+        ModuleCode::of(compile, engine, module)
     }
 
     pub(crate) fn load(compile: Compile<'_>, from: Artifact) -> Result<Self> {
         let engine = engine(compile, None);
         let module = load(&engine, from)?;
-        ModuleCode::of(compile.guest, compile.options, engine, module)
+        ModuleCode::of(compile, engine, module)
     }
 
-    fn of(guest: &Guest, options: CompileOptions, engine: Engine, module: Module) -> Result<Self> {
-        let imports: Option<_> = imported(guest)?.into_iter().map(binding).collect();
+    fn of(compile: Compile<'_>, engine: Engine, module: Module) -> Result<Self> {
+        let Compile {
+            guest,
+            options,
+            host,
+            ..
+        } = compile;
+        let imports = imported(guest, host)?.into_iter().map(Offer::of);
         Ok(ModuleCode {
             base: tunables(),
             interruptible: options.interruptible.then(|| extent(&module)),
@@ -70,10 +76,33 @@ impl ModuleCode {
             looks: guest.grows_tables(),
             module,
             engine,
-            imports: imports
-                .ok_or_else(|| Error::new(ErrorKind::Engine, "cannot offer WASI to the guest"))?,
+            imports: imports.collect::<Result<_>>()?,
             entries: Entries::with_start(guest),
         })
+    }
+}
+
+/// What makes a function that the guest imports, for a run.
+enum Offer {
+    Wasi(Bind),
+    Host(HostFunction),
+}
+
+impl Offer {
+    fn of(function: Imported) -> Result<Self> {
+        match function {
+            Imported::Wasi(function) => binding(function)
+                .map(Offer::Wasi)
+                .ok_or_else(|| Error::new(ErrorKind::Engine, "cannot offer WASI to the guest")),
+            Imported::Host(function) => Ok(Offer::Host(function)),
+        }
+    }
+
+    fn bind(&self, store: &mut Store, host: &FunctionEnv<Host>) -> Function {
+        match self {
+            Offer::Wasi(bind) => bind(store, host),
+            Offer::Host(function) => host::bind(store, host, function),
+        }
     }
 }
 
@@ -192,7 +221,7 @@ impl ModuleCode {
         let imports: Vec<Extern> = self
             .imports
             .iter()
-            .map(|bind| bind(store, &host).into())
+            .map(|offer| offer.bind(store, &host).into())
             .collect();
         let instance = match Instance::new_by_index(store, &self.module, &imports) {
             Ok(instance) => instance,

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "wasix")]
-use wasmrun_core::WasiVersion;
 use wasmrun_core::{
     Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, Place, Proposals, Result,
-    Support,
+    Support, WasiVersion,
 };
 use wasmrun_wasi_preview1 as wasi;
 
@@ -70,9 +68,13 @@ impl Engine for WasmerEngine {
         capability
     }
 
-    /// wasmer keeps every exception, with a trace of the stack, until the run is over.
+    /// wasmer keeps every exception, with a trace of the stack, until the run is over. The imports of a guest for
+    /// WASIX are wasmer-wasix's to meet.
     fn capability_for(&self, guest: &Guest) -> Capability {
         let mut capability = self.capability();
+        if guest.wasi() == WasiVersion::Wasix {
+            capability.host_functions = Support::Unsupported;
+        }
         if guest.proposals().contains(Proposals::EXCEPTIONS) {
             capability.memory = Support::Unsupported;
         }

@@ -35,6 +35,7 @@ mod config;
 mod engine;
 mod exceptions;
 mod growth;
+mod host;
 #[cfg_attr(
     not(all(
         target_os = "linux",

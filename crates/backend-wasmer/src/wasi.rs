@@ -49,37 +49,49 @@ fn call<T>(
     host: &mut FunctionEnvMut<'_, Host>,
     function: impl FnOnce(&mut Wasi, &mut GuestMemory<'_>) -> Result<T, Stop>,
 ) -> Result<T, RuntimeError> {
-    let (Host { wasi, memory }, mut store) = host.data_and_store_mut();
-    let store = store.as_store_mut();
+    let (wasi, memory) = view(host);
     let result = match memory {
-        None => function(wasi, &mut GuestMemory::Unshared(&mut [])),
-        Some(memory) => {
-            let view = memory.view(&store);
-            if memory.ty(&store).shared {
-                // SAFETY: the view is of the whole memory, which stays where it is during the call:
-                // the guest's only thread is in it. `UnsafeCell<u8>` has the layout of `u8`.
-                let cells = unsafe {
-                    let bytes: *const [u8] = view.data_unchecked();
-                    &*(bytes as *const [UnsafeCell<u8>])
-                };
-                function(wasi, &mut GuestMemory::Shared(cells))
-            } else {
-                // SAFETY: nothing else touches the memory during the call: the guest waits for it,
-                // and the function reaches the memory through this slice alone.
-                let bytes = unsafe { view.data_unchecked_mut() };
-                function(wasi, &mut GuestMemory::Unshared(bytes))
-            }
-        }
+        View::Own(bytes) => function(wasi, &mut GuestMemory::Unshared(bytes)),
+        View::Shared(cells) => function(wasi, &mut GuestMemory::Shared(cells)),
     };
     result.map_err(unwind)
 }
 
+/// The guest's memory, as a call works on it.
+pub(crate) enum View<'a> {
+    Own(&'a mut [u8]),
+    /// Declared as one that threads share. The guest's only thread is in the call.
+    Shared(&'a [UnsafeCell<u8>]),
+}
+
+/// What a call works on. A guest that exports no memory has none to point into.
+pub(crate) fn view<'a>(host: &'a mut FunctionEnvMut<'_, Host>) -> (&'a mut Wasi, View<'a>) {
+    let (Host { wasi, memory }, mut store) = host.data_and_store_mut();
+    let store = store.as_store_mut();
+    let Some(memory) = memory else {
+        return (wasi, View::Own(&mut []));
+    };
+    let view = memory.view(&store);
+    // SAFETY: the view is of the whole memory, which stays where it is during the call: the guest waits for it, and
+    // nothing else reaches the memory meanwhile.
+    let memory = unsafe {
+        if memory.ty(&store).shared {
+            let bytes: *const [u8] = view.data_unchecked();
+            // `UnsafeCell<u8>` has the layout of `u8`.
+            View::Shared(&*(bytes as *const [UnsafeCell<u8>]))
+        } else {
+            View::Own(&mut *std::ptr::from_mut(view.data_unchecked_mut()))
+        }
+    };
+    (wasi, memory)
+}
+
 /// What unwinds the guest. For a trap wasmer collects the guest's call stack, which would only cost
 /// time otherwise.
-fn unwind(stop: Stop) -> RuntimeError {
+pub(crate) fn unwind(stop: Stop) -> RuntimeError {
     match stop {
         Stop::Trap(_) => RuntimeError::user(Box::new(stop)),
-        Stop::Exit(_) | Stop::Interrupted(_) => RuntimeError::new_from_source(
+        Stop::Exit(_) | Stop::Interrupted(_) | Stop::Host => RuntimeError::new_from_source(
             BackendTrap::Sys(Trap::user(Box::new(stop))),
             Vec::new(),
             None,

@@ -5,15 +5,15 @@ use std::time::Instant;
 use wasmi::errors::ErrorKind as Cause;
 use wasmi::{Engine, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall};
 use wasmrun_core::{
-    Code, Compile, Control, Entries, Error, ErrorKind, Guest, Outcome, Ran, Result, Stats, Task,
+    Code, Compile, Control, Entries, Error, ErrorKind, Outcome, Ran, Result, Stats, Task,
 };
-use wasmrun_wasi_preview1::{Wasi, imported};
+use wasmrun_wasi_preview1::{Imported, Wasi, imported};
 
 use crate::fuel::Fuel;
 use crate::limits::Limiter;
 use crate::rewrite::rewritten;
-use crate::wasi::{Host, define};
-use crate::{config, traps};
+use crate::wasi::Host;
+use crate::{config, host, traps, wasi};
 
 /// The export that is the guest's memory for WASI.
 const MEMORY: &str = "memory";
@@ -27,13 +27,14 @@ pub(crate) struct ModuleCode {
 }
 
 impl ModuleCode {
-    pub(crate) fn compile(Compile { guest, options, .. }: Compile<'_>) -> Result<Self> {
+    pub(crate) fn compile(compile: Compile<'_>) -> Result<Self> {
+        let Compile { guest, options, .. } = compile;
         let wasm = rewritten(guest, options.interruptible)?;
         // wasmi's engines keep all code they ever compiled, so each module has one of its own.
         let engine = Engine::new(&config::of(options));
         let module = Module::new(&engine, wasm).map_err(not_compiled)?;
         Ok(ModuleCode {
-            imports: imports(&engine, guest)?,
+            imports: imports(&engine, compile)?,
             module,
             entries: Entries::with_start(guest),
             interruptible: options.interruptible,
@@ -42,13 +43,18 @@ impl ModuleCode {
 }
 
 /// The functions that the guest imports, and no others.
-fn imports(engine: &Engine, guest: &Guest) -> Result<Linker<Host>> {
+fn imports(engine: &Engine, Compile { guest, host, .. }: Compile<'_>) -> Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     // A module may import a function twice.
     linker.allow_shadowing(true);
-    for function in imported(guest)? {
-        define(&mut linker, function).map_err(|source| {
-            Error::new(ErrorKind::Engine, "cannot offer WASI to the guest").with_source(source)
+    for function in imported(guest, host)? {
+        let defined = match function {
+            Imported::Wasi(function) => wasi::define(&mut linker, function),
+            Imported::Host(function) => host::define(&mut linker, function),
+        };
+        defined.map_err(|source| {
+            let error = Error::new(ErrorKind::Engine, "cannot offer the guest what it imports");
+            error.with_source(source)
         })?;
     }
     Ok(linker)

@@ -31,6 +31,7 @@ mod code;
 mod config;
 mod engine;
 mod fuel;
+mod host;
 mod limits;
 mod rewrite;
 mod traps;

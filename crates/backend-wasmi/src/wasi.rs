@@ -40,7 +40,7 @@ macro_rules! bindings {
 each_function!(bindings);
 
 /// What a call works on. A guest that exports no memory has none to point into.
-fn view<'a>(caller: &'a mut Caller<'_, Host>) -> (&'a mut Wasi, &'a mut [u8]) {
+pub(crate) fn view<'a>(caller: &'a mut Caller<'_, Host>) -> (&'a mut Wasi, &'a mut [u8]) {
     match caller.data().memory {
         Some(memory) => {
             let (bytes, host) = memory.data_and_store_mut(caller);
@@ -50,7 +50,7 @@ fn view<'a>(caller: &'a mut Caller<'_, Host>) -> (&'a mut Wasi, &'a mut [u8]) {
     }
 }
 
-fn unwind(stop: Stop) -> Error {
+pub(crate) fn unwind(stop: Stop) -> Error {
     Error::host(Stopped(stop))
 }
 

@@ -129,11 +129,7 @@ impl Engine for WasmtimeEngine {
         let shared = self.shared(compile)?;
         let variant = shared.variant.clone();
         match compile.guest.kind() {
-            GuestKind::Module => Ok(Arc::new(ModuleCode::load(
-                variant,
-                compile.guest,
-                artifact,
-            )?)),
+            GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, compile, artifact)?)),
             GuestKind::Component => {
                 let imports = shared.imports()?;
                 Ok(Arc::new(ComponentCode::load(variant, imports, artifact)?))

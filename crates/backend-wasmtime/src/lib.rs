@@ -22,6 +22,7 @@ mod component;
 mod data;
 mod engine;
 mod epoch;
+mod host;
 #[cfg_attr(not(target_os = "linux"), path = "kept/unsupported.rs")]
 mod kept;
 mod limits;
@@ -30,5 +31,6 @@ mod refusal;
 mod store;
 mod traps;
 mod variant;
+mod world;
 
 pub use engine::{NAME, WasmtimeEngine};

@@ -1,81 +1,37 @@
-//! Core modules, over preview1.
+//! Core modules, over preview1 and functions of the host.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{Artifact, Code, Compile, Control, Entries, Guest, Outcome, Ran, Result, Task};
+use wasmrun_core::{
+    Artifact, Code, Compile, Control, Entries, HostFunctions, Outcome, Ran, Result, Task,
+};
 use wasmrun_memory::Image;
-use wasmrun_wasi_preview1::{GuestMemory, Wasi, each_function, imported, preview1, unstable};
-use wasmtime::{Caller, Extern, Instance, InstancePre, Linker, Memory, Module, Store};
+use wasmrun_wasi_preview1::{Wasi, imported};
+use wasmtime::{Instance, InstancePre, Linker, Module, Store};
 
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{compiler, data, kept, refusal, traps};
+use crate::world::{self, World};
+use crate::{compiler, data, host, kept, refusal, traps};
 
-/// The world of a module.
-pub(crate) struct World {
-    wasi: Wasi,
-    /// The memory that calls work on, once it is known.
-    memory: Option<Memory>,
-}
-
-macro_rules! bind {
-    ($($module:ident::$name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
-        /// Offers what is called `module` and `name`, if it is a function of preview1 or its
-        /// predecessor.
-        fn offer(linker: &mut Linker<Host<World>>, module: &str, name: &str) -> wasmtime::Result<()> {
-            $(if module == $module::MODULE && name == stringify!($name) {
-                linker.func_wrap(
-                    module,
-                    name,
-                    |mut caller: Caller<'_, Host<World>> $(, $param: $type)*| -> returned!($($result)?) {
-                        let (memory, wasi) = view(&mut caller);
-                        Ok($module::$name(wasi, &mut GuestMemory::Unshared(memory) $(, $param)*)?)
-                    },
-                )?;
-            })*
-            Ok(())
-        }
-    };
-}
-
-macro_rules! returned {
-    () => { wasmtime::Result<()> };
-    (i32) => { wasmtime::Result<i32> };
-}
-
-each_function!(bind);
-
-/// What the module imports of that, and nothing else: to offer all of it takes several times as long
+/// What the module imports of WASI and of the host, and nothing else: to offer all of it takes several times as long
 /// as a small guest runs.
-fn linker(module: &Module) -> wasmtime::Result<Linker<Host<World>>> {
+fn linker(module: &Module, functions: &HostFunctions) -> wasmtime::Result<Linker<Host<World>>> {
     let mut linker = Linker::new(module.engine());
     let imports: BTreeSet<_> = module
         .imports()
         .map(|import| (import.module(), import.name()))
         .collect();
     for (module, name) in imports {
-        offer(&mut linker, module, name)?;
+        match functions.get(module, name) {
+            Some(function) => host::offer(&mut linker, function)?,
+            None => world::offer(&mut linker, module, name)?,
+        }
     }
     Ok(linker)
-}
-
-/// What a call works on. A guest that exports no memory has none to point into.
-fn view<'a>(caller: &'a mut Caller<'_, Host<World>>) -> (&'a mut [u8], &'a mut Wasi) {
-    if caller.data().world.memory.is_none() {
-        // Looked up by the first call, which a start function may make before there is an instance.
-        let memory = caller.get_export("memory").and_then(Extern::into_memory);
-        caller.data_mut().world.memory = memory;
-    }
-    match caller.data().world.memory {
-        Some(memory) => {
-            let (bytes, host) = memory.data_and_store_mut(caller);
-            (bytes, &mut host.world.wasi)
-        }
-        None => (&mut [], &mut caller.data_mut().world.wasi),
-    }
 }
 
 /// A compiled module whose imports are found.
@@ -93,11 +49,15 @@ impl ModuleCode {
         let module = compiler::until_interrupted(compile.control, variant.is_parallel(), || {
             Module::new(variant.engine(), binary).map_err(refusal::of_code)
         })?;
-        imported(compile.guest)?;
-        ModuleCode::of(variant, compile.guest, module, data)
+        imported(compile.guest, compile.host)?;
+        ModuleCode::of(variant, compile, module, data)
     }
 
-    pub(crate) fn load(variant: Arc<Variant>, guest: &Guest, artifact: Artifact) -> Result<Self> {
+    pub(crate) fn load(
+        variant: Arc<Variant>,
+        compile: Compile<'_>,
+        artifact: Artifact,
+    ) -> Result<Self> {
         let open = || {
             let file = File::open(artifact.path())?;
             // SAFETY: whoever made the artifact vouches for the file; see `Artifact::trusted`.
@@ -107,18 +67,18 @@ impl ModuleCode {
             Ok((module, data))
         };
         let (module, data) = open().map_err(refusal::of_artifact)?;
-        ModuleCode::of(variant, guest, module, data)
+        ModuleCode::of(variant, compile, module, data)
     }
 
     fn of(
         variant: Arc<Variant>,
-        guest: &Guest,
+        compile: Compile<'_>,
         module: Module,
         data: Option<Image>,
     ) -> Result<Self> {
         Ok(ModuleCode {
-            entries: Entries::of(guest),
-            module: linker(&module)
+            entries: Entries::of(compile.guest),
+            module: linker(&module, compile.host)
                 .and_then(|linker| linker.instantiate_pre(&module))
                 .map_err(refusal::of_imports)?,
             data: data.map(Arc::new),
@@ -130,10 +90,7 @@ impl ModuleCode {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let world = World {
-            wasi: Wasi::of(&mut task, control)?,
-            memory: None,
-        };
+        let world = World::new(Wasi::of(&mut task, control)?);
         let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
         let instance =
             kept::beginning_with(self.data.as_ref(), || self.module.instantiate(&mut store));

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Capability, Choice, Control, Engines, Error, ErrorKind, Guest, GuestKind, Limits,
-    Miss, Outcome, Refusal, Result, RunConfig, Selection, Stats, TrapKind, check, exit_code,
+    Attachments, CacheUse, Capability, Choice, Control, Engines, Error, ErrorKind, Guest,
+    GuestKind, Limits, Miss, Outcome, Refusal, Result, RunConfig, Selection, Stats, TrapKind,
+    check, exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
@@ -96,7 +97,7 @@ fn execute(
         // What an executable writes for a component is not the guest's call here.
         let writes_itself = !outside || guest.kind() == GuestKind::Module;
         let _left = writes_itself.then(signals::leave_a_closed_pipe_to_the_guest);
-        program.run_under(&config, &control)
+        program.run_with(&config, Attachments::new().control(&control))
     };
     let (ended, signal) = if outside {
         ending.kill_by(&control);

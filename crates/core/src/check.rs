@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::guest::{GuestKind, WasiVersion, shown};
+use crate::guest::{GuestKind, Import, WasiVersion, nearest, shown};
 use crate::{
-    Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest, Limits,
-    Network, Random, Result, RunConfig, Support,
+    Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest,
+    HostFunctions, Limits, Network, Random, Request, Result, RunConfig, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -45,39 +45,52 @@ impl From<Refusal> for Error {
     }
 }
 
-/// Every reason why an engine of this `capability` cannot run `guest` as `config` asks. Empty if it
-/// can.
-pub fn refusals(capability: &Capability, guest: &Guest, config: &RunConfig) -> Vec<Refusal> {
-    let mut refusals = unmet_needs(capability, guest);
+/// Every reason why an engine of this `capability` cannot run `guest` as is asked. Empty if it can.
+pub fn refusals<'a>(
+    capability: &Capability,
+    guest: &Guest,
+    request: impl Into<Request<'a>>,
+) -> Vec<Refusal> {
+    let Request { config, host } = request.into();
+    let mut refusals = unmet_needs(capability, guest, host);
     refusals.extend(unmet_requests(capability, guest, config));
     refusals
 }
 
 /// As [`refusals`], by what `engine` can do with this guest, and with what it says of it.
-pub fn refusals_of(engine: &dyn Engine, guest: &Guest, config: &RunConfig) -> Vec<Refusal> {
-    refusals(&engine.capability_for(guest), guest, config)
+pub fn refusals_of<'a>(
+    engine: &dyn Engine,
+    guest: &Guest,
+    request: impl Into<Request<'a>>,
+) -> Vec<Refusal> {
+    refusals(&engine.capability_for(guest), guest, request)
         .into_iter()
         .map(|refusal| refusal.by(engine, guest))
         .collect()
 }
 
-/// Whether the machine has what `engine` needs to run `guest` as `config` asks, which it
-/// [can](refusals) as such.
+/// Whether the machine has what `engine` needs to run `guest` as is asked, which it [can](refusals) as such.
 ///
 /// # Errors
 ///
 /// What the machine lacks.
-pub fn set_up(engine: &dyn Engine, guest: &Guest, config: &RunConfig) -> Result<()> {
+pub fn set_up<'a>(
+    engine: &dyn Engine,
+    guest: &Guest,
+    request: impl Into<Request<'a>>,
+) -> Result<()> {
+    let Request { config, host } = request.into();
     let set_up = engine.set_up(Compile {
         guest,
         options: CompileOptions::of(config),
         control: None,
+        host,
     });
     set_up.map_err(|error| error.with_engine(&engine.info().name))
 }
 
 /// What the guest needs and the engine lacks.
-pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal> {
+fn unmet_needs(capability: &Capability, guest: &Guest, host: &HostFunctions) -> Vec<Refusal> {
     let mut found = Refusals::default();
     let (kind, name) = match guest.kind() {
         GuestKind::Module => (capability.modules, "modules"),
@@ -137,9 +150,10 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             ),
         );
     }
-    let unknown = guest.unknown_imports();
+    let mut unknown = guest.unknown_imports();
+    unknown.retain(|import| host.of_import(import).is_none());
     if let Some(first) = unknown.first() {
-        let why = first.why_unknown();
+        let why = why_unknown(first, host);
         let more = match unknown.len() - 1 {
             0 => String::new(),
             more => format!(" (and {more} more that nothing here provides)"),
@@ -149,7 +163,58 @@ pub(crate) fn unmet_needs(capability: &Capability, guest: &Guest) -> Vec<Refusal
             format!("the guest imports {first}, which {why}{more}"),
         );
     }
+    unmet_by_host(&mut found, capability, guest, host);
     found.refusals
+}
+
+/// Why neither WASI nor the host has what the guest imports there.
+fn why_unknown(import: &Import, host: &HostFunctions) -> String {
+    let functions = host.names_of(&import.module);
+    let near = if functions.is_empty() {
+        let near = nearest(&import.module, &host.modules());
+        near.map(|module| format!("{}.{}", shown(module), shown(&import.name)))
+    } else {
+        let near = nearest(&import.name, &functions);
+        near.map(|name| format!("{}.{}", shown(&import.module), shown(name)))
+    };
+    match near {
+        Some(near) => format!("the host does not have: was {near} meant?"),
+        None if functions.is_empty() => import.why_unknown(),
+        None => {
+            let functions: Vec<_> = functions.into_iter().map(str::to_owned).collect();
+            let has = shorten(&functions);
+            format!("the host does not have; of that module it has {has}")
+        }
+    }
+}
+
+/// What the host's functions stand in the way of.
+fn unmet_by_host(
+    found: &mut Refusals,
+    capability: &Capability,
+    guest: &Guest,
+    host: &HostFunctions,
+) {
+    if let Some(problem) = host.problem() {
+        found.never("host_functions", problem);
+    }
+    for (place, import) in guest.imports().iter().enumerate() {
+        let Some(function) = host.of_import(import) else {
+            continue;
+        };
+        found.unless(capability.host_functions, "host_functions", || {
+            format!("cannot offer functions of the host, and the guest imports {import}")
+        });
+        if let Some(wanted) = guest.import_type(place)
+            && wanted != function.signature()
+        {
+            let has = function.signature();
+            found.never(
+                "imports",
+                format!("the guest imports {import} as {wanted}, and the host has it as {has}"),
+            );
+        }
+    }
 }
 
 /// What the caller asks and the engine, or any engine, lacks.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     CacheUse, Code, CodeCache, CodeKey, Compile, CompileOptions, Control, Engine, Error, ErrorKind,
-    Guest, Interrupt, Miss, Ran, Result, RunConfig, Task, check, unwind,
+    Guest, HostFunctions, Interrupt, Miss, Ran, Request, Result, Task, check, unwind,
 };
 
 /// How a program is to be compiled.
@@ -51,12 +51,12 @@ pub(crate) fn make(
     engine: &dyn Engine,
     guest: &Guest,
     options: CompileOptions,
-    config: &RunConfig,
+    asked: Request<'_>,
     how: Compilation<'_>,
 ) -> Result<(Guest, Arc<dyn Code>, Option<CacheUse>)> {
     let named = |error: Error| error.with_engine(&engine.info().name);
     let check = |guest: &Guest| {
-        let refusals = check::refusals_of(engine, guest, config);
+        let refusals = check::refusals_of(engine, guest, asked);
         let refusal = refusals.into_iter().next();
         refusal.map_or(Ok(()), |refusal| {
             Err(named(refusal.into()).with_operation("check"))
@@ -78,6 +78,7 @@ pub(crate) fn make(
             guest,
             options,
             control,
+            host: asked.host,
         };
         let code = unwind::caught(|| engine.compile(request))
             .map_err(|error| named(error).with_operation("compile"))?;
@@ -90,6 +91,7 @@ pub(crate) fn make(
                 guest,
                 options,
                 control,
+                host: asked.host,
             };
             find_or_compile(cache, engine, request, compile)
                 .map(|(guest, code, cache)| (guest, code, Some(cache)))
@@ -118,6 +120,15 @@ impl Code for Unfinished {
     }
 }
 
+/// What code of `guest` depends on of the host: that its functions have these types. Code of a guest that imports
+/// none depends on nothing.
+fn types(guest: &Guest, host: &HostFunctions) -> Vec<u8> {
+    let functions = guest.imports().iter();
+    let functions = functions.filter_map(|import| host.of_import(import));
+    let types = functions.flat_map(|function| format!("{function:?}\n").into_bytes());
+    types.collect()
+}
+
 /// Code for a guest that was checked: from the cache or, with the guest as it is now, compiled.
 fn find_or_compile(
     cache: &dyn CodeCache,
@@ -129,8 +140,15 @@ fn find_or_compile(
         guest,
         options,
         control,
+        host,
     } = request;
-    let identity_of = |guest| engine.code_identity(Compile { guest, ..request });
+    let identity_of = |guest| {
+        let identity = engine.code_identity(Compile { guest, ..request })?;
+        Ok::<_, Error>(identity.map(|mut identity| {
+            identity.extend(types(guest, host));
+            identity
+        }))
+    };
     let Some(identity) = identity_of(guest)? else {
         cache.pass_over(guest);
         let (guest, code) = compile()?;

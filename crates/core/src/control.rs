@@ -153,6 +153,15 @@ impl Control {
         Ok(())
     }
 
+    /// What is left of the time that [runs](Control::expire_after); `None` if none does, or never ends.
+    pub fn time_left(&self) -> Option<Duration> {
+        if self.interrupted() == Some(Interrupt::Timeout) {
+            return Some(Duration::ZERO);
+        }
+        let alarm = self.0.alarm.get()?.as_ref()?;
+        Some(alarm.deadline().saturating_duration_since(Instant::now()))
+    }
+
     /// Asks the guest to end. The first reason stands; later ones change nothing.
     pub fn interrupt(&self, reason: Interrupt) {
         self.0.interrupt(reason);

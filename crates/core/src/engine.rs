@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::stdio::{Input, Output};
 use crate::{
-    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, Limits, Network, Outcome,
-    Preopen, Random, Result, RunConfig, Stats,
+    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostRun, Limits,
+    Network, Outcome, Preopen, Random, Result, RunConfig, Stats,
 };
 
 /// An engine that is present and ready.
@@ -160,6 +160,9 @@ pub struct Compile<'a> {
     pub options: CompileOptions,
     /// What may end the compiling, if anybody may.
     pub control: Option<&'a Control>,
+    /// The functions that the guest may import of the host. Each that it does import is
+    /// [there](HostFunctions::of_import), and of its type, or is WASI's.
+    pub host: &'a HostFunctions,
 }
 
 /// What compiled code must be able to do. It costs speed on some engines, so it is asked for.
@@ -223,6 +226,8 @@ pub struct Task {
     pub clock: Clock,
     /// Random numbers.
     pub random: Random,
+    /// What the functions of the host have of the run.
+    pub host: HostRun,
     /// The export to call: a function of no parameters and no results, which the guest has. `None`
     /// for the default entry.
     pub entry: Option<String>,

@@ -24,10 +24,12 @@ mod control;
 mod engine;
 mod entries;
 pub mod guest_path;
+mod host;
 mod limits;
 mod open;
 mod outcome;
 mod program;
+mod request;
 mod run;
 pub mod stdio;
 mod task;
@@ -45,9 +47,15 @@ pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig,
 pub use control::{Control, Hook, Interrupt};
 pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
 pub use entries::Entries;
+pub use host::{
+    Async, DistantMemory, Dynamic, GuestSlice, GuestStr, HostCall, HostEnded, HostFunction,
+    HostFunctions, HostMemory, HostParam, HostResults, HostReturn, HostRun, HostValue,
+    IntoHostFunction, MemoryError, NoState, Value,
+};
 pub use limits::{Limits, Overflow};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
+pub use request::{Attachments, Request};
 pub use run::{Event, Killer, Run};
 #[doc(inline)]
 pub use wasmrun_guest as guest;

@@ -1,6 +1,7 @@
 //! How a guest ended, and what it cost.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -71,6 +72,8 @@ pub struct Trap {
     /// The engine's own words and, where it gives one, the guest's call stack. For people: it
     /// differs between engines.
     pub message: String,
+    #[serde(skip)]
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Trap {
@@ -79,7 +82,34 @@ impl Trap {
         Trap {
             kind,
             message: message.into(),
+            source: None,
         }
+    }
+
+    /// Of a function of the host that failed: `what`, and why.
+    pub(crate) fn of_host(what: String, why: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        let mut message = format!("{what}: {why}");
+        let mut cause = why.source();
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Trap {
+            source: Some(why.into()),
+            ..Trap::new(TrapKind::HostFunction, message)
+        }
+    }
+
+    /// The error that a [function of the host](crate::HostFunctions) failed with, as it returned it.
+    ///
+    /// ```
+    /// # use wasmrun_core::{Trap, TrapKind};
+    /// # let trap = Trap::new(TrapKind::HostFunction, "");
+    /// let io = trap.source().and_then(|error| error.downcast_ref::<std::io::Error>());
+    /// # assert!(io.is_none());
+    /// ```
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.source.as_deref()
     }
 }
 
@@ -127,7 +157,7 @@ pub enum TrapKind {
     UnalignedAtomic,
     /// An exception left the guest uncaught.
     UncaughtException,
-    /// A host function failed: the guest handed it something it cannot act on.
+    /// A function of the host failed, or one of WASI was handed something it cannot act on.
     HostFunction,
     /// A trap this list does not know, or one whose kind the engine does not tell.
     Other,

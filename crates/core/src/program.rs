@@ -7,12 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::compile::{Unfinished, ended, make};
+use crate::host::{HostEnd, Slot};
 use crate::run::panicked;
 use crate::task::{Streams, resolve};
 use crate::{
-    CacheUse, Capability, Code, CodeCache, Compilation, CompileOptions, Control, Engine, Error,
-    ErrorKind, Guest, GuestKind, Killer, Limits, Outcome, Report, Result, Run, RunConfig, Stats,
-    Stdin, Stdout, Task, check,
+    Attachments, CacheUse, Capability, Code, CodeCache, Compilation, CompileOptions, Control,
+    Engine, Error, ErrorKind, Guest, GuestKind, HostFunctions, HostRun, Killer, Limits, Outcome,
+    Report, Request, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -27,6 +28,8 @@ struct Inner {
     guest: Guest,
     options: CompileOptions,
     code: Arc<dyn Code>,
+    /// The guest imports functions of the host.
+    calls_host: bool,
     compile_time: Duration,
     cache: Option<CacheUse>,
 }
@@ -42,14 +45,19 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Program {
-    /// Compiles `guest` on `engine` for runs as `config` asks. Their time begins when they do.
+    /// Compiles `guest` on `engine` for runs as is asked: by a config or, with [functions](crate::HostFunctions) of
+    /// the host, a [`Request`]. Their time begins when they do.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported), before anything is compiled, if the engine lacks
     /// what the guest needs or the config asks; otherwise what [`Engine::compile`] returns.
-    pub fn compile(engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Result<Self> {
-        Program::compile_with(engine, guest, config, Compilation::new())
+    pub fn compile<'a>(
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        request: impl Into<Request<'a>>,
+    ) -> Result<Self> {
+        Program::compile_with(engine, guest, request, Compilation::new())
     }
 
     /// Like [`compile`](Program::compile), but takes code that `cache` has kept, and otherwise lets
@@ -58,13 +66,13 @@ impl Program {
     /// # Errors
     ///
     /// As for [`compile`](Program::compile).
-    pub fn compile_cached(
+    pub fn compile_cached<'a>(
         engine: Arc<dyn Engine>,
         guest: &Guest,
-        config: &RunConfig,
+        request: impl Into<Request<'a>>,
         cache: &dyn CodeCache,
     ) -> Result<Self> {
-        Program::compile_with(engine, guest, config, Compilation::new().cache(cache))
+        Program::compile_with(engine, guest, request, Compilation::new().cache(cache))
     }
 
     /// Like [`compile`](Program::compile), in the way that is asked.
@@ -73,24 +81,25 @@ impl Program {
     ///
     /// As for [`compile`](Program::compile), and [`Interrupted`](ErrorKind::Interrupted) if the compiling
     /// was [ended](Compilation::control).
-    pub fn compile_with(
+    pub fn compile_with<'a>(
         engine: Arc<dyn Engine>,
         guest: &Guest,
-        config: &RunConfig,
+        request: impl Into<Request<'a>>,
         how: Compilation<'_>,
     ) -> Result<Self> {
-        let began = Instant::now();
+        let (began, request) = (Instant::now(), request.into());
         let options = CompileOptions {
             ahead: how.ahead,
-            ..CompileOptions::of(config)
+            ..CompileOptions::of(request.config)
         };
-        let made = make(&*engine, guest, options, config, how);
+        let made = make(&*engine, guest, options, request, how);
         if let Some(reason) = how.control.and_then(Control::interrupted) {
             let error = ended(reason).with_operation("compile");
             return Err(error.with_engine(&engine.info().name));
         }
         let (guest, code, cache) = made?;
         Ok(Program(Arc::new(Inner {
+            calls_host: calls_host(&guest, request.host),
             capability: engine.capability_for(&guest),
             guest,
             options,
@@ -102,20 +111,20 @@ impl Program {
     }
 
     /// Like [`compile_with`](Program::compile_with) for a run that has begun already: its `control`, to be handed
-    /// to [`run_under`](Program::run_under) or [`start_under`](Program::start_under), ends the compiling as it
-    /// ends the run, and the timeout in `config` is for both together. If the compiling was ended, so is the run,
-    /// which will report it.
+    /// [to the run](Attachments::control), ends the compiling as it ends the run, and the timeout in the config is for
+    /// both together. If the compiling was ended, so is the run, which will report it.
     ///
     /// # Errors
     ///
     /// As for [`compile`](Program::compile).
-    pub fn compile_for_run(
+    pub fn compile_for_run<'a>(
         engine: Arc<dyn Engine>,
         guest: &Guest,
-        config: &RunConfig,
+        request: impl Into<Request<'a>>,
         cache: Option<&dyn CodeCache>,
         control: &Control,
     ) -> Result<Self> {
+        let request @ Request { config, host } = request.into();
         if let Some(timeout) = config.limits.timeout {
             control.expire_after(timeout)?;
         }
@@ -125,8 +134,9 @@ impl Program {
             control: Some(control),
             ahead: false,
         };
-        match Program::compile_with(engine.clone(), guest, config, how) {
+        match Program::compile_with(engine.clone(), guest, request, how) {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Program(Arc::new(Inner {
+                calls_host: calls_host(guest, host),
                 capability: engine.capability_for(guest),
                 guest: guest.clone(),
                 options: CompileOptions::of(config),
@@ -167,7 +177,7 @@ impl Program {
     /// [`Report`]. A stream that is a [pipe](Stdout::Pipe) needs [`Program::start`], and is a
     /// [`Config`](ErrorKind::Config) error here.
     pub fn run(&self, config: &RunConfig) -> Result<Report> {
-        self.run_here(config, &Control::new())
+        self.run_here(config, Attachments::new())
     }
 
     /// As [`run`](Program::run), for a config that is [killable](RunConfig::killable). Before the guest starts,
@@ -184,21 +194,20 @@ impl Program {
     ) -> Result<Report> {
         let control = Control::new();
         hand_out(Killer::new(&control, config.killable)?);
-        self.run_under(config, &control)
+        self.run_with(config, Attachments::new().control(&control))
     }
 
-    /// As [`run`](Program::run), with a control of the caller's. It ends the guest as far as `config` provides
-    /// for that: by its timeout, and in other ways if it is [killable](RunConfig::killable).
+    /// As [`run`](Program::run), with what the run is handed beside its config.
     ///
     /// # Errors
     ///
     /// As for [`Program::run`]. An engine that panics is an error, as it is with [`Program::start`].
-    pub fn run_under(&self, config: &RunConfig, control: &Control) -> Result<Report> {
-        let run = AssertUnwindSafe(|| self.run_here(config, control));
+    pub fn run_with(&self, config: &RunConfig, attachments: Attachments) -> Result<Report> {
+        let run = AssertUnwindSafe(|| self.run_here(config, attachments));
         catch_unwind(run).unwrap_or_else(|_| Err(self.named(panicked())))
     }
 
-    fn run_here(&self, config: &RunConfig, control: &Control) -> Result<Report> {
+    fn run_here(&self, config: &RunConfig, attachments: Attachments) -> Result<Report> {
         if config.stdin == Stdin::Pipe
             || config.stdout == Stdout::Pipe
             || config.stderr == Stdout::Pipe
@@ -208,14 +217,14 @@ impl Program {
                 "a stream is a pipe, and nobody could use its other end before the guest has ended",
             )));
         }
-        let (task, streams) = self.prepare(config, control)?;
+        let prepared = self.prepare(config, attachments)?;
         let Some(stack) = config.limits.stack else {
-            return self.execute(task, &streams, control);
+            return self.execute(prepared);
         };
         // The caller's stack may be smaller than what the guest is to have.
         thread::scope(|scope| {
             guest_thread(Some(stack))
-                .spawn_scoped(scope, || self.execute(task, &streams, control))
+                .spawn_scoped(scope, || self.execute(prepared))
                 .map_err(|source| self.named(no_thread(source)))?
                 .join()
                 .unwrap_or_else(|_| Err(self.named(panicked())))
@@ -229,24 +238,25 @@ impl Program {
     /// As for [`Program::run`]; what keeps an engine from starting the guest is told by
     /// [`Run::wait`].
     pub fn start(&self, config: &RunConfig) -> Result<Run> {
-        self.start_under(config, Control::new())
+        self.start_with(config, Attachments::new())
     }
 
-    /// As [`start`](Program::start), with a control of the caller's, as for [`run_under`](Program::run_under).
+    /// As [`start`](Program::start), with what the run is handed beside its config.
     ///
     /// # Errors
     ///
     /// As for [`Program::start`].
-    pub fn start_under(&self, config: &RunConfig, control: Control) -> Result<Run> {
-        let (task, mut streams) = self.prepare(config, &control)?;
+    pub fn start_with(&self, config: &RunConfig, attachments: Attachments) -> Result<Run> {
+        let mut prepared = self.prepare(config, attachments)?;
+        let streams = &mut prepared.streams;
         let (stdin, stdout, stderr) = (
             streams.stdin.take(),
             streams.stdout.take(),
             streams.stderr.take(),
         );
-        let (program, its_control) = (self.clone(), control.clone());
+        let (program, control) = (self.clone(), prepared.control.clone());
         let thread = guest_thread(config.limits.stack)
-            .spawn(move || program.execute(task, &streams, &its_control))
+            .spawn(move || program.execute(prepared))
             .map_err(|source| self.named(no_thread(source)))?;
         Ok(Run {
             stdin,
@@ -258,7 +268,9 @@ impl Program {
         })
     }
 
-    fn prepare(&self, config: &RunConfig, control: &Control) -> Result<(Task, Streams)> {
+    fn prepare(&self, config: &RunConfig, attachments: Attachments) -> Result<Prepared> {
+        let Attachments { control, state } = attachments;
+        let control = control.unwrap_or_default();
         let inner = &*self.0;
         let refusal = check::unmet_requests(&inner.capability, &inner.guest, config)
             .into_iter()
@@ -279,10 +291,27 @@ impl Program {
                 .expire_after(timeout)
                 .map_err(|error| self.named(error))?;
         }
-        resolve(&inner.guest, config, control).map_err(|error| error.with_operation("start"))
+        let (mut task, streams) = resolve(&inner.guest, config, &control)
+            .map_err(|error| error.with_operation("start"))?;
+        let host_end = inner.calls_host.then(Slot::default);
+        if let Some(end) = &host_end {
+            task.host = HostRun::new(&control, state, end.clone());
+        }
+        Ok(Prepared {
+            task,
+            streams,
+            control,
+            host_end,
+        })
     }
 
-    fn execute(&self, task: Task, streams: &Streams, control: &Control) -> Result<Report> {
+    fn execute(&self, prepared: Prepared) -> Result<Report> {
+        let Prepared {
+            task,
+            streams,
+            control,
+            host_end,
+        } = prepared;
         let inner = &*self.0;
         let info = inner.engine.info();
         let (outcome, mut stats) = if let Some(reason) = control.interrupted() {
@@ -290,7 +319,7 @@ impl Program {
         } else if exceeds(&inner.guest, &task.limits) {
             (Outcome::OutOfMemory, Stats::default())
         } else {
-            self.execute_within_limits(task, control)?
+            self.execute_within_limits(task, &control, host_end.as_ref())?
         };
         stats.compile = stats.compile.or(Some(inner.compile_time));
         stats.cache = inner.cache.clone();
@@ -307,22 +336,48 @@ impl Program {
         })
     }
 
-    fn execute_within_limits(&self, task: Task, control: &Control) -> Result<(Outcome, Stats)> {
+    fn execute_within_limits(
+        &self,
+        task: Task,
+        control: &Control,
+        host_end: Option<&Slot>,
+    ) -> Result<(Outcome, Stats)> {
         let ran = self.0.code.run(task, control);
-        match (ran, control.interrupted()) {
-            // Whatever an interrupted guest looked like to its engine, this is why it ended.
-            (ran, Some(reason)) => {
+        // Whatever the guest looked like to its engine then, these are why it ended.
+        let ended = match (control.interrupted(), host_end) {
+            (Some(reason), _) => Some(Ok(reason.outcome())),
+            (None, Some(slot)) => slot.take().map(HostEnd::outcome),
+            (None, None) => None,
+        };
+        match (ended, ran) {
+            (Some(Ok(outcome)), ran) => {
                 let stats = ran.map(|ran| ran.stats).unwrap_or_default();
-                Ok((reason.outcome(), stats))
+                Ok((outcome, stats))
             }
-            (Ok(ran), None) => Ok((ran.outcome, ran.stats)),
-            (Err(error), None) => Err(self.named(error).with_operation("run")),
+            (None, Ok(ran)) => Ok((ran.outcome, ran.stats)),
+            (Some(Err(error)), _) | (None, Err(error)) => {
+                Err(self.named(error).with_operation("run"))
+            }
         }
     }
 
     fn named(&self, error: Error) -> Error {
         error.with_engine(&self.0.engine.info().name)
     }
+}
+
+/// A run that is about to begin.
+struct Prepared {
+    task: Task,
+    streams: Streams,
+    control: Control,
+    /// How a function of the host ended the guest, if one could.
+    host_end: Option<Slot>,
+}
+
+fn calls_host(guest: &Guest, host: &HostFunctions) -> bool {
+    let mut imports = guest.imports().iter();
+    imports.any(|import| host.of_import(import).is_some())
 }
 
 /// Whether the guest starts out with more than the limits allow.

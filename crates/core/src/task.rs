@@ -5,7 +5,8 @@ use std::io::{PipeReader, PipeWriter};
 
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Control, Error, ErrorKind, Guest, InheritEnv, Preopen, Result, RunConfig, Task, guest_path,
+    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Preopen, Result, RunConfig, Task,
+    guest_path,
 };
 
 /// Our own ends of the guest's streams.
@@ -57,6 +58,7 @@ pub(crate) fn resolve(
         network: config.network,
         clock: config.clock,
         random: config.random,
+        host: HostRun::default(),
         entry: config.entry.clone(),
     };
     Ok((task, streams))

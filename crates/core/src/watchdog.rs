@@ -43,6 +43,12 @@ pub(crate) fn arm(deadline: Instant, due: Weak<dyn Due>) -> io::Result<Alarm> {
 /// A deadline that stands until this is dropped.
 pub(crate) struct Alarm(Key);
 
+impl Alarm {
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.0
+    }
+}
+
 impl Drop for Alarm {
     fn drop(&mut self) {
         // The thread finds out when it wakes next; to wake it would take longer than a small guest runs.

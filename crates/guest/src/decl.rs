@@ -122,6 +122,21 @@ pub struct FuncSignature {
 }
 
 impl FuncSignature {
+    /// How many [slots](ValueType::slots) its parameters fill.
+    pub fn param_slots(&self) -> usize {
+        self.params.iter().map(|ty| ty.slots()).sum()
+    }
+
+    /// How many [slots](ValueType::slots) its results fill.
+    pub fn result_slots(&self) -> usize {
+        self.results.iter().map(|ty| ty.slots()).sum()
+    }
+
+    /// Whether a parameter or a result is of that type.
+    pub fn has(&self, ty: ValueType) -> bool {
+        self.params.contains(&ty) || self.results.contains(&ty)
+    }
+
     /// Neither parameters nor results.
     pub fn is_empty(&self) -> bool {
         self.params.is_empty() && self.results.is_empty()
@@ -157,6 +172,14 @@ pub enum ValueType {
 }
 
 impl ValueType {
+    /// How many slots of 64 bits a value fills: one, but a vector two.
+    pub const fn slots(self) -> usize {
+        match self {
+            ValueType::V128 => 2,
+            _ => 1,
+        }
+    }
+
     /// Its name in the text format; `ref` for every reference.
     pub const fn as_str(self) -> &'static str {
         match self {

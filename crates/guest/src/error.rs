@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Io,
     /// The engine failed in a way that says nothing about the guest.
     Engine,
+    /// A function of the host panicked.
+    Host,
     /// It was ended before it was done: its time ran out, or the caller wanted it gone.
     Interrupted,
 }

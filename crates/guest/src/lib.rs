@@ -81,7 +81,8 @@ pub use kind::GuestKind;
 pub use known::Known;
 pub use proposals::Proposals;
 pub use shown::{serialize_path, shown};
-pub use wasi::WasiVersion;
+pub use unserved::nearest;
+pub use wasi::{WasiVersion, is_wasi};
 
 /// Changes with what is found of a guest, and with what [`Guest::without_data`] and
 /// [`Guest::start_as_export`] make of it: a part of the identity of code that is kept. See [`fingerprint`].

@@ -154,7 +154,7 @@ fn not_part(of: &str, near: &str) -> String {
 }
 
 /// The name that a slip or two in typing makes `name` of.
-fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     // What a guest chose may be long, and the distance takes time in proportion to it.
     if name.len() > 100 {
         return None;

@@ -129,14 +129,19 @@ pub(crate) fn of_component<'a>(names: impl Iterator<Item = &'a str>) -> WasiVers
 pub(crate) fn defines_for_module(import: &Import, threaded: bool) -> bool {
     let (module, name) = (import.module.as_str(), import.name.as_str());
     match import.kind {
-        ImportKind::Function if module == PREVIEW1 => PREVIEW1_FUNCTIONS.contains(&name),
-        ImportKind::Function if module == UNSTABLE => {
-            name != SOCK_ACCEPT && PREVIEW1_FUNCTIONS.contains(&name)
-        }
-        // WASIX grows with its runtime: there is no list that would not soon be wrong.
-        ImportKind::Function => WASIX.contains(&module) || (module, name) == THREAD_SPAWN,
+        ImportKind::Function => is_wasi(module, name),
         ImportKind::Memory => threaded && (module, name) == ("env", "memory"),
         _ => false,
+    }
+}
+
+/// Whether some version of WASI defines a function that core modules import by these names.
+pub fn is_wasi(module: &str, name: &str) -> bool {
+    match module {
+        PREVIEW1 => PREVIEW1_FUNCTIONS.contains(&name),
+        UNSTABLE => name != SOCK_ACCEPT && PREVIEW1_FUNCTIONS.contains(&name),
+        // WASIX grows with its runtime: there is no list that would not soon be wrong.
+        module => WASIX.contains(&module) || (module, name) == THREAD_SPAWN,
     }
 }
 

@@ -38,6 +38,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     (
         "What the guest sees",
         &[
+            ("host_functions", "functions of the host"),
             ("args", "arguments of any kind"),
             ("argv0", "`argv[0]`"),
             ("env", "environment variables"),

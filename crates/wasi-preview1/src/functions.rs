@@ -1,7 +1,6 @@
 //! The functions, each listed once, and the ways to reach them: typed, raw, by name.
 
-use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
-use wasmrun_core::{Error, ErrorKind, Guest};
+use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p0::wasi_unstable;
 use wasmtime_wasi::p1::types::{self, Errno};
@@ -447,33 +446,9 @@ pub fn find(module: &str, name: &str) -> Option<&'static Function> {
         .find(|function| function.module == module && function.name == name)
 }
 
-/// The functions that a module imports, in the order of its imports.
-///
-/// # Errors
-///
-/// [`Unsupported`](ErrorKind::Unsupported), by the name of the first import that is none of them, or has another
-/// type. Types are known of guests that are [read](Guest::is_read); another was checked when it was compiled.
-pub fn imported(guest: &Guest) -> wasmrun_core::Result<Vec<&'static Function>> {
-    let imports = guest.imports().iter().enumerate();
-    let function = |(place, import): (usize, &Import)| {
-        let refuse = |why| {
-            let message =
-                format!("the guest imports {import}, which WASI preview1 does not have{why}");
-            Error::new(ErrorKind::Unsupported, message)
-        };
-        let function = find(&import.module, &import.name)
-            .filter(|_| import.kind == ImportKind::Function)
-            .ok_or_else(|| refuse(""))?;
-        match guest.import_type(place) {
-            Some(ty) if !function.is_of(ty) => Err(refuse(" with that type")),
-            _ => Ok(function),
-        }
-    };
-    imports.map(function).collect()
-}
-
 impl Function {
-    fn is_of(&self, ty: &FuncSignature) -> bool {
+    /// Whether that is its type.
+    pub(crate) fn is_of(&self, ty: &FuncSignature) -> bool {
         ty.params == self.params && ty.results == self.result.as_slice()
     }
 }

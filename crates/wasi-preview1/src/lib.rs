@@ -42,6 +42,7 @@ mod call;
 mod capability;
 mod context;
 mod functions;
+mod imported;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod open;
@@ -56,7 +57,8 @@ mod wasi;
 pub use block::{block_on, block_on_ready};
 pub use capability::capability;
 pub use context::context;
-pub use functions::{FUNCTIONS, Function, find, imported, preview1, unstable};
+pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
+pub use imported::{Imported, imported};
 #[cfg(target_os = "linux")]
 pub use kernel::CutShort;
 pub use open::most_open_files;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasmrun_core::{Interrupt, Outcome, Trap, TrapKind};
+use wasmrun_core::{HostEnded, Interrupt, Outcome, Trap, TrapKind};
 
 /// Why a guest must not go on after a call.
 ///
@@ -16,6 +16,8 @@ pub enum Stop {
     Interrupted(Interrupt),
     /// The guest handed over what the function cannot act on, such as a pointer out of bounds.
     Trap(String),
+    /// A function of the host says so, and core knows how the guest ended.
+    Host,
 }
 
 impl Stop {
@@ -25,6 +27,9 @@ impl Stop {
             Stop::Exit(code) => Outcome::Exited(code),
             Stop::Interrupted(reason) => reason.outcome(),
             Stop::Trap(message) => Outcome::Trapped(Trap::new(TrapKind::HostFunction, message)),
+            Stop::Host => {
+                Outcome::Trapped(Trap::new(TrapKind::HostFunction, HostEnded.to_string()))
+            }
         }
     }
 
@@ -39,6 +44,12 @@ impl From<Interrupt> for Stop {
     }
 }
 
+impl From<HostEnded> for Stop {
+    fn from(_: HostEnded) -> Self {
+        Stop::Host
+    }
+}
+
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,6 +58,7 @@ impl fmt::Display for Stop {
             Stop::Interrupted(Interrupt::Kill) => f.write_str("killed"),
             Stop::Interrupted(Interrupt::Output) => f.write_str("wrote too much"),
             Stop::Trap(message) => f.write_str(message),
+            Stop::Host => HostEnded.fmt(f),
         }
     }
 }

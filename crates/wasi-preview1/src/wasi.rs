@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasmrun_core::{Control, Result, Task};
+use wasmrun_core::{Control, HostRun, Result, Task};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 
@@ -23,6 +23,7 @@ pub struct Wasi {
     pub(crate) control: Control,
     pub(crate) opened: Opened,
     pub(crate) standard: Standard,
+    host: HostRun,
     #[cfg(target_os = "linux")]
     pub(crate) listed: Option<Listed>,
 }
@@ -36,6 +37,7 @@ impl Wasi {
             control,
             opened: Opened::default(),
             standard: Standard::default(),
+            host: HostRun::default(),
             #[cfg(target_os = "linux")]
             listed: None,
         }
@@ -55,8 +57,14 @@ impl Wasi {
             .stderr(Writer::new(streams.stderr.clone()));
         Ok(Wasi {
             standard: Standard::of(streams),
+            host: std::mem::take(&mut task.host),
             ..Wasi::new(context.build_p1(), control.clone())
         })
+    }
+
+    /// What functions of the host have of the run, whose calls come the same way.
+    pub fn host(&mut self) -> &mut HostRun {
+        &mut self.host
     }
 
     /// The guest has closed a descriptor.

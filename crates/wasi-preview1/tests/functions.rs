@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmrun_core::guest::{Import, ValueType};
-use wasmrun_core::{Control, ErrorKind, Guest, Interrupt, WasiVersion};
+use wasmrun_core::{Control, ErrorKind, Guest, HostFunctions, Interrupt, WasiVersion};
 use wasmrun_wasi_preview1::{
-    FUNCTIONS, GuestMemory, Stop, Wasi, WasiCtxBuilder, WasiP1Ctx, find, imported, preview1,
-    unstable,
+    FUNCTIONS, GuestMemory, Imported, Stop, Wasi, WasiCtxBuilder, WasiP1Ctx, find, imported,
+    preview1, unstable,
 };
 use wasmtime::{Engine, Extern, Linker, Store};
 
@@ -100,8 +100,15 @@ fn what_a_guest_imports_is_found_by_name_and_type() {
         let text = format!(r#"(module (import "wasi_snapshot_preview1" {import}))"#);
         Guest::from_bytes("guest", text).expect("a guest")
     };
-    let found = imported(&guest(r#""proc_exit" (func (param i32))"#)).expect("as it is");
-    assert_eq!(found[0].name, "proc_exit");
+    let exit = guest(r#""proc_exit" (func (param i32))"#);
+    let none = HostFunctions::new();
+    let found = imported(&exit, &none).expect("as it is");
+    assert!(matches!(&found[..], [Imported::Wasi(function)] if function.name == "proc_exit"));
+    let own = none
+        .clone()
+        .replace("wasi_snapshot_preview1", "proc_exit", |_: i32| ());
+    let found = imported(&exit, &own).expect("as it is");
+    assert!(matches!(&found[..], [Imported::Host(_)]));
     for (import, words) in [
         (r#""proc_exit" (func (param i64))"#, "with that type"),
         (r#""proc_exit" (func (param i32 i32))"#, "with that type"),
@@ -110,7 +117,7 @@ fn what_a_guest_imports_is_found_by_name_and_type() {
         (r#""proc_exit" (global i32)"#, "does not have"),
         (r#""sock_open" (func)"#, "does not have"),
     ] {
-        let error = imported(&guest(import)).expect_err(import);
+        let error = imported(&guest(import), &none).expect_err(import);
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{import}");
         assert!(error.to_string().contains(words), "{import}: {error}");
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use wasmrun_cache::Cache;
 use wasmrun_core::{
-    Access, Clock, Control, Guest, InheritEnv, Limits, Network, Outcome, Preopen, Program, Random,
-    Report, Result, Run, RunConfig, Stdin, Stdout,
+    Access, Attachments, Clock, Control, Guest, HostFunctions, InheritEnv, Limits, Network,
+    Outcome, Preopen, Program, Random, Report, Request, Result, Run, RunConfig, Stdin, Stdout,
 };
 
 use crate::{Choice, Engines};
@@ -41,6 +41,7 @@ pub struct Command {
     choice: Choice,
     engines: Option<Engines>,
     cache: Option<Cache>,
+    host: HostFunctions,
     config: RunConfig,
     stdin: Option<Stdin>,
     stdout: Option<Stdout>,
@@ -71,6 +72,7 @@ impl Command {
             choice: Choice::Auto,
             engines: None,
             cache: None,
+            host: HostFunctions::new(),
             config: RunConfig::new(),
             stdin: None,
             stdout: None,
@@ -136,6 +138,12 @@ impl Command {
     /// Gives the guest some or all of the host's environment variables.
     pub fn inherit_env(&mut self, which: InheritEnv) -> &mut Self {
         self.config.inherit_env = which;
+        self
+    }
+
+    /// Lets the guest import these functions of the host.
+    pub fn host_functions(&mut self, functions: HostFunctions) -> &mut Self {
+        self.host = functions;
         self
     }
 
@@ -250,12 +258,13 @@ impl Command {
         let config = self.config(Stdin::Inherit, Stdout::Inherit).killable(true);
         let control = begin(&config)?;
         self.compile(&config, &control)?
-            .start_under(&config, control)
+            .start_with(&config, Attachments::new().control(&control))
     }
 
     fn run(&self, config: &RunConfig) -> Result<Report> {
         let control = begin(config)?;
-        self.compile(config, &control)?.run_under(config, &control)
+        self.compile(config, &control)?
+            .run_with(config, Attachments::new().control(&control))
     }
 
     fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
@@ -280,7 +289,8 @@ impl Command {
             Source::File(path) => engines.guest(path, self.max_guest_bytes)?,
             Source::Guest(guest) => guest.clone(),
         };
-        engines.compile_for_run(&guest, config, &self.choice, control)
+        let request = Request::new(config, &self.host);
+        engines.compile_for_run(&guest, request, &self.choice, control)
     }
 }
 

@@ -67,6 +67,11 @@
 //! the next start neither compiles nor reads it: [`Engines::with_cache`], [`Command::cache`].
 //! [`Stats::cache`] tells what came of it. Whatever is wrong with a cache costs time and nothing else.
 //!
+//! # Functions of the host
+//!
+//! A guest may import functions of the host beside WASI's: [`HostFunctions`] is a set of closures that works on every
+//! engine. It is asked for by a [`Request`] where the guest is compiled, or [`Command::host_functions`].
+//!
 //! # An engine of your own
 //!
 //! Implement [`Engine`] and [`Code`] and [register](Engines::register) it. What it cannot do, its
@@ -83,6 +88,11 @@ pub use engines::{Engines, own_command};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;
+
+/// The guide's examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;
 
 /// What a [`Cache`] tells of itself.
 pub mod cache {
@@ -111,5 +121,5 @@ pub fn run(guest: &Guest, config: &RunConfig) -> Result<Report> {
     let control = Control::new();
     Engines::shared()
         .compile_for_run(guest, config, &Choice::Auto, &control)?
-        .run_under(config, &control)
+        .run_with(config, Attachments::new().control(&control))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use wasmrun_core::guest::shown;
 use wasmrun_core::{
-    Capability, Engine, Error, ErrorKind, Guest, Place, Refusal, Result, RunConfig, check,
+    Capability, Engine, Error, ErrorKind, Guest, Place, Refusal, Request, Result, check,
 };
 
 use crate::Engines;
@@ -172,29 +172,40 @@ impl fmt::Display for Explanation {
 }
 
 impl Engines {
-    /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that
-    /// `config` asks. No engine after it is looked at.
+    /// The first engine of `choice` that is here, can do what `guest` needs, and honours all that is asked: by a
+    /// config or, with functions of the host, a [`Request`]. No engine after it is looked at.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) if none can: the message names the nearest engine,
     /// what stands in its way, and the engines outside `choice` that could.
     /// [`EngineNotFound`](ErrorKind::EngineNotFound) if none is here.
-    pub fn select(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Result<Selection> {
+    pub fn select<'a>(
+        &self,
+        guest: &Guest,
+        request: impl Into<Request<'a>>,
+        choice: &Choice,
+    ) -> Result<Selection> {
+        let request = request.into();
         known(self, choice)?;
         // What no engine could do needs none to be opened.
-        if let Some(error) = hopeless(guest, config) {
+        if let Some(error) = hopeless(guest, request) {
             return Err(error);
         }
-        walk(self, guest, config, choice, Extent::FirstFit).into_selection()
+        walk(self, guest, request, choice, Extent::FirstFit).into_selection()
     }
 
     /// Like [`select`](Engines::select), but looks at every engine and tells of each whether it
-    /// could run `guest` as `config` asks, and why not.
-    pub fn explain(&self, guest: &Guest, config: &RunConfig, choice: &Choice) -> Explanation {
+    /// could run `guest` as is asked, and why not.
+    pub fn explain<'a>(
+        &self,
+        guest: &Guest,
+        request: impl Into<Request<'a>>,
+        choice: &Choice,
+    ) -> Explanation {
         // Opens them all at the same time; the walk then finds them open.
         drop(self.all());
-        walk(self, guest, config, choice, Extent::All)
+        walk(self, guest, request.into(), choice, Extent::All)
     }
 }
 
@@ -215,7 +226,7 @@ enum Extent {
 fn walk(
     engines: &Engines,
     guest: &Guest,
-    config: &RunConfig,
+    request: Request<'_>,
     choice: &Choice,
     extent: Extent,
 ) -> Explanation {
@@ -230,7 +241,7 @@ fn walk(
             considered.push(unseen(name, Verdict::NotReached));
             continue;
         }
-        let (mut one, engine) = consider(engines, name, guest, config);
+        let (mut one, engine) = consider(engines, name, guest, request);
         if one.verdict == Verdict::Able && taken.is_none() {
             one.verdict = Verdict::Taken;
             taken = engine;
@@ -240,11 +251,11 @@ fn walk(
     let asked = considered.len();
     if taken.is_none() || extent == Extent::All {
         let others = engines.names().filter(|name| !chosen.contains(name));
-        considered.extend(others.map(|name| consider(engines, name, guest, config).0));
+        considered.extend(others.map(|name| consider(engines, name, guest, request).0));
     }
     let (asked, others) = considered.split_at(asked);
     let selected = known(engines, choice)
-        .and_then(|()| taken.ok_or_else(|| none_fits(guest, config, asked, others)));
+        .and_then(|()| taken.ok_or_else(|| none_fits(guest, request, asked, others)));
     Explanation {
         considered,
         selected,
@@ -255,20 +266,20 @@ fn consider(
     engines: &Engines,
     name: &str,
     guest: &Guest,
-    config: &RunConfig,
+    request: Request<'_>,
 ) -> (Considered, Option<Arc<dyn Engine>>) {
     let engine = match engines.get(name) {
         Ok(engine) => engine,
         Err(error) => return (unseen(name, cannot_start(&error)), None),
     };
-    let reasons = check::refusals_of(&*engine, guest, config);
+    let reasons = check::refusals_of(&*engine, guest, request);
     let info = engine.info();
     let considered = Considered {
         engine: name.to_owned(),
         version: Some(info.version.clone()),
         place: Some(info.place.clone()),
         verdict: match reasons.is_empty() {
-            true => check::set_up(&*engine, guest, config)
+            true => check::set_up(&*engine, guest, request)
                 .map_or_else(|error| cannot_start(&error), |()| Verdict::Able),
             false => Verdict::PassedOver { reasons },
         },
@@ -299,8 +310,8 @@ fn unseen(name: &str, verdict: Verdict) -> Considered {
 }
 
 /// What stands in the way on every engine there could be.
-fn hopeless(guest: &Guest, config: &RunConfig) -> Option<Error> {
-    let refusal = check::refusals(&Capability::EVERYTHING, guest, config)
+fn hopeless(guest: &Guest, request: Request<'_>) -> Option<Error> {
+    let refusal = check::refusals(&Capability::EVERYTHING, guest, request)
         .into_iter()
         .next()?;
     Some(unsupported(
@@ -311,11 +322,11 @@ fn hopeless(guest: &Guest, config: &RunConfig) -> Option<Error> {
 
 fn none_fits(
     guest: &Guest,
-    config: &RunConfig,
+    request: Request<'_>,
     asked: &[Considered],
     others: &[Considered],
 ) -> Error {
-    if let Some(error) = hopeless(guest, config) {
+    if let Some(error) = hopeless(guest, request) {
         return error;
     }
     let able: Vec<&str> = others

@@ -269,6 +269,87 @@ impl Mirror {
         Ok(())
     }
 
+    /// Begins a call of a function that says as it goes what it reads and writes, of a guest whose memory has so many
+    /// bytes.
+    pub(super) fn begin(&mut self, size: u64) -> io::Result<()> {
+        self.has_area = false;
+        self.resize(size)
+    }
+
+    /// Fills `bytes` with what is at that place, where there is memory.
+    pub(super) fn get(
+        &mut self,
+        wire: &mut Dialogue,
+        at: usize,
+        bytes: &mut [u8],
+    ) -> io::Result<()> {
+        let range = at..at + bytes.len();
+        let (area, beyond) = bytes.split_at_mut(self.within_area(&range));
+        if !area.is_empty() {
+            self.keep_area(wire)?;
+            area.copy_from_slice(&self.bytes[at..at + area.len()]);
+        }
+        if let Some(range) = self.beyond_area(&range) {
+            self.command(command::READ, range);
+            self.flush(wire)?;
+            wire.receive(beyond)?;
+        }
+        Ok(())
+    }
+
+    /// Puts `bytes` there, where there is memory. Whether the start of the memory has changed by that.
+    pub(super) fn set(&mut self, wire: &mut Dialogue, at: usize, bytes: &[u8]) -> io::Result<bool> {
+        let range = at..at + bytes.len();
+        let (area, beyond) = bytes.split_at(self.within_area(&range));
+        if !area.is_empty() {
+            self.keep_area(wire)?;
+            self.bytes[at..at + area.len()].copy_from_slice(area);
+        }
+        if let Some(range) = self.beyond_area(&range) {
+            self.command(command::WRITE, range);
+            self.flush(wire)?;
+            wire.send(beyond)?;
+        }
+        Ok(!area.is_empty())
+    }
+
+    /// Ends such a call, with that value.
+    pub(super) fn end(&mut self, wire: &mut Dialogue, value: u64, area: bool) -> io::Result<()> {
+        let code = match area {
+            true => command::REPLACE,
+            false => command::RETURN,
+        };
+        self.finish_with(wire, code, value, None, None)
+    }
+
+    /// Makes the start of the memory true.
+    fn keep_area(&mut self, wire: &mut Dialogue) -> io::Result<()> {
+        if !self.has_area {
+            self.command(command::KEEP, 0..0);
+            self.flush(wire)?;
+            self.receive_area(wire)?;
+        }
+        Ok(())
+    }
+
+    fn receive_area(&mut self, wire: &mut Dialogue) -> io::Result<()> {
+        let area = self.area();
+        wire.receive(&mut self.bytes[..area])?;
+        self.has_area = true;
+        Ok(())
+    }
+
+    fn flush(&mut self, wire: &mut Dialogue) -> io::Result<()> {
+        wire.send(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// How many of these bytes are at the start of the memory.
+    fn within_area(&self, range: &Range<usize>) -> usize {
+        range.end.min(self.area()).saturating_sub(range.start)
+    }
+
     /// Stores what the function wrote, and returns `value` from it.
     pub(super) fn store(
         &mut self,
@@ -396,12 +477,9 @@ impl Mirror {
         if self.out.is_empty() {
             return Ok(());
         }
-        wire.send(&self.out)?;
-        self.out.clear();
+        self.flush(wire)?;
         if area {
-            let area = self.area();
-            wire.receive(&mut self.bytes[..area])?;
-            self.has_area = true;
+            self.receive_area(wire)?;
         }
         for range in beyond {
             wire.receive(&mut self.bytes[range])?;

@@ -11,6 +11,7 @@
 //! wait for writes that cannot fail, and does not ask what it was told when it began.
 
 mod call;
+mod distant;
 mod memory;
 mod obey;
 mod protocol;
@@ -28,8 +29,8 @@ use std::time::Instant;
 use tempfile::TempDir;
 use wasmrun_core::stdio::Output;
 use wasmrun_core::{
-    Artifact, Code, CompileOptions, Control, Error, ErrorKind, Guest, Limits, Outcome, Ran, Result,
-    Stats, Task, TrapKind,
+    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, HostFunctions, Limits, Outcome, Ran,
+    Result, Stats, Task, TrapKind,
 };
 use wasmrun_rewrite::USUAL_STACK;
 use wasmrun_wasi_preview1::Wasi;
@@ -48,6 +49,7 @@ use serve::{End, Session};
 pub(crate) struct RelayedCode {
     runtime: Arc<Runtime>,
     guest: Guest,
+    host: HostFunctions,
     terms: Terms,
     /// Compiling is to be waited for.
     ahead: bool,
@@ -73,13 +75,9 @@ struct Host {
 }
 
 impl RelayedCode {
-    pub(crate) fn new(
-        runtime: Arc<Runtime>,
-        guest: &Guest,
-        options: CompileOptions,
-    ) -> Result<Self> {
-        let code = RelayedCode::without_files(runtime, guest, options);
-        if guest.is_command() {
+    pub(crate) fn new(runtime: Arc<Runtime>, compile: Compile<'_>) -> Result<Self> {
+        let code = RelayedCode::without_files(runtime, compile);
+        if compile.guest.is_command() {
             code.file(Guest::DEFAULT_ENTRY)?;
         }
         Ok(code)
@@ -88,16 +86,21 @@ impl RelayedCode {
     /// What was once [kept](Code::artifact) of the rewritten guest, for its default entry.
     pub(crate) fn load(
         runtime: Arc<Runtime>,
-        guest: &Guest,
-        options: CompileOptions,
+        compile: Compile<'_>,
         artifact: &Artifact,
     ) -> Result<Self> {
-        let code = RelayedCode::without_files(runtime, guest, options);
-        code.keep_artifact(Relayed::of(guest)?, artifact.path())?;
+        let code = RelayedCode::without_files(runtime, compile);
+        code.keep_artifact(Relayed::of(&code.guest, &code.host)?, artifact.path())?;
         Ok(code)
     }
 
-    fn without_files(runtime: Arc<Runtime>, guest: &Guest, options: CompileOptions) -> Self {
+    fn without_files(runtime: Arc<Runtime>, compile: Compile<'_>) -> Self {
+        let Compile {
+            guest,
+            options,
+            host,
+            ..
+        } = compile;
         let adapter = runtime.adapter;
         let bounded = adapter.stack_is_ours_to_bound();
         RelayedCode {
@@ -111,6 +114,7 @@ impl RelayedCode {
             },
             runtime,
             guest: guest.clone(),
+            host: host.clone(),
             ahead: options.ahead,
             files: Mutex::default(),
         }
@@ -121,7 +125,12 @@ impl RelayedCode {
         if let Some(file) = known.filter(|file| !file.program.is_gone()) {
             return Ok(file);
         }
-        let (wasm, relayed) = relayed(&program_file::read(&self.guest)?, entry, self.terms)?;
+        let (wasm, relayed) = relayed(
+            &program_file::read(&self.guest)?,
+            &self.host,
+            entry,
+            self.terms,
+        )?;
         let file = File {
             relayed,
             program: self.readable(&wasm)?,
@@ -240,7 +249,7 @@ impl Code for RelayedCode {
     }
 
     fn kept(&self, artifact: &Artifact) {
-        let taken = Relayed::of(&self.guest)
+        let taken = Relayed::of(&self.guest, &self.host)
             .and_then(|relayed| self.keep_artifact(relayed, artifact.path()));
         if let Err(error) = taken {
             tracing::warn!(guest = ?self.guest, %error, "what is kept of it is not used");

@@ -20,13 +20,15 @@
 //! The hint saves going to and fro: it is what most calls would be asked for next. A guest whose standard output
 //! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so.
 
-use wasmrun_wasi_preview1::Function;
+use wasmrun_core::guest::shown;
+use wasmrun_core::{Error, ErrorKind, Result};
+use wasmrun_wasi_preview1::Imported;
 
 /// The start of a [`Call`]. Anything else is the runtime talking.
 pub(super) const MAGIC: u32 = 0x7772_6e01;
 
-/// As many as the longest function of WASI preview1 takes.
-pub(super) const MAX_ARGUMENTS: usize = 9;
+/// As many as twelve vectors fill, and what else a call tells.
+pub(super) const MAX_ARGUMENTS: usize = 25;
 
 /// The descriptors that messages come from and go to.
 pub(super) const STDIN: i32 = 0;
@@ -67,16 +69,27 @@ impl Layout {
     };
 
     /// Of a guest with these imports.
-    pub(super) fn of(functions: &[&Function]) -> Self {
-        // What ends the guest has one more, and so much have the calls of our own.
-        let arguments = functions.iter();
-        let arguments = arguments.map(|function| {
-            let more = function.result.is_none();
-            function.params.len() + usize::from(more)
-        });
-        Layout {
-            arguments: arguments.max().unwrap_or_default().max(1),
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) for a function whose parameters are too many for a call.
+    pub(super) fn of(functions: &[Imported]) -> Result<Self> {
+        // So much have the calls of our own.
+        let mut arguments = 1;
+        for function in functions {
+            let params = function.params().iter().map(|ty| ty.slots());
+            let needed = params.sum::<usize>() + usize::from(tells_fuel(function));
+            if needed > MAX_ARGUMENTS {
+                let (module, name) = (shown(function.module()), shown(function.name()));
+                let message = format!(
+                    "cannot call {module}.{name}: its parameters fill more than the {} words there are for them",
+                    MAX_ARGUMENTS - 1
+                );
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            arguments = arguments.max(needed);
         }
+        Ok(Layout { arguments })
     }
 
     pub(super) const fn call_bytes(self) -> u32 {
@@ -91,6 +104,14 @@ impl Layout {
     /// The memory a guest needs at least: while the area is sent itself, the I/O vectors are behind it.
     pub(super) const fn room(self) -> u32 {
         self.area() + 16
+    }
+}
+
+/// Whether the guest tells with a call of that function how much fuel is left, behind its arguments: it may end there.
+pub(super) fn tells_fuel(function: &Imported) -> bool {
+    match function {
+        Imported::Wasi(function) => function.result.is_none(),
+        Imported::Host(_) => true,
     }
 }
 
@@ -119,6 +140,9 @@ pub(super) mod own {
     pub(in crate::relay) const OVERFLOW: u32 = u32::MAX - 4;
     /// The guest has no fuel left.
     pub(in crate::relay) const OUT_OF_FUEL: u32 = u32::MAX - 5;
+    /// What is in that slot of the results of the function of the host that was called last; the first came with its
+    /// return.
+    pub(in crate::relay) const RESULT: u32 = u32::MAX - 6;
 }
 
 /// What a call's hint is made of, and what becomes of the call.

@@ -14,14 +14,14 @@ use wasm_encoder::{
     InstructionSink, MemoryType, Module, SectionId, ValType,
 };
 use wasmrun_core::guest::{self, Export, ValueType};
-use wasmrun_core::{Entries, Error, ErrorKind, Guest, Proposals, Result};
+use wasmrun_core::{Entries, Error, ErrorKind, Guest, HostFunctions, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
-use wasmrun_wasi_preview1::{self as wasi, preview1};
+use wasmrun_wasi_preview1::{Imported, imported, preview1};
 
 use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
 use super::obey::Obeying;
-use super::protocol::{Layout, hinted, own};
+use super::protocol::{Layout, hinted, own, tells_fuel};
 use super::streams::{FDSTAT, WRITE, answer_fdstat, forget, receive, takes_all};
 
 /// The name of the memory that WASI works on.
@@ -31,14 +31,15 @@ const MEMORY: &str = "memory";
 #[derive(Debug, Clone)]
 pub(super) struct Relayed {
     /// What its calls ask for, by their numbers.
-    pub(super) functions: Vec<&'static wasi::Function>,
+    pub(super) functions: Vec<Imported>,
+    layout: Layout,
     /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none.
     pub(super) has_memory: bool,
 }
 
 impl Relayed {
     pub(super) fn layout(&self) -> Layout {
-        Layout::of(&self.functions)
+        self.layout
     }
 
     /// Whether the guest may have to write where whatever is written is taken.
@@ -61,15 +62,18 @@ impl Relayed {
     }
 
     fn calls(&self, name: &str) -> bool {
-        self.has_memory && self.functions.iter().any(|function| function.name == name)
+        let mut wasi = self.functions.iter().filter_map(Imported::wasi);
+        self.has_memory && wasi.any(|function| function.name == name)
     }
 
     /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
-    pub(super) fn of(guest: &Guest) -> Result<Relayed> {
+    pub(super) fn of(guest: &Guest, host: &HostFunctions) -> Result<Relayed> {
+        let functions = imported(guest, host)?;
         let is_memory =
             |export: &Export| export.kind == guest::ExportKind::Memory && export.name == MEMORY;
         Ok(Relayed {
-            functions: wasi::imported(guest)?,
+            layout: Layout::of(&functions)?,
+            functions,
             // If it has calls to send, they go through the memory that WASI works on.
             has_memory: guest.exports().iter().any(is_memory),
         })
@@ -99,18 +103,25 @@ pub(super) struct Terms {
 ///
 /// [`Invalid`](ErrorKind::Invalid) for a guest that does not validate,
 /// [`Unsupported`](ErrorKind::Unsupported) for one that cannot hold the wire.
-pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u8>, Relayed)> {
+pub(super) fn relayed(
+    guest: &Guest,
+    host: &HostFunctions,
+    entry: &str,
+    terms: Terms,
+) -> Result<(Vec<u8>, Relayed)> {
     let parts = Parts::of(guest)?;
-    let functions = wasi::imported(guest)?;
+    let functions = imported(guest, host)?;
+    let layout = Layout::of(&functions)?;
     let entries = Entries::of(guest);
     let entries = entries
         .calls(entry)
         .map(|name| parts.exported_function(name));
     let calls: Vec<_> = [parts.start].into_iter().chain(entries).flatten().collect();
-    let wire = wire_memory(&parts, terms)?;
+    let wire = wire_memory(&parts, layout, terms)?;
     let is_given_page = needs_page(&parts, wire)?;
     let relayed = Relayed {
         functions,
+        layout,
         has_memory: parts.exported_memory == Some(wire),
     };
     let mut wired = Wired::new(&parts, &relayed, wire);
@@ -123,13 +134,13 @@ pub(super) fn relayed(guest: &Guest, entry: &str, terms: Terms) -> Result<(Vec<u
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
 /// one that WASI has nothing to do with.
-fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
+fn wire_memory(parts: &Parts<'_>, layout: Layout, terms: Terms) -> Result<u32> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, why));
-    const ROOM: u32 = Layout::LONGEST.room();
+    let room = layout.room();
     let has_room = |memory: &wasmparser::MemoryType| {
         let pages = memory.page_size_log2.unwrap_or(16);
         let bytes = memory.initial.checked_shl(pages);
-        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= ROOM.into())
+        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= room.into())
     };
     let within_reach = |memory: u32| memory == 0 || !terms.first_memory_only;
     if let Some(memory) = parts.exported_memory
@@ -140,7 +151,7 @@ fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
                 refuse("has no WASI for a memory of 64 bits, and the guest has one")
             }
             ty if !has_room(ty) && !is_empty(ty) => refuse(&format!(
-                "has no WASI for a guest whose memory starts out with less than {ROOM} bytes"
+                "has no WASI for a guest whose memory starts out with less than {room} bytes"
             )),
             _ if !within_reach(memory) => {
                 refuse("has WASI for a guest's first memory only, and this one exports another")
@@ -164,7 +175,7 @@ fn wire_memory(parts: &Parts<'_>, terms: Terms) -> Result<u32> {
     {
         Some(memory) => Ok(memory),
         None => refuse(&format!(
-            "cannot run a guest whose first memory starts out with less than {ROOM} bytes, or has 64 bits"
+            "cannot run a guest whose first memory starts out with less than {room} bytes, or has 64 bits"
         )),
     }
 }
@@ -364,35 +375,33 @@ impl<'a> Wired<'a> {
     // ---- functions ------------------------------------------------------------------------------
 
     /// Where WASI has no memory, there is nothing to hint at.
-    fn hint(&self, function: &wasi::Function) -> HintOf {
-        match self.relayed.has_memory {
-            true => hint(function.name),
-            false => HintOf::Nothing,
+    fn hint(&self, function: &Imported) -> HintOf {
+        match function.wasi() {
+            Some(function) if self.relayed.has_memory => hint(function.name),
+            _ => HintOf::Nothing,
         }
     }
 
     /// What is in the place of an import: it sends the call, with a hint, unless the answer is known.
-    fn stub(&self, number: u32, function: &wasi::Function) -> Function {
-        let answers = self.streams.filter(|_| function.name == FDSTAT);
+    fn stub(&self, number: u32, function: &Imported) -> Function {
+        let wasi = function.wasi().map_or("", |function| function.name);
+        let answers = self.streams.filter(|_| wasi == FDSTAT);
         let mut stub = Function::new(answers.map(|_| (1, ValType::I32)));
         let mut code = stub.instructions();
         if let Some(streams) = answers {
             answer_fdstat(&mut code, &self.module, self.wire, streams);
         }
         if let Some(streams) = self.streams {
-            forget(&mut code, function.name, streams);
+            forget(&mut code, wasi, streams);
         }
         code.i32_const(number as i32);
-        for (place, param) in function.params.iter().enumerate() {
-            code.local_get(place as u32);
-            if *param == ValueType::I32 {
-                code.i64_extend_i32_u();
-            }
+        for (place, param) in function.params().iter().enumerate() {
+            send_param(&mut code, place as u32, *param);
         }
-        // One that ends the guest tells how much fuel is left, behind its own arguments.
-        let ends = function.result.is_none();
-        for place in function.params.len()..self.layout.arguments {
-            if ends && place == function.params.len() {
+        let params = function.params().iter().map(|ty| ty.slots()).sum();
+        let tells_fuel = tells_fuel(function);
+        for place in params..self.layout.arguments {
+            if tells_fuel && place == params {
                 self.fuel_left(&mut code);
             } else {
                 code.i64_const(0);
@@ -411,19 +420,49 @@ impl<'a> Wired<'a> {
                 .i32_const(hinted as i32),
             None => no_hint(&mut code),
         };
-        if let Some(streams) = self.streams.filter(|_| function.name == WRITE) {
+        if let Some(streams) = self.streams.filter(|_| wasi == WRITE) {
             takes_all(&mut code, streams);
             code.i32_const(hinted::UNAWAITED.trailing_zeros() as i32);
             code.i32_shl().i32_or();
         }
         code.call(self.call);
-        match function.result {
-            Some(_) => code.i32_wrap_i64(),
+        match function {
             // It does not return.
-            None => code.unreachable(),
-        };
+            Imported::Wasi(function) if function.result.is_none() => {
+                code.unreachable();
+            }
+            function => self.take_results(&mut code, function.results()),
+        }
         code.end();
         stub
+    }
+
+    /// Makes results of what a call returned, which is the first slot of them, and of the slots behind it.
+    fn take_results(&self, code: &mut InstructionSink<'_>, results: &[ValueType]) {
+        let mut slot = 0;
+        let next = |code: &mut InstructionSink<'_>, slot: &mut i64| {
+            if *slot > 0 {
+                self.ask(code, own::RESULT, |code| code.i64_const(*slot));
+            }
+            *slot += 1;
+        };
+        for ty in results {
+            next(code, &mut slot);
+            match ty {
+                ValueType::I32 | ValueType::Reference => code.i32_wrap_i64(),
+                ValueType::I64 => code,
+                ValueType::F32 => code.i32_wrap_i64().f32_reinterpret_i32(),
+                ValueType::F64 => code.f64_reinterpret_i64(),
+                ValueType::V128 => {
+                    code.i64x2_splat();
+                    next(code, &mut slot);
+                    code.i64x2_replace_lane(1)
+                }
+            };
+        }
+        if results.is_empty() {
+            code.drop();
+        }
     }
 
     fn start_body(&self, calls: &[u32], terms: Terms, receive: Option<u32>) -> Function {
@@ -471,6 +510,21 @@ impl<'a> Wired<'a> {
     }
 }
 
+/// Puts a parameter on the stack as the arguments of a call have it.
+fn send_param(code: &mut InstructionSink<'_>, place: u32, ty: ValueType) {
+    code.local_get(place);
+    match ty {
+        ValueType::I32 | ValueType::Reference => code.i64_extend_i32_u(),
+        ValueType::I64 => code,
+        ValueType::F32 => code.i32_reinterpret_f32().i64_extend_i32_u(),
+        ValueType::F64 => code.i64_reinterpret_f64(),
+        ValueType::V128 => code
+            .i64x2_extract_lane(0)
+            .local_get(place)
+            .i64x2_extract_lane(1),
+    };
+}
+
 fn no_hint<'a, 'b>(code: &'a mut InstructionSink<'b>) -> &'a mut InstructionSink<'b> {
     code.i32_const(0).i32_const(0).i32_const(0)
 }
@@ -502,7 +556,7 @@ mod tests {
 
     fn rewritten(wat: &str, terms: Terms) -> Result<Vec<u8>> {
         let guest = Guest::from_bytes("guest.wasm", wat).expect("a guest");
-        relayed(&guest, Guest::DEFAULT_ENTRY, terms).map(|(wasm, _)| wasm)
+        relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, terms).map(|(wasm, _)| wasm)
     }
 
     fn validate(wasm: &[u8]) {
@@ -595,7 +649,9 @@ mod tests {
                 continue;
             };
             for terms in [TERMS, COUNTED] {
-                if let Ok((wasm, _)) = relayed(&guest, Guest::DEFAULT_ENTRY, terms) {
+                if let Ok((wasm, _)) =
+                    relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, terms)
+                {
                     Validator::new_with_features(WasmFeatures::all())
                         .validate_all(&wasm)
                         .unwrap_or_else(|error| panic!("{} {terms:?}: {error}", module.name));
@@ -650,7 +706,8 @@ mod tests {
     fn a_guest_of_as_many_functions_as_engines_take_gets_no_more() {
         let rewritten = |in_table| {
             let guest = most_functions(in_table);
-            relayed(&guest, Guest::DEFAULT_ENTRY, COUNTED).map(|(wasm, _)| wasm)
+            relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, COUNTED)
+                .map(|(wasm, _)| wasm)
         };
         validate(&rewritten(7).expect("rewritten"));
         let error = rewritten(1_000_000).expect_err("all may be called");

@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Instant;
 
-use wasmrun_core::{Limits, Task};
-use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, preview1};
+use wasmrun_core::{HostFunction, HostMemory, Limits, Task};
+use wasmrun_wasi_preview1::{Function, GuestMemory, Imported, Stop, Wasi, preview1};
 
+use super::distant::Distant;
 use super::memory::{Mirror, Strings};
-use super::protocol::{Begin, Call, Layout, MAGIC, Stream, own};
+use super::protocol::{Begin, Call, Layout, MAGIC, Stream, own, tells_fuel};
 use super::rewrite::Relayed;
 use crate::readable::Readable;
 use crate::spawn::Dialogue;
@@ -38,6 +39,8 @@ pub(super) struct Session<'a> {
     fuel_left: Option<u64>,
     strings: (Strings, Strings),
     mirror: Mirror,
+    /// The slots of the call of a function of the host that was last.
+    results: Vec<u64>,
     /// What the runtime needs no more once the guest begins.
     pub(super) opened_at_start: Option<Readable>,
     /// When the guest began to run.
@@ -78,6 +81,7 @@ impl<'a> Session<'a> {
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
             mirror: Mirror::new(relayed.layout()),
+            results: Vec::new(),
             opened_at_start: None,
             began: None,
             peak: 0,
@@ -123,6 +127,13 @@ impl<'a> Session<'a> {
                     self.fuel_left = Some(asked);
                     return Ok(End::Returned);
                 }
+                own::RESULT => {
+                    let result = usize::try_from(asked).ok();
+                    let result = result.and_then(|slot| self.results.get(slot).copied());
+                    let result =
+                        result.ok_or_else(|| invalid(format!("there is no result {asked}")))?;
+                    self.mirror.finish(wire, result)?;
+                }
                 own::OVERFLOW => return Ok(End::Overflowed),
                 own::OUT_OF_FUEL => {
                     self.fuel_left = Some(0);
@@ -130,10 +141,6 @@ impl<'a> Session<'a> {
                 }
                 _ => {
                     if let Err(stop) = self.answer(wire, &call)? {
-                        if let Stop::Exit(_) = stop {
-                            // Behind the code.
-                            self.fuel_left = Some(call.arguments[1]);
-                        }
                         return Ok(End::Stopped(stop));
                     }
                 }
@@ -148,15 +155,59 @@ impl<'a> Session<'a> {
     }
 
     fn answer(&mut self, wire: &mut Dialogue, call: &Call) -> io::Result<Result<(), Stop>> {
-        let Some(function) = self.relayed.functions.get(call.number as usize) else {
-            let message = format!("there is no call {}", call.number);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        let relayed = self.relayed;
+        let Some(function) = relayed.functions.get(call.number as usize) else {
+            return Err(invalid(format!("there is no call {}", call.number)));
         };
-        let arguments = &call.arguments[..function.params.len()];
-        let memory = match self.relayed.has_memory {
+        let answered = match function {
+            Imported::Wasi(function) => self.answer_wasi(wire, function, call)?,
+            Imported::Host(function) => self.answer_host(wire, function, call)?,
+        };
+        if answered.is_err() && tells_fuel(function) {
+            // Behind the arguments.
+            let slots = function.params().iter().map(|ty| ty.slots());
+            self.fuel_left = call.arguments.get(slots.sum::<usize>()).copied();
+        }
+        Ok(answered)
+    }
+
+    fn answer_host(
+        &mut self,
+        wire: &mut Dialogue,
+        function: &HostFunction,
+        call: &Call,
+    ) -> io::Result<Result<(), Stop>> {
+        let params = function.signature().param_slots();
+        self.results.clear();
+        self.results.extend(&call.arguments[..params]);
+        self.results.resize(function.slots(), 0);
+        let size = self.memory_size(call);
+        let mut memory = Distant::new(&mut self.mirror, wire, size)?;
+        let host_memory = HostMemory::Distant(&mut memory);
+        let called = function.call(self.wasi.host(), host_memory, &mut self.results);
+        let results = self.results.first().copied();
+        match called {
+            Err(ended) => memory.contact().map(|()| Err(ended.into())),
+            Ok(()) => memory.finish(results.unwrap_or(0)).map(Ok),
+        }
+    }
+
+    /// Bytes of the memory that calls work on.
+    fn memory_size(&self, call: &Call) -> u64 {
+        match self.relayed.has_memory {
             true => call.memory,
             false => 0,
-        };
+        }
+    }
+
+    fn answer_wasi(
+        &mut self,
+        wire: &mut Dialogue,
+        function: &Function,
+        call: &Call,
+    ) -> io::Result<Result<(), Stop>> {
+        let arguments = &call.arguments[..function.params.len()];
+        let memory = self.memory_size(call);
         let access = self
             .mirror
             .fetch(wire, memory, function, call, self.strings)?;
@@ -171,13 +222,18 @@ impl<'a> Session<'a> {
                     return Ok(Ok(()));
                 }
                 let message = "the guest did not wait for a write that failed";
-                Err(io::Error::new(io::ErrorKind::InvalidData, message))
+                Err(invalid(message.to_owned()))
             }
             // What failed has written nothing.
             Ok(Some(errno)) if errno != 0 => self.mirror.finish(wire, errno as u32 as u64).map(Ok),
             Ok(_) => self.mirror.store(wire, &access, 0).map(Ok),
         }
     }
+}
+
+/// The guest said what no guest of ours says.
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// The file type of a descriptor, if nothing else about it has to be told.

@@ -8,8 +8,8 @@ mod show;
 use serde::Serialize;
 use wasmrun::guest::shown;
 use wasmrun::{
-    Capability, Control, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome, Program, Report,
-    Result, Run, RunConfig, Stats, Stdout, Support,
+    Attachments, Capability, Control, EngineInfo, Engines, Error, ErrorKind, Guest, Outcome,
+    Program, Report, Result, Run, RunConfig, Stats, Stdout, Support,
 };
 
 use crate::args::{CompareArgs, SeveralArgs};
@@ -90,15 +90,21 @@ impl Stage {
     pub fn run(&self, contestant: &Contestant, world: &World) -> Result<Report> {
         let (program, config, control) = self.compile(contestant, world, Stdout::Null)?;
         match resolve::is_outside(contestant.info()) {
-            false => program.run_under(&config, &control),
-            true => self.attended(program.start_under(&config, control)?, Run::wait),
+            false => program.run_with(&config, Attachments::new().control(&control)),
+            true => self.attended(
+                program.start_with(&config, Attachments::new().control(&control))?,
+                Run::wait,
+            ),
         }
     }
 
     /// The same, with all that it writes to its standard output and standard error.
     fn observe(&self, contestant: &Contestant, world: &World) -> Result<(Report, Output, Output)> {
         let (program, config, control) = self.compile(contestant, world, Stdout::Pipe)?;
-        self.attended(program.start_under(&config, control)?, output::of_run)
+        self.attended(
+            program.start_with(&config, Attachments::new().control(&control))?,
+            output::of_run,
+        )
     }
 
     fn compile(

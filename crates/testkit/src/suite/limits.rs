@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    Access, Compilation, Control, ErrorKind, Guest, Interrupt, Limits, Outcome, Place, Program,
-    Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
+    Access, Attachments, Compilation, Control, ErrorKind, Guest, Interrupt, Limits, Outcome, Place,
+    Program, Run, RunConfig, Stdin, Stdout, Trap, TrapKind,
 };
 
 use crate::case::{Case, captured, stdout};
@@ -519,7 +519,7 @@ fn time_covers_compiling(case: &Case) {
         let engine = case.engine().clone();
         let program = Program::compile_for_run(engine, &guest, &config, None, &control);
         let program = program.expect("that its time is over is no error");
-        let report = case.ran(program.run_under(&config, &control));
+        let report = case.ran(program.run_with(&config, Attachments::new().control(&control)));
         assert_eq!(report.outcome, Outcome::TimedOut);
         assert_eq!(stdout(&report), "");
         let later = program.run(&limited(|limits| limits.timeout = Some(LATE)));

@@ -6,6 +6,7 @@
 mod arguments;
 pub(crate) mod directories;
 mod environment;
+mod host_functions;
 mod kinds;
 mod limits;
 mod linux;
@@ -47,6 +48,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("limits", limits::RULES),
     ("memories", memories::RULES),
     ("kinds", kinds::RULES),
+    ("host_functions", host_functions::RULES),
 ];
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.
@@ -140,6 +142,8 @@ mod tests {
         "kinds::an_entry_the_guest_lacks_is_refused_by_name",
         "kinds::a_guest_without_an_entry_is_refused",
         "kinds::an_unknown_import_is_refused_by_name",
+        "host_functions::a_name_that_neither_has_is_refused_with_the_nearest",
+        "host_functions::another_type_is_refused_with_both",
     ];
 
     /// A rule that an engine keeps by doing nothing would prove nothing.

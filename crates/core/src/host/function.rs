@@ -1,0 +1,135 @@
+//! One function of the host, as engines bind it.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::Trap;
+use crate::guest::{FuncSignature, shown};
+
+use super::call::HostCall;
+use super::memory::HostMemory;
+use super::run::{HostEnd, HostRun};
+
+/// What a function of the host fails with.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A function whose types are gone: what it takes is in the slots, and what it returns is to be there.
+pub(crate) type Body = dyn Fn(&mut HostCall<'_>, &mut [u64]) -> Result<(), Failure> + Send + Sync;
+
+/// A function of the host. Cloning shares it.
+#[derive(Clone)]
+pub struct HostFunction(Arc<Inner>);
+
+struct Inner {
+    module: String,
+    name: String,
+    signature: FuncSignature,
+    slots: usize,
+    body: Box<Body>,
+}
+
+/// The guest must not go on after a call: an engine unwinds it with this, and core knows how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostEnded;
+
+impl fmt::Display for HostEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ended by a function of the host")
+    }
+}
+
+impl std::error::Error for HostEnded {}
+
+impl HostFunction {
+    pub(super) fn new(module: &str, name: &str, signature: FuncSignature, body: Box<Body>) -> Self {
+        HostFunction(Arc::new(Inner {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            slots: signature.param_slots().max(signature.result_slots()),
+            signature,
+            body,
+        }))
+    }
+
+    /// The module it is imported from.
+    pub fn module(&self) -> &str {
+        &self.0.module
+    }
+
+    /// Its name there.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its type.
+    pub fn signature(&self) -> &FuncSignature {
+        &self.0.signature
+    }
+
+    /// How many slots a call needs: as many as its parameters fill, or its results.
+    pub fn slots(&self) -> usize {
+        self.0.slots
+    }
+
+    /// Lets `work` have the slots of a call, all 0.
+    pub fn with_slots<R>(&self, work: impl FnOnce(&mut [u64]) -> R) -> R {
+        let mut few = [0; 16];
+        match few.get_mut(..self.slots()) {
+            Some(slots) => work(slots),
+            None => work(&mut vec![0; self.slots()]),
+        }
+    }
+
+    /// Calls it for the guest of that run, whose memory this is. The first of the [`slots`](HostFunction::slots)
+    /// are what its parameters are, and then what its results are. A value fills one, an integer of 32 bits or a
+    /// float its lower half, where the upper does not matter; a vector fills two, the lower half first.
+    ///
+    /// # Errors
+    ///
+    /// The guest is to end, and the run knows why: it was interrupted, or the function failed, panicked or said
+    /// so. That is for core to tell; an engine only unwinds the guest.
+    pub fn call<'a>(
+        &self,
+        run: &'a mut HostRun,
+        memory: HostMemory<'a>,
+        slots: &mut [u64],
+    ) -> Result<(), HostEnded> {
+        if run.control().interrupted().is_some() {
+            return Err(HostEnded);
+        }
+        let mut call = HostCall::new(run, memory);
+        // What a panic leaves half done is the closure's own, and the run's state, which nobody sees again.
+        let called = catch_unwind(AssertUnwindSafe(|| (self.0.body)(&mut call, slots)));
+        let end = match called {
+            Ok(Ok(())) => match call.run().exit() {
+                None => return Ok(()),
+                Some(code) => HostEnd::Exited(code),
+            },
+            Ok(Err(failure)) => HostEnd::Failed(Trap::of_host(format!("{self} failed"), failure)),
+            Err(panic) => HostEnd::Panicked(format!("{self} panicked: {}", words(&*panic))),
+        };
+        call.run().end(end);
+        Err(HostEnded)
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it does not say why")
+}
+
+/// `env.log`, fit for a message.
+impl fmt::Display for HostFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", shown(self.module()), shown(self.name()))
+    }
+}
+
+impl fmt::Debug for HostFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}{}", self.signature())
+    }
+}

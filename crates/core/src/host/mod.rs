@@ -1,0 +1,22 @@
+//! Functions of the host that guests may import.
+
+mod call;
+mod function;
+mod future;
+mod memory;
+mod run;
+mod set;
+mod typed;
+mod value;
+
+pub use call::{HostCall, NoState};
+pub use function::{HostEnded, HostFunction};
+pub use future::Async;
+pub use memory::{DistantMemory, HostMemory, MemoryError};
+pub use run::HostRun;
+pub(crate) use run::{HostEnd, Slot};
+pub use set::HostFunctions;
+pub use typed::{
+    GuestSlice, GuestStr, HostParam, HostResults, HostReturn, HostValue, IntoHostFunction,
+};
+pub use value::{Dynamic, Value};

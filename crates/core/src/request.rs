@@ -1,0 +1,76 @@
+//! What a caller asks of an engine, and what it hands to a run beside that.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::{Control, HostFunctions, RunConfig};
+
+/// What is asked for a guest: a config, and functions of the host for it to import. A config alone is one without
+/// such functions.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) host: &'a HostFunctions,
+}
+
+impl<'a> Request<'a> {
+    /// What `config` asks, with the functions of `host`.
+    pub fn new(config: &'a RunConfig, host: &'a HostFunctions) -> Self {
+        Request { config, host }
+    }
+
+    /// The config.
+    pub fn config(&self) -> &'a RunConfig {
+        self.config
+    }
+
+    /// The functions of the host.
+    pub fn host(&self) -> &'a HostFunctions {
+        self.host
+    }
+}
+
+impl<'a> From<&'a RunConfig> for Request<'a> {
+    fn from(config: &'a RunConfig) -> Self {
+        static NONE: HostFunctions = HostFunctions::new();
+        Request::new(config, &NONE)
+    }
+}
+
+/// What one run is handed beside its config: what is no data, and cannot be written to a file.
+#[derive(Default)]
+pub struct Attachments {
+    pub(crate) control: Option<Control>,
+    pub(crate) state: Option<Box<dyn Any + Send>>,
+}
+
+impl Attachments {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A control of the caller's. It ends the guest as far as the config provides for that: by its timeout, and in
+    /// other ways if it is [killable](RunConfig::killable).
+    #[must_use]
+    pub fn control(mut self, control: &Control) -> Self {
+        self.control = Some(control.clone());
+        self
+    }
+
+    /// What functions of the host find as their [state](crate::HostCall::state). It goes with the run; of what is to
+    /// outlive it, hand over an [`Arc`](std::sync::Arc).
+    #[must_use]
+    pub fn state<T: Send + 'static>(mut self, state: T) -> Self {
+        self.state = Some(Box::new(state));
+        self
+    }
+}
+
+impl fmt::Debug for Attachments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachments")
+            .field("control", &self.control)
+            .finish_non_exhaustive()
+    }
+}
