@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tempfile::TempDir;
-use wasmrun::{Cache, Engine, Guest, Place, Program, RunConfig};
+use wasmrun::{Cache, Engine, Guest, Place, Program, Request, RunConfig};
 
 use crate::by_hand::ByHand;
 use crate::summary;
@@ -63,10 +63,15 @@ impl<'a> Group<'a> {
     }
 
     /// `guest`, ready to run.
-    pub fn program(&self, engine: Arc<dyn Engine>, guest: &Guest, config: &RunConfig) -> Program {
+    pub fn program<'b>(
+        &self,
+        engine: Arc<dyn Engine>,
+        guest: &Guest,
+        request: impl Into<Request<'b>>,
+    ) -> Program {
         let program = match engine.info().place {
-            Place::Executable(_) => Program::compile_cached(engine, guest, config, &self.cache),
-            _ => Program::compile(engine, guest, config),
+            Place::Executable(_) => Program::compile_cached(engine, guest, request, &self.cache),
+            _ => Program::compile(engine, guest, request),
         };
         program.expect("compiles")
     }

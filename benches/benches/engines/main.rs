@@ -9,6 +9,7 @@ mod compute;
 mod group;
 mod hello;
 mod host_calls;
+mod host_functions;
 mod instances;
 mod summary;
 mod threads;
@@ -34,6 +35,7 @@ fn main() {
     hello::of_components(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
+    host_functions::benches(&mut criterion);
     threads::benches(&mut criterion);
     timeout::benches(&mut criterion);
     criterion.final_summary();
