@@ -40,7 +40,9 @@ const OURS: u64 = fingerprint([
     include_bytes!("relay/obey.rs"),
     include_bytes!("relay/protocol.rs"),
     include_bytes!("relay/rewrite.rs"),
+    include_bytes!("relay/standby.rs"),
     include_bytes!("relay/streams.rs"),
+    include_bytes!("relay/values.rs"),
 ]);
 
 macro_rules! features {

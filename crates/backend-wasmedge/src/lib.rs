@@ -38,10 +38,12 @@
 mod code;
 mod engine;
 mod library;
+mod live;
 mod native;
 mod rewrite;
 mod settings;
 mod traps;
+mod values;
 mod wasi;
 
 pub use engine::{NAME, WasmEdgeEngine};

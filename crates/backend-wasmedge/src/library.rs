@@ -156,6 +156,7 @@ functions! {
 
     StatisticsCreate() -> *mut Statistics;
     StatisticsDelete(statistics: *mut Statistics);
+    StatisticsClear(statistics: *mut Statistics);
     StatisticsSetCostLimit(statistics: *mut Statistics, limit: u64);
     StatisticsGetTotalCost(statistics: *const Statistics) -> u64;
 

@@ -10,9 +10,10 @@ use wasmrun_core::guest::ValueType;
 use wasmrun_wasi_preview1::{Imported, Stop, Wasi};
 
 use crate::library::{
-    CallResult, CallingFrame, Library, MemoryInstance, ModuleInstance, ValType, Value, constants,
+    CallResult, CallingFrame, Library, MemoryInstance, ModuleInstance, Value, constants,
 };
 use crate::native::{Owned, text};
+use crate::values::{give_all, of_type, take_all};
 
 /// What the functions of a run work with. It stays where it is while the guest runs.
 pub(crate) struct Host {
@@ -68,20 +69,6 @@ pub(crate) unsafe fn add(
     Ok(())
 }
 
-fn of_type(library: &Library, ty: ValueType) -> ValType {
-    // SAFETY: plain values.
-    unsafe {
-        match ty {
-            // No function of WASI or the host has a reference.
-            ValueType::I32 | ValueType::Reference => library.ValTypeGenI32(),
-            ValueType::I64 => library.ValTypeGenI64(),
-            ValueType::F32 => library.ValTypeGenF32(),
-            ValueType::F64 => library.ValTypeGenF64(),
-            ValueType::V128 => library.ValTypeGenV128(),
-        }
-    }
-}
-
 unsafe extern "C" fn call(
     function: *mut c_void,
     host: *mut c_void,
@@ -111,19 +98,13 @@ unsafe extern "C" fn call(
     };
     let called = catch_unwind(AssertUnwindSafe(|| {
         function.with_slots(|slots| {
-            let mut rest = &mut *slots;
-            for (ty, value) in function.params().iter().zip(params) {
-                rest = take(*ty, value.bits, rest);
-            }
+            take_all(function.params(), params, slots);
             // SAFETY: as above.
             let memory = unsafe { bytes(host.library, host.memory) };
             function.call(&mut host.wasi, memory, slots)?;
-            let mut rest = &*slots;
-            for (ty, value) in function.results().iter().zip(returns) {
-                let (bits, behind) = give(*ty, rest);
-                let ty = of_type(host.library, *ty);
-                *value = Value { bits, ty };
-                rest = behind;
+            let results = give_all(host.library, function.results(), slots);
+            for (value, given) in returns.iter_mut().zip(results) {
+                *value = given;
             }
             Ok(())
         })
@@ -139,31 +120,10 @@ unsafe extern "C" fn call(
     unsafe { library.ResultGen(constants::USER_LEVEL_ERROR, 1) }
 }
 
-/// Takes a value into the first slots. Those behind it.
-fn take(ty: ValueType, bits: u128, slots: &mut [u64]) -> &mut [u64] {
-    let (own, rest) = slots.split_at_mut(ty.slots());
-    own[0] = bits as u64;
-    if let [_, upper] = own {
-        *upper = (bits >> 64) as u64;
-    }
-    rest
-}
-
-/// The value in the first slots, and the slots behind it.
-fn give(ty: ValueType, slots: &[u64]) -> (u128, &[u64]) {
-    let (own, rest) = slots.split_at(ty.slots());
-    let bits = match (ty, own) {
-        (ValueType::I32 | ValueType::F32, _) => u128::from(own[0] as u32),
-        (_, [lower, upper]) => u128::from(*upper) << 64 | u128::from(*lower),
-        _ => u128::from(own[0]),
-    };
-    (bits, rest)
-}
-
 /// # Safety
 ///
 /// The memory must be there, and be used through this slice alone.
-unsafe fn bytes<'a>(library: &Library, memory: *mut MemoryInstance) -> &'a mut [u8] {
+pub(crate) unsafe fn bytes<'a>(library: &Library, memory: *mut MemoryInstance) -> &'a mut [u8] {
     if memory.is_null() {
         return &mut [];
     }

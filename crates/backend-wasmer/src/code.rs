@@ -7,20 +7,20 @@ use std::time::Instant;
 use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{
     CompileError, Engine, Extern, Function, FunctionEnv, Instance, InstantiationError, LinkError,
-    Module, RuntimeError, Store, TypedFunction, WasmError,
+    Module, Store, TypedFunction, WasmError,
 };
-use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::{
-    Artifact, Code, Compile, Control, Entries, Error, ErrorKind, HostFunction, Outcome, Ran,
-    Result, Stats, Task,
+    Artifact, Code, Compile, Control, Entries, Error, ErrorKind, HostFunction, Instantiated,
+    Outcome, Ran, Result, Stats, Task,
 };
 use wasmrun_wasi_preview1::{Imported, Wasi, imported};
 
 use crate::checkpoints::Flag;
 use crate::config::{engine, tunables};
 use crate::growth;
-use crate::interrupt::{self, Interruption};
+use crate::interrupt;
 use crate::limits::Bounded;
+use crate::live::{self, LiveModule, Place};
 use crate::wasi::{Bind, Host, binding};
 use crate::{exceptions, host, traps};
 
@@ -159,35 +159,48 @@ pub(crate) fn not_compiled(error: CompileError) -> Error {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let flag = self.interruptible.as_ref().map(|_| Arc::default());
-        let bounded =
-            Bounded::new(self.base.clone(), &task.limits, control).with_flag(flag.clone());
-        let account = bounded.account();
-        let mut engine = self.engine.clone();
-        engine.set_tunables(bounded);
-        let mut store = Store::new(engine);
-        // Dropped before the store.
-        let _interruption = self.interruption(&mut store, control, flag)?;
+        let mut place = self.place(&task, control)?;
+        let interruption = place.interruption.as_ref();
+        let _hook = interruption.map(|interruption| interruption.by(control));
 
         let mut stats = Stats::default();
-        let instantiated = self.instantiate(&mut store, &mut task, control)?;
+        let instantiated = self.instance(&mut place.store, &mut task, control)?;
         let started = Instant::now();
         stats.instantiate = Some(started - began);
         let mut tables_grown = 0;
         let outcome = match instantiated {
             Err(outcome) => outcome,
             Ok(instance) => {
-                if self.looks {
-                    growth::limit(&mut store, &instance, &task.limits, self.table_elements)?;
-                }
-                let outcome = self.execute(&mut store, &instance, &task, &mut stats)?;
+                let store = &mut place.store;
+                let fuel = task.limits.fuel.filter(|_| self.metered);
+                let entries = self.entries.calls(task.entry());
+                let (ended, used) = self.call_all(store, &instance, &task, fuel, entries)?;
                 stats.run = Some(started.elapsed());
-                tables_grown = growth::grown_bytes(&mut store, &instance);
-                outcome
+                stats.fuel_used = used;
+                tables_grown = growth::grown_bytes(store, &instance);
+                ended.unwrap_or(Outcome::Exited(0))
             }
         };
-        stats.peak_memory = Some(account.bytes() + tables_grown);
+        stats.peak_memory = Some(place.account.bytes() + tables_grown);
         Ok(Ran { outcome, stats })
+    }
+
+    fn instantiate(&self, mut task: Task, control: &Control) -> Result<Instantiated> {
+        let mut place = self.place(&task, control)?;
+        let interruption = place.interruption.as_ref();
+        let hook = interruption.map(|interruption| interruption.by(control));
+        let instance = match self.instance(&mut place.store, &mut task, control)? {
+            Ok(instance) => instance,
+            Err(outcome) => return Ok(Instantiated::Ended(outcome)),
+        };
+        let fuel = task.limits.fuel.filter(|_| self.metered);
+        let before = self.entries.before();
+        let (ended, _) = self.call_all(&mut place.store, &instance, &task, fuel, before)?;
+        drop(hook);
+        Ok(match ended {
+            Some(outcome) => Instantiated::Ended(outcome),
+            None => Instantiated::Live(Box::new(LiveModule::new(place, instance))),
+        })
     }
 
     fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
@@ -196,21 +209,30 @@ impl Code for ModuleCode {
 }
 
 impl ModuleCode {
-    fn interruption(
-        &self,
-        store: &mut Store,
-        control: &Control,
-        flag: Option<Arc<Flag>>,
-    ) -> Result<Option<Interruption>> {
-        self.interruptible
+    /// A store for an instance, and what there is to be known of it.
+    fn place(&self, task: &Task, control: &Control) -> Result<Place> {
+        let flag: Option<Arc<Flag>> = self.interruptible.as_ref().map(|_| Arc::default());
+        let bounded =
+            Bounded::new(self.base.clone(), &task.limits, control).with_flag(flag.clone());
+        let account = bounded.account();
+        let mut engine = self.engine.clone();
+        engine.set_tunables(bounded);
+        let mut store = Store::new(engine);
+        let interruption = self
+            .interruptible
             .clone()
             .zip(flag)
-            .map(|(code, flag)| interrupt::prepare(store, control, code, flag))
-            .transpose()
+            .map(|(code, flag)| interrupt::prepare(&mut store, code, flag))
+            .transpose()?;
+        Ok(Place {
+            interruption,
+            store,
+            account,
+        })
     }
 
     /// An instance of the module, or how the guest ended instead: its segments may not fit.
-    fn instantiate(
+    fn instance(
         &self,
         store: &mut Store,
         task: &mut Task,
@@ -234,51 +256,28 @@ impl ModuleCode {
         Ok(Ok(instance))
     }
 
-    /// Runs the guest to its end, with as much fuel as it may have.
-    fn execute(
+    /// Calls exports without parameters, as long as they return, with so much fuel. How the guest ended, unless all
+    /// did, and what was used of the fuel.
+    fn call_all<'a>(
         &self,
         store: &mut Store,
         instance: &Instance,
         task: &Task,
-        stats: &mut Stats,
-    ) -> Result<Outcome> {
-        let fuel = task.limits.fuel.filter(|_| self.metered);
-        if let Some(fuel) = fuel {
-            set_remaining_points(store, instance, fuel);
+        fuel: Option<u64>,
+        entries: impl Iterator<Item = &'a str>,
+    ) -> Result<(Option<Outcome>, Option<u64>)> {
+        if self.looks {
+            growth::limit(store, instance, &task.limits, self.table_elements)?;
         }
-        let outcome = match self.call(store, instance, task.entry())? {
-            Ok(()) => Outcome::Exited(0),
-            Err(error) => traps::outcome(error),
-        };
-        let Some(fuel) = fuel else {
-            return Ok(outcome);
-        };
-        match get_remaining_points(store, instance) {
-            MeteringPoints::Remaining(left) => {
-                stats.fuel_used = Some(fuel - left);
-                Ok(outcome)
+        live::with_fuel(store, instance, fuel, |store| {
+            for name in entries {
+                let function = entry_function(store, instance, name)?;
+                if let Err(error) = function.call(store) {
+                    return Ok(Some(traps::outcome(error)));
+                }
             }
-            MeteringPoints::Exhausted => {
-                stats.fuel_used = Some(fuel);
-                Ok(Outcome::OutOfFuel)
-            }
-        }
-    }
-
-    /// Calls what comes before the entry, and the entry.
-    fn call(
-        &self,
-        store: &mut Store,
-        instance: &Instance,
-        entry: &str,
-    ) -> Result<Result<(), RuntimeError>> {
-        for name in self.entries.calls(entry) {
-            let function = entry_function(store, instance, name)?;
-            if let Err(error) = function.call(store) {
-                return Ok(Err(error));
-            }
-        }
-        Ok(Ok(()))
+            Ok(None)
+        })
     }
 }
 

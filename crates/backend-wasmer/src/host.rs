@@ -1,9 +1,10 @@
 //! Functions of the host for wasmer.
 
-use wasmer::{Function, FunctionEnv, FunctionEnvMut, FunctionType, Store, Type};
+use wasmer::{Function, FunctionEnv, FunctionEnvMut, FunctionType, Store};
 use wasmrun_core::guest::ValueType;
 use wasmrun_core::{HostFunction, HostMemory, Value};
 
+use crate::values::{from_wasmer, of_type, to_wasmer};
 use crate::wasi::{Host, View, unwind, view};
 
 /// Makes that function for a run.
@@ -34,37 +35,4 @@ pub(crate) fn bind(
         })
     };
     Function::new_with_env(store, env, ty, call)
-}
-
-fn of_type(ty: &ValueType) -> Type {
-    match ty {
-        ValueType::I32 => Type::I32,
-        ValueType::I64 => Type::I64,
-        ValueType::F32 => Type::F32,
-        ValueType::F64 => Type::F64,
-        ValueType::V128 => Type::V128,
-        // No function of the host has one.
-        ValueType::Reference => Type::ExternRef,
-    }
-}
-
-fn from_wasmer(value: &wasmer::Value) -> Option<Value> {
-    Some(match value {
-        wasmer::Value::I32(value) => Value::I32(*value),
-        wasmer::Value::I64(value) => Value::I64(*value),
-        wasmer::Value::F32(value) => Value::F32(*value),
-        wasmer::Value::F64(value) => Value::F64(*value),
-        wasmer::Value::V128(value) => Value::V128(value.to_le_bytes()),
-        _ => return None,
-    })
-}
-
-fn to_wasmer(value: Value) -> wasmer::Value {
-    match value {
-        Value::I32(value) => wasmer::Value::I32(value),
-        Value::I64(value) => wasmer::Value::I64(value),
-        Value::F32(value) => wasmer::Value::F32(value),
-        Value::F64(value) => wasmer::Value::F64(value),
-        Value::V128(bytes) => wasmer::Value::V128(u128::from_le_bytes(bytes)),
-    }
 }

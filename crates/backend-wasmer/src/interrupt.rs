@@ -23,16 +23,20 @@ pub(crate) const SUPPORTED: bool = true;
 /// Time between two signals.
 const RETRY: Duration = Duration::from_micros(50);
 
-/// Lets an interrupt of the control end the guest, until it is dropped, which must be before the
-/// guest's instance is.
-pub(crate) struct Interruption {
-    run: Arc<Run>,
-    _hook: Hook,
+/// What ends a guest from another thread. Dropped before the guest's instance is.
+pub(crate) struct Interruption(Arc<Run>);
+
+impl Interruption {
+    /// Lets an interrupt of the control end the guest, as long as the hook is kept.
+    pub(crate) fn by(&self, control: &Control) -> Hook {
+        let run = Arc::downgrade(&self.0);
+        control.on_interrupt(move || chase(run.clone()))
+    }
 }
 
 impl Drop for Interruption {
     fn drop(&mut self) {
-        self.run.flag.forget();
+        self.0.flag.forget();
     }
 }
 
@@ -42,11 +46,9 @@ struct Run {
     flag: Arc<Flag>,
 }
 
-/// Prepares a run in `store` of the guest whose code is at `code` and whose checkpoints look at
-/// `flag`.
+/// Prepares `store` for the guest whose code is at `code` and whose checkpoints look at `flag`.
 pub(crate) fn prepare(
     store: &mut Store,
-    control: &Control,
     code: Range<usize>,
     flag: Arc<Flag>,
 ) -> Result<Interruption> {
@@ -58,13 +60,10 @@ pub(crate) fn prepare(
         // SAFETY: wasmer passes on the context its signal handler was given.
         signal == libc::SIGUSR1 && !code.contains(&unsafe { program_counter(context) })
     })));
-    let run = Arc::new(Run {
+    Ok(Interruption(Arc::new(Run {
         interrupter: store.interrupter(),
         flag,
-    });
-    let weak = Arc::downgrade(&run);
-    let hook = control.on_interrupt(move || chase(weak.clone()));
-    Ok(Interruption { run, _hook: hook })
+    })))
 }
 
 /// Where the thread was when the signal came.

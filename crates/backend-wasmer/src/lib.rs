@@ -47,8 +47,10 @@ mod interrupt;
 #[cfg(target_os = "linux")]
 mod kept;
 mod limits;
+mod live;
 mod start;
 mod traps;
+mod values;
 mod wasi;
 #[cfg(feature = "wasix")]
 mod wasix;

@@ -3,14 +3,16 @@
 use std::time::Instant;
 
 use wasmi::errors::ErrorKind as Cause;
-use wasmi::{Engine, Instance, Linker, Module, Store, TypedFunc, TypedResumableCall};
+use wasmi::{Engine, Instance, Linker, Module, Store};
 use wasmrun_core::{
-    Code, Compile, Control, Entries, Error, ErrorKind, Outcome, Ran, Result, Stats, Task,
+    Code, Compile, Control, Entries, Error, ErrorKind, Instantiated, Outcome, Ran, Result, Stats,
+    Task,
 };
 use wasmrun_wasi_preview1::{Imported, Wasi, imported};
 
 use crate::fuel::Fuel;
 use crate::limits::Limiter;
+use crate::live::{LiveModule, call};
 use crate::rewrite::rewritten;
 use crate::wasi::Host;
 use crate::{config, host, traps, wasi};
@@ -76,42 +78,67 @@ fn not_compiled(error: wasmi::Error) -> Error {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let mut store = Store::new(
-            self.module.engine(),
-            Host {
-                wasi: Wasi::of(&mut task, control)?,
-                memory: None,
-                limiter: Limiter::new(&task.limits),
-            },
-        );
-        store.limiter(|host| &mut host.limiter);
-        let mut fuel = Fuel::fill(
-            &mut store,
-            task.limits.fuel,
-            self.interruptible.then_some(control),
-        )?;
+        let mut store = self.store(&mut task, control)?;
+        let mut fuel = self.fuel(&mut store, task.limits.fuel, control)?;
 
         let mut stats = Stats::default();
-        let instantiated = self.instantiate(&mut store)?;
+        let instantiated = self.instance(&mut store)?;
         let started = Instant::now();
         stats.instantiate = Some(started - began);
         let outcome = match instantiated {
             Err(outcome) => outcome,
             Ok(instance) => {
-                let outcome = self.execute(&mut store, &instance, &task, &mut fuel)?;
+                let entries = self.entries.calls(task.entry());
+                let ended = call_all(&mut store, &instance, entries, &mut fuel)?;
                 stats.run = Some(started.elapsed());
-                outcome
+                ended.unwrap_or(Outcome::Exited(0))
             }
         };
-        stats.fuel_used = fuel.used(&store, &outcome);
+        stats.fuel_used = fuel.used(&store, Some(&outcome));
         stats.peak_memory = Some(store.data().limiter.peak_memory());
         Ok(Ran { outcome, stats })
+    }
+
+    fn instantiate(&self, mut task: Task, control: &Control) -> Result<Instantiated> {
+        let mut store = self.store(&mut task, control)?;
+        let mut fuel = self.fuel(&mut store, task.limits.fuel, control)?;
+        let instance = match self.instance(&mut store)? {
+            Ok(instance) => instance,
+            Err(outcome) => return Ok(Instantiated::Ended(outcome)),
+        };
+        match call_all(&mut store, &instance, self.entries.before(), &mut fuel)? {
+            Some(outcome) => Ok(Instantiated::Ended(outcome)),
+            None => {
+                let live = LiveModule::new(store, instance, self.interruptible);
+                Ok(Instantiated::Live(Box::new(live)))
+            }
+        }
     }
 }
 
 impl ModuleCode {
+    fn store(&self, task: &mut Task, control: &Control) -> Result<Store<Host>> {
+        let host = Host {
+            wasi: Wasi::of(task, control)?,
+            memory: None,
+            limiter: Limiter::new(&task.limits),
+        };
+        let mut store = Store::new(self.module.engine(), host);
+        store.limiter(|host| &mut host.limiter);
+        Ok(store)
+    }
+
+    fn fuel<'a>(
+        &self,
+        store: &mut Store<Host>,
+        limit: Option<u64>,
+        control: &'a Control,
+    ) -> Result<Fuel<'a>> {
+        Fuel::fill(store, limit, self.interruptible.then_some(control))
+    }
+
     /// An instance of the module, or how the guest ended instead: its segments may not fit.
-    fn instantiate(&self, store: &mut Store<Host>) -> Result<Result<Instance, Outcome>> {
+    fn instance(&self, store: &mut Store<Host>) -> Result<Result<Instance, Outcome>> {
         match self
             .imports
             .instantiate_and_start(&mut *store, &self.module)
@@ -123,47 +150,21 @@ impl ModuleCode {
             Err(error) => traps::outcome(error).map(Err),
         }
     }
-
-    /// Calls what comes before the entry, and the entry.
-    fn execute(
-        &self,
-        store: &mut Store<Host>,
-        instance: &Instance,
-        task: &Task,
-        fuel: &mut Fuel<'_>,
-    ) -> Result<Outcome> {
-        for name in self.entries.calls(task.entry()) {
-            let function = instance
-                .get_typed_func(&*store, name)
-                .map_err(|source| Entries::lost(name).with_source(source))?;
-            if let Some(outcome) = call(store, function, fuel)? {
-                return Ok(outcome);
-            }
-        }
-        Ok(Outcome::Exited(0))
-    }
 }
 
-/// Calls a function to its end. How the guest ended, unless the function returned.
-fn call(
+/// Calls exports without parameters, as long as they return. How the guest ended, unless all did.
+fn call_all<'a>(
     store: &mut Store<Host>,
-    function: TypedFunc<(), ()>,
+    instance: &Instance,
+    entries: impl Iterator<Item = &'a str>,
     fuel: &mut Fuel<'_>,
 ) -> Result<Option<Outcome>> {
-    let mut called = function.call_resumable(&mut *store, ());
-    loop {
-        called = match called {
-            Ok(TypedResumableCall::Finished(())) => return Ok(None),
-            Ok(TypedResumableCall::OutOfFuel(paused)) => {
-                if let Some(outcome) = fuel.refill(store, paused.required_fuel())? {
-                    return Ok(Some(outcome));
-                }
-                paused.resume(&mut *store)
-            }
-            Ok(TypedResumableCall::HostTrap(stopped)) => {
-                return traps::outcome_of(stopped.host_error()).map(Some);
-            }
-            Err(error) => return traps::outcome(error).map(Some),
-        };
+    for name in entries {
+        let function = instance.get_func(&*store, name);
+        let function = function.ok_or_else(|| Entries::lost(name))?;
+        if let Some(outcome) = call(store, function, &[], &mut [], fuel)? {
+            return Ok(Some(outcome));
+        }
     }
+    Ok(None)
 }

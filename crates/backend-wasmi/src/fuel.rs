@@ -77,10 +77,10 @@ impl<'a> Fuel<'a> {
         Ok(())
     }
 
-    /// What a guest that ended like that has used of its limit.
-    pub(crate) fn used(&self, store: &Store<Host>, outcome: &Outcome) -> Option<u64> {
+    /// What a guest that ended like that, or a call that returned, has used of its limit.
+    pub(crate) fn used(&self, store: &Store<Host>, ended: Option<&Outcome>) -> Option<u64> {
         let limit = self.limit?;
-        if *outcome == Outcome::OutOfFuel {
+        if ended == Some(&Outcome::OutOfFuel) {
             // The rest was too little for anything.
             return Some(limit);
         }

@@ -33,8 +33,10 @@ mod engine;
 mod fuel;
 mod host;
 mod limits;
+mod live;
 mod rewrite;
 mod traps;
+mod values;
 mod wasi;
 
 pub use engine::{NAME, WasmiEngine};

@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{HostFunction, HostMemory};
 use wasmrun_wasi_preview1::Stop;
-use wasmtime::{Caller, FuncType, Linker, ValRaw, ValType};
+use wasmtime::{Caller, FuncType, Linker, ValRaw};
 
 use crate::store::Host;
+use crate::values::{give_all, of_type, take_all};
 use crate::world::{World, view};
 
 /// Offers a function of the host.
@@ -22,20 +23,14 @@ pub(crate) fn offer(
     let function = function.clone();
     let call = move |mut caller: Caller<'_, Host<World>>, values: &mut [MaybeUninit<ValRaw>]| {
         function.with_slots(|slots| {
-            let mut rest = &mut *slots;
-            for (ty, value) in params.iter().zip(&*values) {
-                // SAFETY: wasmtime has put a value of that type there.
-                let value = unsafe { value.assume_init_ref() };
-                rest = take(*ty, value, rest);
-            }
+            // SAFETY: wasmtime has put values of these types there.
+            let given = unsafe { values[..params.len()].assume_init_ref() };
+            take_all(&params, given, slots);
             let (memory, wasi) = view(&mut caller);
             let called = function.call(wasi.host(), HostMemory::Bytes(memory), slots);
             called.map_err(Stop::from)?;
-            let mut rest = &*slots;
-            for (ty, value) in results.iter().zip(values) {
-                let (given, behind) = give(*ty, rest);
+            for (value, given) in values.iter_mut().zip(give_all(&results, slots)) {
                 value.write(given);
-                rest = behind;
             }
             Ok(())
         })
@@ -43,46 +38,4 @@ pub(crate) fn offer(
     // SAFETY: what is read and written are values of the types that the function is said to have.
     unsafe { linker.func_new_unchecked(module, name, ty, call) }?;
     Ok(())
-}
-
-fn of_type(ty: &ValueType) -> ValType {
-    match ty {
-        ValueType::I32 => ValType::I32,
-        ValueType::I64 => ValType::I64,
-        ValueType::F32 => ValType::F32,
-        ValueType::F64 => ValType::F64,
-        ValueType::V128 => ValType::V128,
-        // No function of the host has one.
-        ValueType::Reference => ValType::EXTERNREF,
-    }
-}
-
-/// Takes a value into the first slots. Those behind it.
-fn take<'a>(ty: ValueType, value: &ValRaw, slots: &'a mut [u64]) -> &'a mut [u64] {
-    let (own, rest) = slots.split_at_mut(ty.slots());
-    match ty {
-        ValueType::I32 | ValueType::Reference => own[0] = value.get_u32().into(),
-        ValueType::I64 => own[0] = value.get_u64(),
-        ValueType::F32 => own[0] = value.get_f32().into(),
-        ValueType::F64 => own[0] = value.get_f64(),
-        ValueType::V128 => {
-            let value = value.get_v128();
-            own[0] = value as u64;
-            own[1] = (value >> 64) as u64;
-        }
-    }
-    rest
-}
-
-/// The value in the first slots, and the slots behind it.
-fn give(ty: ValueType, slots: &[u64]) -> (ValRaw, &[u64]) {
-    let (own, rest) = slots.split_at(ty.slots());
-    let value = match ty {
-        ValueType::I32 | ValueType::Reference => ValRaw::u32(own[0] as u32),
-        ValueType::I64 => ValRaw::u64(own[0]),
-        ValueType::F32 => ValRaw::f32(own[0] as u32),
-        ValueType::F64 => ValRaw::f64(own[0]),
-        ValueType::V128 => ValRaw::v128(u128::from(own[1]) << 64 | u128::from(own[0])),
-    };
-    (value, rest)
 }

@@ -26,10 +26,12 @@ mod host;
 #[cfg_attr(not(target_os = "linux"), path = "kept/unsupported.rs")]
 mod kept;
 mod limits;
+mod live;
 mod module;
 mod refusal;
 mod store;
 mod traps;
+mod values;
 mod variant;
 mod world;
 

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmrun_core::{
-    Artifact, Code, Compile, Control, Entries, HostFunctions, Outcome, Ran, Result, Task,
+    Artifact, Code, Compile, Control, Entries, HostFunctions, Instantiated, Outcome, Ran, Result,
+    Task,
 };
 use wasmrun_memory::Image;
 use wasmrun_wasi_preview1::{Wasi, imported};
 use wasmtime::{Instance, InstancePre, Linker, Module, Store};
 
+use crate::epoch::Interruption;
+use crate::live::LiveModule;
 use crate::store::{self, Host};
 use crate::variant::Variant;
 use crate::world::{self, World};
@@ -90,10 +93,8 @@ impl ModuleCode {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let world = World::new(Wasi::of(&mut task, control)?);
-        let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
-        let instance =
-            kept::beginning_with(self.data.as_ref(), || self.module.instantiate(&mut store));
+        let (mut store, _interruption) = self.store(&mut task, control)?;
+        let instance = self.instance(&mut store);
         let made = Instant::now();
         let outcome = match instance {
             Ok(instance) => match call(&mut store, &instance, self.entries.calls(task.entry()))? {
@@ -108,10 +109,41 @@ impl Code for ModuleCode {
         })
     }
 
+    fn instantiate(&self, mut task: Task, control: &Control) -> Result<Instantiated> {
+        let (mut store, _interruption) = self.store(&mut task, control)?;
+        let ended = match self.instance(&mut store) {
+            Err(error) => traps::outcome_of_start(error, control, &store.data().limiter)?,
+            Ok(instance) => match call(&mut store, &instance, self.entries.before())? {
+                Err(error) => traps::outcome(&error, control),
+                Ok(()) => {
+                    let live = LiveModule::new(self.variant.clone(), store, instance);
+                    return Ok(Instantiated::Live(Box::new(live)));
+                }
+            },
+        };
+        Ok(Instantiated::Ended(ended))
+    }
+
     fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         let code = self.module.module().serialize();
         let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
         artifact.map(Some).map_err(refusal::of_keeping)
+    }
+}
+
+impl ModuleCode {
+    /// A store for an instance, which can be interrupted as long as the second part is kept.
+    fn store(
+        &self,
+        task: &mut Task,
+        control: &Control,
+    ) -> Result<(Store<Host<World>>, Option<Interruption>)> {
+        let world = World::new(Wasi::of(task, control)?);
+        store::make(&self.variant, world, &task.limits, control)
+    }
+
+    fn instance(&self, store: &mut Store<Host<World>>) -> wasmtime::Result<Instance> {
+        kept::beginning_with(self.data.as_ref(), || self.module.instantiate(store))
     }
 }
 

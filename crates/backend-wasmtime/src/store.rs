@@ -27,14 +27,24 @@ pub(crate) fn make<W: 'static>(
     let mut store = Store::new(variant.engine(), Host { world, limiter });
     store.limiter(|host| &mut host.limiter);
     if let Some(fuel) = limits.fuel {
-        store.set_fuel(fuel).map_err(|source| {
-            Error::new(ErrorKind::Engine, "cannot count the guest's fuel").with_source(source)
-        })?;
+        fill(&mut store, fuel)?;
     }
     let interruption = variant
         .is_interruptible()
         .then(|| epoch::end_on_interrupt(&mut store, control));
     Ok((store, interruption))
+}
+
+/// Lets what runs next have that much fuel.
+pub(crate) fn fill<W>(store: &mut Store<Host<W>>, fuel: u64) -> Result<()> {
+    store.set_fuel(fuel).map_err(|source| {
+        Error::new(ErrorKind::Engine, "cannot count the guest's fuel").with_source(source)
+    })
+}
+
+/// What was used of it.
+pub(crate) fn fuel_used<W>(store: &Store<Host<W>>, had: Option<u64>) -> Option<u64> {
+    had.and_then(|fuel| fuel.checked_sub(store.get_fuel().ok()?))
 }
 
 /// What the run that `store` was made for has cost. It `began`, and the guest was `made`.
@@ -47,9 +57,7 @@ pub(crate) fn stats<W: 'static>(
     let mut stats = Stats::default();
     stats.instantiate = Some(made - began);
     stats.run = Some(made.elapsed());
-    stats.fuel_used = limits
-        .fuel
-        .and_then(|fuel| fuel.checked_sub(store.get_fuel().ok()?));
+    stats.fuel_used = fuel_used(store, limits.fuel);
     stats.peak_memory = Some(store.data().limiter.peak_memory());
     stats
 }

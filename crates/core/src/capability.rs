@@ -85,6 +85,8 @@ capability! {
     wasi_threads,
     /// A memory that is declared shared, also where the guest starts no threads.
     shared_memories,
+    /// Instances that stay, and are called.
+    live,
     /// Functions of the host that a guest imports.
     host_functions,
     /// Arguments that start with a dash, are empty, or hold any other UTF-8.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::guest::{GuestKind, Import, WasiVersion, nearest, shown};
 use crate::{
     Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest,
-    HostFunctions, Limits, Network, Random, Request, Result, RunConfig, Support,
+    HostFunctions, Limits, Network, Random, Request, Result, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -51,9 +51,9 @@ pub fn refusals<'a>(
     guest: &Guest,
     request: impl Into<Request<'a>>,
 ) -> Vec<Refusal> {
-    let Request { config, host } = request.into();
-    let mut refusals = unmet_needs(capability, guest, host);
-    refusals.extend(unmet_requests(capability, guest, config));
+    let request = request.into();
+    let mut refusals = unmet_needs(capability, guest, request.host);
+    refusals.extend(unmet_requests(capability, guest, request));
     refusals
 }
 
@@ -79,12 +79,12 @@ pub fn set_up<'a>(
     guest: &Guest,
     request: impl Into<Request<'a>>,
 ) -> Result<()> {
-    let Request { config, host } = request.into();
+    let request = request.into();
     let set_up = engine.set_up(Compile {
         guest,
-        options: CompileOptions::of(config),
+        options: CompileOptions::of(request),
         control: None,
-        host,
+        host: request.host,
     });
     set_up.map_err(|error| error.with_engine(&engine.info().name))
 }
@@ -221,7 +221,7 @@ fn unmet_by_host(
 pub(crate) fn unmet_requests(
     capability: &Capability,
     guest: &Guest,
-    config: &RunConfig,
+    Request { config, live, .. }: Request<'_>,
 ) -> Vec<Refusal> {
     let mut found = Refusals {
         asked: true,
@@ -229,7 +229,14 @@ pub(crate) fn unmet_requests(
     };
     let component = guest.kind() == GuestKind::Component;
 
+    if live {
+        found.unless(capability.live, "live", || {
+            "cannot keep an instance of a guest".into()
+        });
+    }
     match &config.entry {
+        // Whoever keeps an instance says at each call what to call.
+        _ if live => {}
         Some(entry) if !guest.has_entry(entry) => {
             found.never("entry", no_such_entry(guest, entry));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -46,8 +46,17 @@ struct Shared {
     reason: AtomicU8,
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    /// Set once the time runs; there is none where it is over at once, or never.
-    alarm: OnceLock<Option<Alarm>>,
+    time: Mutex<Time>,
+}
+
+/// The time after which the guest is to end.
+#[derive(Default)]
+enum Time {
+    #[default]
+    Stands,
+    /// It was over at once, or never is.
+    HasNoAlarm,
+    Runs(Alarm),
 }
 
 #[derive(Default)]
@@ -106,11 +115,23 @@ impl Shared {
         // Nothing that can panic runs under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn time(&self) -> MutexGuard<'_, Time> {
+        // Likewise.
+        self.time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Due for Shared {
     fn expire(&self) {
-        self.interrupt(Interrupt::Timeout);
+        // An alarm may ring while it is taken back, or replaced.
+        let is_over = match &*self.time() {
+            Time::Runs(alarm) => alarm.deadline() <= Instant::now(),
+            Time::Stands | Time::HasNoAlarm => false,
+        };
+        if is_over {
+            self.interrupt(Interrupt::Timeout);
+        }
     }
 }
 
@@ -128,29 +149,45 @@ impl Control {
     ///
     /// [`Io`](ErrorKind::Io) if the operating system refuses the one thread that all deadlines need.
     pub fn expire_after(&self, time: Duration) -> Result<()> {
-        if self.0.alarm.get().is_some() {
-            return Ok(());
+        let mut running = self.0.time();
+        if matches!(*running, Time::Stands) {
+            *running = self.time_of(time)?;
         }
+        Ok(())
+    }
+
+    /// Lets the time of a call run, of an instance that this control is for. [`stop_time`](Control::stop_time) ends
+    /// that, unless it is over.
+    pub(crate) fn restart_time(&self, time: Duration) -> Result<()> {
+        // What was there is dropped outside the lock.
+        let alarm = self.time_of(time)?;
+        let _before = std::mem::replace(&mut *self.0.time(), alarm);
+        Ok(())
+    }
+
+    /// From now on no time runs.
+    pub(crate) fn stop_time(&self) {
+        let _before = std::mem::take(&mut *self.0.time());
+    }
+
+    fn time_of(&self, time: Duration) -> Result<Time> {
         let now = Instant::now();
-        let alarm = match now.checked_add(time) {
+        match now.checked_add(time) {
             // A deadline beyond what the clock can tell is none.
-            None => None,
+            None => Ok(Time::HasNoAlarm),
             Some(deadline) if deadline <= now => {
                 self.interrupt(Interrupt::Timeout);
-                None
+                Ok(Time::HasNoAlarm)
             }
             Some(deadline) => {
                 let due: Weak<dyn Due> = Arc::downgrade(&self.0) as _;
-                let alarm = watchdog::arm(deadline, due);
-                Some(alarm.map_err(|source| {
+                let alarm = watchdog::arm(deadline, due).map_err(|source| {
                     Error::new(ErrorKind::Io, "cannot start a thread for time limits")
                         .with_source(source)
-                })?)
+                })?;
+                Ok(Time::Runs(alarm))
             }
-        };
-        // Of two who let it run at the same time one is first.
-        let _ = self.0.alarm.set(alarm);
-        Ok(())
+        }
     }
 
     /// What is left of the time that [runs](Control::expire_after); `None` if none does, or never ends.
@@ -158,8 +195,10 @@ impl Control {
         if self.interrupted() == Some(Interrupt::Timeout) {
             return Some(Duration::ZERO);
         }
-        let alarm = self.0.alarm.get()?.as_ref()?;
-        Some(alarm.deadline().saturating_duration_since(Instant::now()))
+        match &*self.0.time() {
+            Time::Runs(alarm) => Some(alarm.deadline().saturating_duration_since(Instant::now())),
+            Time::Stands | Time::HasNoAlarm => None,
+        }
     }
 
     /// Asks the guest to end. The first reason stands; later ones change nothing.

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::guest::FuncSignature;
 use crate::stdio::{Input, Output};
 use crate::{
-    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostRun, Limits,
-    Network, Outcome, Preopen, Random, Result, RunConfig, Stats,
+    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostMemory,
+    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats,
 };
 
 /// An engine that is present and ready.
@@ -103,6 +104,20 @@ pub trait Code: Send + Sync {
     /// [`Outcome`].
     fn run(&self, task: Task, control: &Control) -> Result<Ran>;
 
+    /// Makes an instance of the guest that stays, on the calling thread: its start function and its
+    /// [`_initialize`](Guest::INITIALIZE) have returned, and nothing else of it has run.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Code::run).
+    fn instantiate(&self, task: Task, control: &Control) -> Result<Instantiated> {
+        let _ = (task, control);
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "cannot keep an instance of a guest",
+        ))
+    }
+
     /// The compiled code, or what else saves an engine work, as [`Engine::load`] takes it. `None`, the
     /// default, if it cannot be kept. `control`, as for [`Engine::compile`], ends an engine that compiles
     /// only here.
@@ -118,6 +133,61 @@ pub trait Code: Send + Sync {
     /// Hears where its [artifact](Code::artifact) is kept, so that it need not keep another. By default it goes on
     /// with what it has.
     fn kept(&self, _artifact: &Artifact) {}
+}
+
+/// What comes of making an [instance that stays](Code::instantiate).
+pub enum Instantiated {
+    /// The instance.
+    Live(Box<dyn Live>),
+    /// The guest ended before there was one, in its start function or because its segments do not fit.
+    Ended(Outcome),
+}
+
+/// An instance of a guest that stays. It is used by one thread at a time, not always the same. Once a call has not
+/// returned, it is only dropped.
+pub trait Live: Send {
+    /// The number by which that exported function is [called](Live::call). It is there, and of that type: core has
+    /// seen it. The same name may be asked for again.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot call it from outside.
+    fn function(&mut self, name: &str, signature: &FuncSignature) -> Result<usize>;
+
+    /// Calls a function to its end, with its parameters in the first of these slots, and leaves its results there: as
+    /// [`HostFunction::call`](crate::HostFunction::call) does. How the guest ended, unless the function returned.
+    ///
+    /// When `control`, the one that the instance was made with, is interrupted the guest must end soon, and leave
+    /// nothing behind that runs; what is returned then does not matter.
+    ///
+    /// # Errors
+    ///
+    /// What kept the guest from being observed.
+    fn call(
+        &mut self,
+        function: usize,
+        slots: &mut [u64],
+        call: CallLimits,
+        control: &Control,
+    ) -> Result<Option<Outcome>>;
+
+    /// The memory that is exported by that name.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot reach it.
+    fn memory(&mut self, name: &str) -> Result<HostMemory<'_>>;
+
+    /// What it tells of its cost so far: the fuel of the last call, the peak of memory.
+    fn stats(&mut self) -> Stats;
+}
+
+/// What one call of an instance may use.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct CallLimits {
+    /// Fuel units.
+    pub fuel: Option<u64>,
 }
 
 /// Which engine this is.
@@ -175,15 +245,19 @@ pub struct CompileOptions {
     pub interruptible: bool,
     /// Run with this many bytes of stack.
     pub stack: Option<u64>,
+    /// Make [instances that stay](Code::instantiate).
+    pub live: bool,
     /// Be the best there is, however long that takes: it is to be kept, and nobody waits to run it.
     /// Code that was compiled without serves as well, and is served as well.
     pub ahead: bool,
 }
 
 impl CompileOptions {
-    /// What runs with `config` need.
-    pub fn of(config: &RunConfig) -> Self {
+    /// What is needed for what is asked.
+    pub fn of<'a>(request: impl Into<Request<'a>>) -> Self {
+        let Request { config, live, .. } = request.into();
         CompileOptions {
+            live,
             fuel: config.limits.fuel.is_some(),
             interruptible: config.limits.timeout.is_some() || config.killable,
             stack: config.limits.stack,
@@ -196,6 +270,7 @@ impl CompileOptions {
         self.fuel == other.fuel
             && (self.interruptible || !other.interruptible)
             && self.stack == other.stack
+            && (self.live || !other.live)
     }
 }
 

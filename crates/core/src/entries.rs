@@ -23,9 +23,14 @@ impl Entries {
         Entries(entries)
     }
 
+    /// What is called before anything else, in order.
+    pub fn before(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// All that a run calls to be started at `entry`, in order.
     pub fn calls<'a>(&'a self, entry: &'a str) -> impl Iterator<Item = &'a str> {
-        let before = self.0.iter().map(String::as_str);
+        let before = self.before();
         before.filter(move |name| *name != entry).chain([entry])
     }
 

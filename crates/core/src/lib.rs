@@ -25,6 +25,7 @@ mod engine;
 mod entries;
 pub mod guest_path;
 mod host;
+mod instance;
 mod limits;
 mod open;
 mod outcome;
@@ -45,13 +46,17 @@ pub use check::Refusal;
 pub use compile::Compilation;
 pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
 pub use control::{Control, Hook, Interrupt};
-pub use engine::{Code, Compile, CompileOptions, Engine, EngineInfo, Place, Ran, Task};
+pub use engine::{
+    CallLimits, Code, Compile, CompileOptions, Engine, EngineInfo, Instantiated, Live, Place, Ran,
+    Task,
+};
 pub use entries::Entries;
 pub use host::{
     Async, DistantMemory, Dynamic, GuestSlice, GuestStr, HostCall, HostEnded, HostFunction,
-    HostFunctions, HostMemory, HostParam, HostResults, HostReturn, HostRun, HostValue,
+    HostFunctions, HostMemory, HostParam, HostReturn, HostRun, HostValue, HostValues,
     IntoHostFunction, MemoryError, NoState, Value,
 };
+pub use instance::{Called, GuestEnded, Instance, InstanceMemory, TypedFunction};
 pub use limits::{Limits, Overflow};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;

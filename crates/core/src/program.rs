@@ -90,7 +90,7 @@ impl Program {
         let (began, request) = (Instant::now(), request.into());
         let options = CompileOptions {
             ahead: how.ahead,
-            ..CompileOptions::of(request.config)
+            ..CompileOptions::of(request)
         };
         let made = make(&*engine, guest, options, request, how);
         if let Some(reason) = how.control.and_then(Control::interrupted) {
@@ -124,7 +124,7 @@ impl Program {
         cache: Option<&dyn CodeCache>,
         control: &Control,
     ) -> Result<Self> {
-        let request @ Request { config, host } = request.into();
+        let request @ Request { config, host, .. } = request.into();
         if let Some(timeout) = config.limits.timeout {
             control.expire_after(timeout)?;
         }
@@ -139,7 +139,7 @@ impl Program {
                 calls_host: calls_host(guest, host),
                 capability: engine.capability_for(guest),
                 guest: guest.clone(),
-                options: CompileOptions::of(config),
+                options: CompileOptions::of(request),
                 code: Arc::new(Unfinished),
                 compile_time: began.elapsed(),
                 cache: None,
@@ -217,7 +217,7 @@ impl Program {
                 "a stream is a pipe, and nobody could use its other end before the guest has ended",
             )));
         }
-        let prepared = self.prepare(config, attachments)?;
+        let prepared = self.prepare(config.into(), attachments)?;
         let Some(stack) = config.limits.stack else {
             return self.execute(prepared);
         };
@@ -247,7 +247,7 @@ impl Program {
     ///
     /// As for [`Program::start`].
     pub fn start_with(&self, config: &RunConfig, attachments: Attachments) -> Result<Run> {
-        let mut prepared = self.prepare(config, attachments)?;
+        let mut prepared = self.prepare(config.into(), attachments)?;
         let streams = &mut prepared.streams;
         let (stdin, stdout, stderr) = (
             streams.stdin.take(),
@@ -268,23 +268,32 @@ impl Program {
         })
     }
 
-    fn prepare(&self, config: &RunConfig, attachments: Attachments) -> Result<Prepared> {
+    /// Checks and resolves what is asked of a run or, if it is for one, of an instance.
+    pub(crate) fn prepare(
+        &self,
+        request: Request<'_>,
+        attachments: Attachments,
+    ) -> Result<Prepared> {
+        let config = request.config;
         let Attachments { control, state } = attachments;
         let control = control.unwrap_or_default();
         let inner = &*self.0;
-        let refusal = check::unmet_requests(&inner.capability, &inner.guest, config)
+        let refusal = check::unmet_requests(&inner.capability, &inner.guest, request)
             .into_iter()
             .next();
         if let Some(refusal) = refusal {
             let refusal = refusal.by(&*inner.engine, &inner.guest);
             return Err(self.named(refusal.into()).with_operation("check"));
         }
-        if !inner.options.serve(&CompileOptions::of(config)) {
-            return Err(self.named(Error::new(
-                ErrorKind::Unsupported,
-                "the program was compiled for runs with other limits on fuel, time or stack; \
-                 compile it with the config it is to run with",
-            )));
+        if !inner.options.serve(&CompileOptions::of(request)) {
+            let message = match request.live && !inner.options.live {
+                true => "the program was compiled for runs; compile it with Request::live",
+                false => {
+                    "the program was compiled for runs with other limits on fuel, time or stack; \
+                     compile it with the config it is to run with"
+                }
+            };
+            return Err(self.named(Error::new(ErrorKind::Unsupported, message)));
         }
         if let Some(timeout) = config.limits.timeout {
             control
@@ -343,13 +352,7 @@ impl Program {
         host_end: Option<&Slot>,
     ) -> Result<(Outcome, Stats)> {
         let ran = self.0.code.run(task, control);
-        // Whatever the guest looked like to its engine then, these are why it ended.
-        let ended = match (control.interrupted(), host_end) {
-            (Some(reason), _) => Some(Ok(reason.outcome())),
-            (None, Some(slot)) => slot.take().map(HostEnd::outcome),
-            (None, None) => None,
-        };
-        match (ended, ran) {
+        match (ended_from_outside(control, host_end), ran) {
             (Some(Ok(outcome)), ran) => {
                 let stats = ran.map(|ran| ran.stats).unwrap_or_default();
                 Ok((outcome, stats))
@@ -361,18 +364,34 @@ impl Program {
         }
     }
 
-    fn named(&self, error: Error) -> Error {
+    pub(crate) fn code(&self) -> &dyn Code {
+        &*self.0.code
+    }
+
+    pub(crate) fn named(&self, error: Error) -> Error {
         error.with_engine(&self.0.engine.info().name)
     }
 }
 
-/// A run that is about to begin.
-struct Prepared {
-    task: Task,
-    streams: Streams,
-    control: Control,
+/// A run that is about to begin, or an instance.
+pub(crate) struct Prepared {
+    pub(crate) task: Task,
+    pub(crate) streams: Streams,
+    pub(crate) control: Control,
     /// How a function of the host ended the guest, if one could.
-    host_end: Option<Slot>,
+    pub(crate) host_end: Option<Slot>,
+}
+
+/// How the guest ended, if an interruption or a function of the host was why, whatever it looked like to its engine.
+pub(crate) fn ended_from_outside(
+    control: &Control,
+    host_end: Option<&Slot>,
+) -> Option<Result<Outcome>> {
+    match (control.interrupted(), host_end) {
+        (Some(reason), _) => Some(Ok(reason.outcome())),
+        (None, Some(slot)) => slot.take().map(HostEnd::outcome),
+        (None, None) => None,
+    }
 }
 
 fn calls_host(guest: &Guest, host: &HostFunctions) -> bool {
@@ -381,7 +400,7 @@ fn calls_host(guest: &Guest, host: &HostFunctions) -> bool {
 }
 
 /// Whether the guest starts out with more than the limits allow.
-fn exceeds(guest: &Guest, limits: &Limits) -> bool {
+pub(crate) fn exceeds(guest: &Guest, limits: &Limits) -> bool {
     let memories = guest.memories().iter().map(|memory| memory.initial_bytes);
     let tables = || guest.tables().iter().map(|table| table.initial);
     let bytes = tables().map(|elements| elements.saturating_mul(Limits::TABLE_ELEMENT_BYTES));
@@ -401,13 +420,13 @@ fn sum_exceeds(mut sizes: impl Iterator<Item = u64>, limit: Option<u64>) -> bool
 /// Room for the host's own frames beneath the guest's.
 const HOST_STACK: usize = 2 << 20;
 
-fn guest_thread(stack: Option<u64>) -> thread::Builder {
+pub(crate) fn guest_thread(stack: Option<u64>) -> thread::Builder {
     let stack = stack.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     thread::Builder::new()
         .name("wasmrun-guest".into())
         .stack_size(stack.saturating_add(HOST_STACK))
 }
 
-fn no_thread(source: io::Error) -> Error {
+pub(crate) fn no_thread(source: io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot start a thread for the guest").with_source(source)
 }

@@ -11,12 +11,25 @@ use crate::{Control, HostFunctions, RunConfig};
 pub struct Request<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) host: &'a HostFunctions,
+    pub(crate) live: bool,
 }
 
 impl<'a> Request<'a> {
     /// What `config` asks, with the functions of `host`.
     pub fn new(config: &'a RunConfig, host: &'a HostFunctions) -> Self {
-        Request { config, host }
+        Request {
+            config,
+            host,
+            live: false,
+        }
+    }
+
+    /// For [instances](crate::Instance), which stay and are called: the guest need not be a command. Runs of one that
+    /// is are possible as well.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.live = true;
+        self
     }
 
     /// The config.

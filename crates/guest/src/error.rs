@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Engine,
     /// A function of the host panicked.
     Host,
+    /// The instance has ended, and cannot be called.
+    Ended,
     /// It was ended before it was done: its time ran out, or the caller wanted it gone.
     Interrupted,
 }

@@ -24,16 +24,24 @@ pub(crate) fn as_export(wasm: &[u8], name: &str) -> Result<Option<Vec<u8>>, Bina
         return Ok(None);
     };
     let mut module = wasm[..HEADER].to_vec();
+    let mut has_exports = false;
     for section in sections(wasm) {
         let section = section?;
+        let exports = match section.id {
+            EXPORT_SECTION => section.contents,
+            // None, where they would have been.
+            START_SECTION if !has_exports => &[0],
+            _ => &[],
+        };
+        if !exports.is_empty() {
+            has_exports = true;
+            let contents = with_export(exports, name, start)?;
+            module.push(EXPORT_SECTION);
+            write_leb(&mut module, contents.len());
+            module.extend(contents);
+        }
         match section.id {
-            START_SECTION => {}
-            EXPORT_SECTION => {
-                let contents = with_export(section.contents, name, start)?;
-                module.push(EXPORT_SECTION);
-                write_leb(&mut module, contents.len());
-                module.extend(contents);
-            }
+            START_SECTION | EXPORT_SECTION => {}
             _ => module.extend(section.whole),
         }
     }

@@ -157,6 +157,13 @@ fn a_start_section_becomes_an_export_of_a_name_that_is_free() {
     }
     let without = wat(r#"(module (func (export "_start")))"#);
     assert!(without.start_as_export().expect("sound").is_none());
+    let exports_nothing =
+        wat("(module (table 1 funcref) (func $s) (start $s) (elem (i32.const 0) $s))");
+    let rewritten = exports_nothing.start_as_export().expect("it is sound");
+    let (module, name) = rewritten.expect("it has a start section");
+    let module = Guest::from_bytes("rewritten", module).expect("still a module");
+    assert!(!module.start_section() && module.has_entry(&name));
+    module.validate().expect("its sections are in order");
 }
 
 #[test]

@@ -33,6 +33,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("wasi_threads", "wasi-threads"),
             ("shared_memories", "shared memories"),
             ("entry", "entry of the caller's choice"),
+            ("live", "instances that stay"),
         ],
     ),
     (

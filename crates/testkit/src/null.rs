@@ -111,6 +111,7 @@ fn everything() -> Capability {
         wasix: Support::Native,
         wasi_threads: Support::Native,
         shared_memories: Support::Native,
+        live: Support::Native,
         host_functions: Support::Native,
         args: Support::Native,
         argv0: Support::Native,

@@ -30,6 +30,7 @@ pub fn capability(how: Support) -> Capability {
         modules: Support::Native,
         preview1: how,
         unstable: how,
+        live: how,
         host_functions: how,
         args: how,
         argv0: how,

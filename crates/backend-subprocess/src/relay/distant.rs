@@ -1,4 +1,4 @@
-//! A guest's memory at the other end of the wire, for functions of the host.
+//! A guest's memory at the other end of the wire, for functions of the host and between calls of an instance.
 
 use std::io;
 
@@ -7,73 +7,55 @@ use wasmrun_core::DistantMemory;
 use super::memory::Mirror;
 use crate::spawn::Dialogue;
 
-/// The memory of a guest that waits for the return of its call.
+/// The memory of a guest that waits for an answer.
 pub(super) struct Distant<'a> {
     mirror: &'a mut Mirror,
     wire: &'a mut Dialogue,
-    size: u64,
-    /// The start of the memory is to be replaced when the call returns.
-    replaces: bool,
-    /// Contact was lost, which is the end whatever the function makes of it.
-    lost: Option<io::ErrorKind>,
+    /// Contact was lost, which is the end whatever becomes of it here.
+    lost: &'a mut Option<io::ErrorKind>,
 }
 
 impl<'a> Distant<'a> {
     pub(super) fn new(
         mirror: &'a mut Mirror,
         wire: &'a mut Dialogue,
-        size: u64,
-    ) -> io::Result<Self> {
-        mirror.begin(size)?;
-        Ok(Distant {
-            mirror,
-            wire,
-            size,
-            replaces: false,
-            lost: None,
-        })
-    }
-
-    /// Returns from the call.
-    pub(super) fn finish(self, value: u64) -> io::Result<()> {
-        self.contact()?;
-        self.mirror.end(self.wire, value, self.replaces)
-    }
-
-    /// Whether the other side is still there, as far as is known.
-    pub(super) fn contact(&self) -> io::Result<()> {
-        self.lost.map_or(Ok(()), |kind| Err(kind.into()))
+        lost: &'a mut Option<io::ErrorKind>,
+    ) -> Self {
+        Distant { mirror, wire, lost }
     }
 
     fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &done {
-            self.lost = Some(error.kind());
+            *self.lost = Some(error.kind());
         }
         done
     }
 
-    fn place(address: u64) -> io::Result<usize> {
+    fn place(&self, address: u64) -> io::Result<usize> {
+        contact(*self.lost)?;
         usize::try_from(address).map_err(|_| io::ErrorKind::InvalidInput.into())
     }
 }
 
+/// Whether the other side is still there, as far as is known.
+pub(super) fn contact(lost: Option<io::ErrorKind>) -> io::Result<()> {
+    lost.map_or(Ok(()), |kind| Err(kind.into()))
+}
+
 impl DistantMemory for Distant<'_> {
     fn size(&self) -> u64 {
-        self.size
+        self.mirror.size()
     }
 
     fn read(&mut self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.contact()?;
-        let at = Self::place(address)?;
+        let at = self.place(address)?;
         let got = self.mirror.get(self.wire, at, bytes);
         self.noted(got)
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> io::Result<()> {
-        self.contact()?;
-        let at = Self::place(address)?;
+        let at = self.place(address)?;
         let set = self.mirror.set(self.wire, at, bytes);
-        self.replaces |= self.noted(set)?;
-        Ok(())
+        self.noted(set)
     }
 }

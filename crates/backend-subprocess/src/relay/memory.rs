@@ -172,6 +172,8 @@ pub(super) struct Mirror {
     bytes: Zeros,
     /// Whether the start of the memory is true, which the guest keeps aside during a call.
     has_area: bool,
+    /// Whether it is to be replaced there when the call returns.
+    replaces_area: bool,
     /// What is to be sent next.
     out: Vec<u8>,
 }
@@ -195,6 +197,7 @@ impl Mirror {
             layout,
             bytes: Zeros::default(),
             has_area: false,
+            replaces_area: false,
             out: Vec::new(),
         }
     }
@@ -273,7 +276,13 @@ impl Mirror {
     /// bytes.
     pub(super) fn begin(&mut self, size: u64) -> io::Result<()> {
         self.has_area = false;
+        self.replaces_area = false;
         self.resize(size)
+    }
+
+    /// Bytes of the memory.
+    pub(super) fn size(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     /// Fills `bytes` with what is at that place, where there is memory.
@@ -297,29 +306,38 @@ impl Mirror {
         Ok(())
     }
 
-    /// Puts `bytes` there, where there is memory. Whether the start of the memory has changed by that.
-    pub(super) fn set(&mut self, wire: &mut Dialogue, at: usize, bytes: &[u8]) -> io::Result<bool> {
+    /// Puts `bytes` there, where there is memory.
+    pub(super) fn set(&mut self, wire: &mut Dialogue, at: usize, bytes: &[u8]) -> io::Result<()> {
         let range = at..at + bytes.len();
         let (area, beyond) = bytes.split_at(self.within_area(&range));
         if !area.is_empty() {
             self.keep_area(wire)?;
             self.bytes[at..at + area.len()].copy_from_slice(area);
+            self.replaces_area = true;
         }
         if let Some(range) = self.beyond_area(&range) {
             self.command(command::WRITE, range);
             self.flush(wire)?;
             wire.send(beyond)?;
         }
-        Ok(!area.is_empty())
+        Ok(())
     }
 
-    /// Ends such a call, with that value.
-    pub(super) fn end(&mut self, wire: &mut Dialogue, value: u64, area: bool) -> io::Result<()> {
-        let code = match area {
+    /// Ends such a call, with that value; behind it go these words.
+    pub(super) fn end(
+        &mut self,
+        wire: &mut Dialogue,
+        value: u64,
+        words: impl IntoIterator<Item = u64>,
+    ) -> io::Result<()> {
+        let code = match self.replaces_area {
             true => command::REPLACE,
             false => command::RETURN,
         };
-        self.finish_with(wire, code, value, None, None)
+        self.prepare(code, value, Range::default(), Range::default());
+        self.out
+            .extend(words.into_iter().flat_map(u64::to_le_bytes));
+        self.send(wire)
     }
 
     /// Makes the start of the memory true.
@@ -403,9 +421,18 @@ impl Mirror {
         write: Option<Range<usize>>,
         small: Option<Range<usize>>,
     ) -> io::Result<()> {
-        let write = write.unwrap_or_default();
+        self.prepare(
+            code,
+            value,
+            write.unwrap_or_default(),
+            small.unwrap_or_default(),
+        );
+        self.send(wire)
+    }
+
+    /// Puts the end of a call behind what is to be sent.
+    fn prepare(&mut self, code: u32, value: u64, write: Range<usize>, small: Range<usize>) {
         let mut number = [0; 8];
-        let small = small.unwrap_or_default();
         number[..small.len()].copy_from_slice(&self.bytes[small.clone()]);
         let command = Command {
             code,
@@ -419,6 +446,9 @@ impl Mirror {
         if code == command::REPLACE {
             self.out.extend(&self.bytes[..self.area()]);
         }
+    }
+
+    fn send(&mut self, wire: &mut Dialogue) -> io::Result<()> {
         let sent = wire.send(&self.out);
         if self.out.len() > KEPT {
             self.out = Vec::new();

@@ -12,38 +12,44 @@
 
 mod call;
 mod distant;
+mod file;
+mod live;
 mod memory;
 mod obey;
 mod protocol;
 mod rewrite;
 mod serve;
+mod standby;
 mod streams;
+mod talk;
+mod values;
 mod zeros;
 
 use std::collections::HashMap;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tempfile::TempDir;
-use wasmrun_core::stdio::Output;
 use wasmrun_core::{
-    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, HostFunctions, Limits, Outcome, Ran,
-    Result, Stats, Task, TrapKind,
+    Artifact, Code, Compile, Control, Error, ErrorKind, Guest, HostFunctions, Instantiated, Limits,
+    Ran, Result, Stats, Task,
 };
 use wasmrun_rewrite::USUAL_STACK;
-use wasmrun_wasi_preview1::Wasi;
 
-use crate::adapter::{Compiler, Job, trapped};
+use crate::adapter::{Compiler, Job};
 use crate::ahead;
 use crate::readable::Readable;
 use crate::runtime::Runtime;
 use crate::scratch::{Scratch, private_directory, read_file};
-use crate::spawn::{Dialogue, Launch, Status};
+use crate::spawn::{Dialogue, Launch};
 use crate::{packed, program_file};
+use file::File;
+use live::LiveRelay;
+use protocol::Purpose;
 use rewrite::{Relayed, Terms, relayed};
-use serve::{End, Session};
+use serve::{Host, Served, Session};
+use talk::Talk;
 
 /// A module for a runtime.
 pub(crate) struct RelayedCode {
@@ -53,32 +59,17 @@ pub(crate) struct RelayedCode {
     terms: Terms,
     /// Compiling is to be waited for.
     ahead: bool,
-    /// By their entries.
-    files: Mutex<HashMap<String, Arc<File>>>,
-}
-
-/// A rewritten guest, in a file.
-struct File {
-    relayed: Relayed,
-    program: Readable,
-    /// By the runtime itself.
-    compiled: bool,
-    /// The directory in which the runtime finds what it compiled.
-    code: Option<TempDir>,
-}
-
-/// What answers a guest's calls.
-struct Host {
-    /// Whether standard output and error take whatever is written.
-    take_all: [bool; 2],
-    wasi: Wasi,
+    /// What it is compiled for; it may be run from other entries as well.
+    purpose: Purpose<'static>,
+    /// By what they are for: an entry, or none for what stays.
+    files: Mutex<HashMap<Option<String>, Arc<File>>>,
 }
 
 impl RelayedCode {
     pub(crate) fn new(runtime: Arc<Runtime>, compile: Compile<'_>) -> Result<Self> {
         let code = RelayedCode::without_files(runtime, compile);
-        if compile.guest.is_command() {
-            code.file(Guest::DEFAULT_ENTRY)?;
+        if code.has_purpose() {
+            code.file(code.purpose)?;
         }
         Ok(code)
     }
@@ -90,7 +81,7 @@ impl RelayedCode {
         artifact: &Artifact,
     ) -> Result<Self> {
         let code = RelayedCode::without_files(runtime, compile);
-        code.keep_artifact(Relayed::of(&code.guest, &code.host)?, artifact.path())?;
+        code.keep_artifact(artifact.path())?;
         Ok(code)
     }
 
@@ -116,28 +107,37 @@ impl RelayedCode {
             guest: guest.clone(),
             host: host.clone(),
             ahead: options.ahead,
+            purpose: match options.live {
+                true => Purpose::Live,
+                false => Purpose::Run(Guest::DEFAULT_ENTRY),
+            },
             files: Mutex::default(),
         }
     }
 
-    fn file(&self, entry: &str) -> Result<Arc<File>> {
-        let known = self.files().get(entry).cloned();
+    /// Whether it can be started for what it was compiled for.
+    fn has_purpose(&self) -> bool {
+        self.purpose == Purpose::Live || self.guest.is_command()
+    }
+
+    fn file(&self, purpose: Purpose<'_>) -> Result<Arc<File>> {
+        let known = self.files().get(&key(purpose)).cloned();
         if let Some(file) = known.filter(|file| !file.program.is_gone()) {
             return Ok(file);
         }
         let (wasm, relayed) = relayed(
             &program_file::read(&self.guest)?,
             &self.host,
-            entry,
+            purpose,
             self.terms,
         )?;
         let file = File {
-            relayed,
+            relayed: Arc::new(relayed),
             program: self.readable(&wasm)?,
             compiled: false,
             code: None,
         };
-        Ok(self.keep(entry, file))
+        Ok(self.keep(purpose, file))
     }
 
     fn readable(&self, bytes: &[u8]) -> Result<Readable> {
@@ -152,14 +152,15 @@ impl RelayedCode {
         }
     }
 
-    fn keep(&self, entry: &str, file: File) -> Arc<File> {
+    fn keep(&self, purpose: Purpose<'_>, file: File) -> Arc<File> {
         let file = Arc::new(file);
-        self.files().insert(entry.to_owned(), file.clone());
+        self.files().insert(key(purpose), file.clone());
         file
     }
 
     /// Takes an artifact for what is to be run.
-    fn keep_artifact(&self, relayed: Relayed, artifact: &Path) -> Result<()> {
+    fn keep_artifact(&self, artifact: &Path) -> Result<()> {
+        let relayed = Relayed::of(&self.guest, &self.host, self.purpose)?;
         let compiler = self.runtime.adapter.compiler();
         let (program, code) = match compiler.is_some_and(Compiler::keeps_a_directory) {
             true => {
@@ -171,16 +172,16 @@ impl RelayedCode {
             false => (Readable::at(artifact.to_owned()), None),
         };
         let file = File {
-            relayed,
+            relayed: Arc::new(relayed),
             program,
             compiled: compiler.is_some(),
             code,
         };
-        self.keep(Guest::DEFAULT_ENTRY, file);
+        self.keep(self.purpose, file);
         Ok(())
     }
 
-    fn files(&self) -> MutexGuard<'_, HashMap<String, Arc<File>>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<Option<String>, Arc<File>>> {
         // No panic leaves half a file here.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,29 +208,62 @@ impl RelayedCode {
 impl Code for RelayedCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let mut host = None;
+        let purpose = task.entry.clone();
+        let purpose = Purpose::Run(purpose.as_deref().unwrap_or(Guest::DEFAULT_ENTRY));
         loop {
-            let file = self.file(task.entry())?;
-            if let Some(ran) = self.attempt(&file, &mut task, &mut host, control)? {
-                return Ok(ran);
+            let mut talk = self.talk(purpose, &mut task, host, control, Dialogue::start)?;
+            let served = talk.session.serve(&mut talk.dialogue);
+            let ended = Instant::now();
+            if talk.found_no_file(&served, control) {
+                host = Some(talk.session.into_host());
+                continue;
             }
+            let mut stats = Stats::default();
+            if let Some(began) = talk.session.began {
+                stats.instantiate = Some(began - talk.spawned);
+                stats.run = Some(ended - began);
+                stats.peak_memory = Some(talk.session.peak);
+            }
+            stats.fuel_used = talk.session.fuel_used();
+            let outcome = talk.outcome(served, control)?;
+            return Ok(Ran { outcome, stats });
+        }
+    }
+
+    fn instantiate(&self, mut task: Task, control: &Control) -> Result<Instantiated> {
+        let mut host = None;
+        loop {
+            let start = Dialogue::start_lasting;
+            let mut talk = self.talk(Purpose::Live, &mut task, host, control, start)?;
+            let served = talk.session.serve(&mut talk.dialogue);
+            if talk.found_no_file(&served, control) {
+                host = Some(talk.session.into_host());
+                continue;
+            }
+            return Ok(match served {
+                Ok(Served::Ready) => {
+                    Instantiated::Live(Box::new(LiveRelay::new(talk, &self.guest)))
+                }
+                served => Instantiated::Ended(talk.outcome(served, control)?),
+            });
         }
     }
 
     /// What the runtime compiles of the rewritten guest, and from then on it runs that. Of one that does not
     /// compile ahead, the rewritten guest itself.
     fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
-        if !self.guest.is_command() {
+        if !self.has_purpose() {
             return Ok(None);
         }
         let Some(compiler) = self.runtime.adapter.compiler() else {
-            let file = self.file(Guest::DEFAULT_ENTRY)?;
+            let file = self.file(self.purpose)?;
             return read_file(file.program.path()).map(Some);
         };
         if compiler.is_slow() && !self.ahead {
             let message = "takes its time to compile, so it does that only when it is asked to; `wasmrun compile` asks it";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let module = self.file(Guest::DEFAULT_ENTRY)?;
+        let module = self.file(self.purpose)?;
         let (limits, scratch) = (Limits::default(), Scratch::default());
         let named = self.named_copy(&module.program)?;
         let program = named.as_ref().unwrap_or(&module.program);
@@ -243,33 +277,33 @@ impl Code for RelayedCode {
                 compiled: true,
                 code: None,
             };
-            self.keep(Guest::DEFAULT_ENTRY, file);
+            self.keep(self.purpose, file);
         }
         Ok(Some(code))
     }
 
     fn kept(&self, artifact: &Artifact) {
-        let taken = Relayed::of(&self.guest, &self.host)
-            .and_then(|relayed| self.keep_artifact(relayed, artifact.path()));
-        if let Err(error) = taken {
+        if let Err(error) = self.keep_artifact(artifact.path()) {
             tracing::warn!(guest = ?self.guest, %error, "what is kept of it is not used");
         }
     }
 }
 
 impl RelayedCode {
-    /// Runs it, unless its file went while the runtime was starting.
-    fn attempt(
+    /// Starts the runtime, by `start`, and a session with the guest in it. `host` is what answered calls before.
+    fn talk(
         &self,
-        file: &File,
+        purpose: Purpose<'_>,
         task: &mut Task,
-        host: &mut Option<Host>,
+        host: Option<Host>,
         control: &Control,
-    ) -> Result<Option<Ran>> {
+        start: fn(&Launch, &Control) -> Result<Dialogue>,
+    ) -> Result<Talk> {
+        let file = self.file(purpose)?;
         let scratch = Scratch::default();
         let named = self.named_copy(&file.program)?;
         let program = named.as_ref().unwrap_or(&file.program);
-        let job = self.job(file, program, &task.limits, &scratch);
+        let job = self.job(&file, program, &task.limits, &scratch);
         let launch = Launch {
             executable: self.runtime.path.clone(),
             args: self.runtime.adapter.arguments(&job)?,
@@ -277,72 +311,31 @@ impl RelayedCode {
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();
-        let mut dialogue = Dialogue::start(&launch, control)?;
+        let dialogue = start(&launch, control)?;
         // While the runtime starts. Whatever the guest asks for waits until then.
-        let Host { take_all, wasi } = match host {
+        let host = match host {
             Some(host) => host,
-            None => host.insert(Host {
-                take_all: [&task.stdout, &task.stderr].map(Output::takes_all),
-                wasi: Wasi::of(task, control)?,
-            }),
+            None => Host::of(task, control)?,
         };
-        let mut session = Session::new(&file.relayed, self.terms.fuel, *take_all, wasi, task);
+        let mut session = Session::new(file.relayed.clone(), self.terms.fuel, host, task);
         session.opened_at_start = named;
-        let served = session.serve(&mut dialogue);
-        let ended = Instant::now();
-
-        let mut stats = Stats::default();
-        if let Some(began) = session.began {
-            stats.instantiate = Some(began - spawned);
-            stats.run = Some(ended - began);
-            stats.peak_memory = Some(session.peak);
-        }
-        stats.fuel_used = session.fuel_used();
-        let outcome = match served {
-            Ok(End::Returned) => Some(Outcome::Exited(0)),
-            Ok(End::Stopped(stop)) => Some(stop.outcome()),
-            Ok(End::OutOfFuel) => Some(Outcome::OutOfFuel),
-            Ok(End::Overflowed) => Some(trapped(
-                TrapKind::StackOverflow,
-                "the guest's calls nest too deep",
-            )),
-            Ok(End::Babbled(start)) => {
-                dialogue.overhear(&start);
-                None
-            }
-            Err(error) if is_end(&error) => None,
-            Err(error) => return Err(launch.lost_contact(error)),
-        };
-        if let Some(outcome) = outcome {
-            // The runtime has nothing to add.
-            return Ok(Some(Ran { outcome, stats }));
-        }
-        let (status, words) = dialogue.end().map_err(|error| launch.lost_contact(error))?;
-        let outcome = match control.interrupted() {
-            Some(reason) => reason.outcome(),
-            None if session.began.is_none() && file.program.is_gone() => return Ok(None),
-            None => self.explain(session.began.is_some(), status, &words)?,
-        };
-        Ok(Some(Ran { outcome, stats }))
+        Ok(Talk {
+            dialogue,
+            session,
+            spawned,
+            runtime: self.runtime.clone(),
+            launch,
+            file,
+            _scratch: scratch,
+        })
     }
+}
 
-    /// What became of a guest that did not say how it ended.
-    fn explain(&self, began: bool, status: Status, words: &str) -> Result<Outcome> {
-        match self.runtime.adapter.explain(words) {
-            Some(outcome) => outcome,
-            None => match status {
-                Status::Signal(signal) => {
-                    Err(self.runtime.killed(signal).with_context("said", words))
-                }
-                Status::Code(_) if began => Ok(trapped(TrapKind::Other, words)),
-                Status::Code(code) => {
-                    let said = words.lines().next().unwrap_or("nothing");
-                    let message =
-                        format!("could not start the guest; it ended with {code} and said: {said}");
-                    Err(Error::new(ErrorKind::Engine, message).with_context("said", words))
-                }
-            },
-        }
+/// By what a file is known: its entry, or none.
+fn key(purpose: Purpose<'_>) -> Option<String> {
+    match purpose {
+        Purpose::Run(entry) => Some(entry.to_owned()),
+        Purpose::Live => None,
     }
 }
 
@@ -355,10 +348,4 @@ fn file_name(guest: &str) -> String {
     } else {
         "guest.wasm".into()
     }
-}
-
-/// The other side is gone.
-fn is_end(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset)
 }

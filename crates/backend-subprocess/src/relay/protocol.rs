@@ -17,11 +17,18 @@
 //! What the guest prepares its messages in is the start of its own memory, whose bytes it keeps
 //! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them.
 //!
+//! A guest that stays ([`Purpose::Live`]) makes a call when it [waits](own::READY) to be called itself. The value that this
+//! returns is the [number](callable) of the function, and behind the command comes what it is given:
+//!
+//! ```text
+//! given:   fuel u64, parameters m × u64
+//! ```
+//!
 //! The hint saves going to and fro: it is what most calls would be asked for next. A guest whose standard output
 //! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so.
 
-use wasmrun_core::guest::shown;
-use wasmrun_core::{Error, ErrorKind, Result};
+use wasmrun_core::guest::{ExportKind, FuncSignature, ValueType, shown};
+use wasmrun_core::{Error, ErrorKind, Guest, Result};
 use wasmrun_wasi_preview1::Imported;
 
 /// The start of a [`Call`]. Anything else is the runtime talking.
@@ -49,31 +56,61 @@ pub(super) const BEGIN_BYTES: u32 = 16;
 /// How long a small number may be.
 pub(super) const SMALL_LENGTHS: [u32; 3] = [2, 4, 8];
 
+/// What a guest is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Purpose<'a> {
+    /// To run from this entry to its end.
+    Run(&'a str),
+    /// To be called.
+    Live,
+}
+
+/// The exported functions that can be called, in the order of their numbers: those whose values are numbers and
+/// vectors, and no more than there is room for.
+pub(super) fn callable(guest: &Guest) -> impl Iterator<Item = (&str, &FuncSignature)> {
+    let functions = guest.exports().iter();
+    functions.filter_map(|export| match &export.kind {
+        ExportKind::Function(signature) => {
+            let slots = signature.param_slots().max(signature.result_slots());
+            let fits = slots < MAX_ARGUMENTS && !signature.has(ValueType::Reference);
+            fits.then_some((&*export.name, &**signature))
+        }
+        _ => None,
+    })
+}
+
 /// How long a guest's calls are: those that a guest never makes need no room, and no code.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     /// How many arguments a call has.
     pub(super) arguments: usize,
+    /// How many slots the parameters fill of what can be called, at most.
+    pub(super) params: usize,
 }
 
 /// A guest keeps what it knows of its streams in 32 bits.
 const _: () = assert!(Begin::STREAMS as u32 * Stream::BITS <= u32::BITS);
 
 /// A command is received where a call was, and so is what a guest is told first.
-const _: () = assert!(COMMAND_BYTES <= Layout { arguments: 1 }.call_bytes());
+const _: () = assert!(COMMAND_BYTES <= Layout::of_arguments(1).call_bytes());
 const _: () = assert!(BEGIN_BYTES <= COMMAND_BYTES);
 
 impl Layout {
-    pub(super) const LONGEST: Layout = Layout {
-        arguments: MAX_ARGUMENTS,
-    };
+    pub(super) const LONGEST: Layout = Layout::of_arguments(MAX_ARGUMENTS);
 
-    /// Of a guest with these imports.
+    const fn of_arguments(arguments: usize) -> Self {
+        Layout {
+            arguments,
+            params: 0,
+        }
+    }
+
+    /// Of a guest with these imports, started for that.
     ///
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) for a function whose parameters are too many for a call.
-    pub(super) fn of(functions: &[Imported]) -> Result<Self> {
+    pub(super) fn of(guest: &Guest, functions: &[Imported], purpose: Purpose<'_>) -> Result<Self> {
         // So much have the calls of our own.
         let mut arguments = 1;
         for function in functions {
@@ -89,7 +126,21 @@ impl Layout {
             }
             arguments = arguments.max(needed);
         }
-        Ok(Layout { arguments })
+        let mut params = 0;
+        if purpose == Purpose::Live {
+            // Fuel comes first, both ways.
+            for (_, signature) in callable(guest) {
+                params = params.max(signature.param_slots());
+                arguments = arguments.max(1 + signature.result_slots());
+            }
+            arguments = arguments.max(1 + params);
+        }
+        Ok(Layout { arguments, params })
+    }
+
+    /// The bytes of what a function that is called is given.
+    pub(super) const fn given_bytes(self) -> u32 {
+        8 + 8 * self.params as u32
     }
 
     pub(super) const fn call_bytes(self) -> u32 {
@@ -143,6 +194,8 @@ pub(super) mod own {
     /// What is in that slot of the results of the function of the host that was called last; the first came with its
     /// return.
     pub(in crate::relay) const RESULT: u32 = u32::MAX - 6;
+    /// The guest waits to be called. With it come the fuel that is left, and the results of the call before.
+    pub(in crate::relay) const READY: u32 = u32::MAX - 7;
 }
 
 /// What a call's hint is made of, and what becomes of the call.

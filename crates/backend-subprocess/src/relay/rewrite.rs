@@ -13,7 +13,7 @@ use wasm_encoder::{
     ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
     InstructionSink, MemoryType, Module, SectionId, ValType,
 };
-use wasmrun_core::guest::{self, Export, ValueType};
+use wasmrun_core::guest::{self, Export, FuncSignature, ValueType};
 use wasmrun_core::{Entries, Error, ErrorKind, Guest, HostFunctions, Proposals, Result};
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{Imported, imported, preview1};
@@ -21,8 +21,10 @@ use wasmrun_wasi_preview1::{Imported, imported, preview1};
 use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
 use super::obey::Obeying;
-use super::protocol::{Layout, hinted, own, tells_fuel};
+use super::protocol::{Layout, Purpose, callable, hinted, own, tells_fuel};
+use super::standby::Standby;
 use super::streams::{FDSTAT, WRITE, answer_fdstat, forget, receive, takes_all};
+use super::values::{push, take};
 
 /// The name of the memory that WASI works on.
 const MEMORY: &str = "memory";
@@ -66,13 +68,13 @@ impl Relayed {
         self.has_memory && wasi.any(|function| function.name == name)
     }
 
-    /// What is to be known of a guest that was rewritten before. Needs none of its bytes.
-    pub(super) fn of(guest: &Guest, host: &HostFunctions) -> Result<Relayed> {
+    /// What is to be known of a guest that was rewritten before for that. Needs none of its bytes.
+    pub(super) fn of(guest: &Guest, host: &HostFunctions, purpose: Purpose<'_>) -> Result<Relayed> {
         let functions = imported(guest, host)?;
         let is_memory =
             |export: &Export| export.kind == guest::ExportKind::Memory && export.name == MEMORY;
         Ok(Relayed {
-            layout: Layout::of(&functions)?,
+            layout: Layout::of(guest, &functions, purpose)?,
             functions,
             // If it has calls to send, they go through the memory that WASI works on.
             has_memory: guest.exports().iter().any(is_memory),
@@ -97,7 +99,7 @@ pub(super) struct Terms {
     pub(super) fuel: bool,
 }
 
-/// Rewrites `guest` to be started at `entry`: the module, and what is to be known of it.
+/// Rewrites `guest` to be started for that: the module, and what is to be known of it.
 ///
 /// # Errors
 ///
@@ -106,17 +108,27 @@ pub(super) struct Terms {
 pub(super) fn relayed(
     guest: &Guest,
     host: &HostFunctions,
-    entry: &str,
+    purpose: Purpose<'_>,
     terms: Terms,
 ) -> Result<(Vec<u8>, Relayed)> {
     let parts = Parts::of(guest)?;
     let functions = imported(guest, host)?;
-    let layout = Layout::of(&functions)?;
+    let layout = Layout::of(guest, &functions, purpose)?;
     let entries = Entries::of(guest);
-    let entries = entries
-        .calls(entry)
-        .map(|name| parts.exported_function(name));
+    let entries: Vec<_> = match purpose {
+        Purpose::Run(entry) => entries.calls(entry).collect(),
+        Purpose::Live => entries.before().collect(),
+    };
+    let entries = entries.iter().map(|name| parts.exported_function(name));
     let calls: Vec<_> = [parts.start].into_iter().chain(entries).flatten().collect();
+    let callable = match purpose {
+        Purpose::Run(_) => None,
+        Purpose::Live => {
+            let functions = callable(guest);
+            let functions = functions.map(|(name, ty)| Some((parts.exported_function(name)?, ty)));
+            Some(functions.flatten().collect())
+        }
+    };
     let wire = wire_memory(&parts, layout, terms)?;
     let is_given_page = needs_page(&parts, wire)?;
     let relayed = Relayed {
@@ -128,7 +140,7 @@ pub(super) fn relayed(
     if is_given_page {
         wired.module.make_room(wire);
     }
-    let wasm = wired.write(&calls, terms)?;
+    let wasm = wired.write(&calls, callable, terms)?;
     Ok((wasm, relayed))
 }
 
@@ -230,7 +242,13 @@ impl<'a> Wired<'a> {
         }
     }
 
-    fn write(mut self, calls: &[u32], terms: Terms) -> Result<Vec<u8>> {
+    /// The module. It makes these calls once it begins and then, if it is to stay, those of what is callable.
+    fn write(
+        mut self,
+        calls: &[u32],
+        callable: Option<Vec<(u32, &FuncSignature)>>,
+        terms: Terms,
+    ) -> Result<Vec<u8>> {
         use ValType::{I32, I64};
         let fd = self.module.func_type([I32; 4], [I32]);
         let transfer = transfer(self.wire, FD_READ, FD_WRITE);
@@ -280,7 +298,21 @@ impl<'a> Wired<'a> {
             self.module.helper([], [], receive)
         });
         let bodies = self.module.bodies()?;
-        let start = self.start_body(calls, terms, receive);
+        let standby = callable.map(|functions| {
+            let functions = functions.into_iter();
+            let standby = Standby {
+                layout,
+                wire,
+                call: self.call,
+                transfer,
+                fuel: self.module.meter.map(|meter| meter.left),
+                functions: functions
+                    .map(|(function, ty)| (self.module.number(function), ty))
+                    .collect(),
+            };
+            self.module.helper([], [], standby.body())
+        });
+        let start = self.start_body(calls, terms, receive, standby);
         let start = self.module.helper([], [], start);
 
         let mut imports = ImportSection::new();
@@ -396,7 +428,7 @@ impl<'a> Wired<'a> {
         }
         code.i32_const(number as i32);
         for (place, param) in function.params().iter().enumerate() {
-            send_param(&mut code, place as u32, *param);
+            push(&mut code, *param, place as u32);
         }
         let params = function.params().iter().map(|ty| ty.slots()).sum();
         let tells_fuel = tells_fuel(function);
@@ -440,32 +472,26 @@ impl<'a> Wired<'a> {
     /// Makes results of what a call returned, which is the first slot of them, and of the slots behind it.
     fn take_results(&self, code: &mut InstructionSink<'_>, results: &[ValueType]) {
         let mut slot = 0;
-        let next = |code: &mut InstructionSink<'_>, slot: &mut i64| {
-            if *slot > 0 {
-                self.ask(code, own::RESULT, |code| code.i64_const(*slot));
-            }
-            *slot += 1;
-        };
         for ty in results {
-            next(code, &mut slot);
-            match ty {
-                ValueType::I32 | ValueType::Reference => code.i32_wrap_i64(),
-                ValueType::I64 => code,
-                ValueType::F32 => code.i32_wrap_i64().f32_reinterpret_i32(),
-                ValueType::F64 => code.f64_reinterpret_i64(),
-                ValueType::V128 => {
-                    code.i64x2_splat();
-                    next(code, &mut slot);
-                    code.i64x2_replace_lane(1)
+            take(code, *ty, |code| {
+                if slot > 0 {
+                    self.ask(code, own::RESULT, |code| code.i64_const(slot));
                 }
-            };
+                slot += 1;
+            });
         }
         if results.is_empty() {
             code.drop();
         }
     }
 
-    fn start_body(&self, calls: &[u32], terms: Terms, receive: Option<u32>) -> Function {
+    fn start_body(
+        &self,
+        calls: &[u32],
+        terms: Terms,
+        receive: Option<u32>,
+        standby: Option<u32>,
+    ) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
         if terms.spent_segments_stay {
@@ -482,8 +508,16 @@ impl<'a> Wired<'a> {
         for function in calls {
             code.call(self.module.number(*function));
         }
-        self.ask(&mut code, own::END, |code| self.fuel_left(code));
-        code.drop().end();
+        match standby {
+            Some(standby) => {
+                code.call(standby);
+            }
+            None => {
+                self.ask(&mut code, own::END, |code| self.fuel_left(code));
+                code.drop();
+            }
+        }
+        code.end();
         function
     }
 
@@ -508,21 +542,6 @@ impl<'a> Wired<'a> {
         }
         no_hint(code).call(self.call);
     }
-}
-
-/// Puts a parameter on the stack as the arguments of a call have it.
-fn send_param(code: &mut InstructionSink<'_>, place: u32, ty: ValueType) {
-    code.local_get(place);
-    match ty {
-        ValueType::I32 | ValueType::Reference => code.i64_extend_i32_u(),
-        ValueType::I64 => code,
-        ValueType::F32 => code.i32_reinterpret_f32().i64_extend_i32_u(),
-        ValueType::F64 => code.i64_reinterpret_f64(),
-        ValueType::V128 => code
-            .i64x2_extract_lane(0)
-            .local_get(place)
-            .i64x2_extract_lane(1),
-    };
 }
 
 fn no_hint<'a, 'b>(code: &'a mut InstructionSink<'b>) -> &'a mut InstructionSink<'b> {
@@ -556,7 +575,13 @@ mod tests {
 
     fn rewritten(wat: &str, terms: Terms) -> Result<Vec<u8>> {
         let guest = Guest::from_bytes("guest.wasm", wat).expect("a guest");
-        relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, terms).map(|(wasm, _)| wasm)
+        relayed(
+            &guest,
+            &HostFunctions::new(),
+            Purpose::Run(Guest::DEFAULT_ENTRY),
+            terms,
+        )
+        .map(|(wasm, _)| wasm)
     }
 
     fn validate(wasm: &[u8]) {
@@ -649,9 +674,12 @@ mod tests {
                 continue;
             };
             for terms in [TERMS, COUNTED] {
-                if let Ok((wasm, _)) =
-                    relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, terms)
-                {
+                if let Ok((wasm, _)) = relayed(
+                    &guest,
+                    &HostFunctions::new(),
+                    Purpose::Run(Guest::DEFAULT_ENTRY),
+                    terms,
+                ) {
                     Validator::new_with_features(WasmFeatures::all())
                         .validate_all(&wasm)
                         .unwrap_or_else(|error| panic!("{} {terms:?}: {error}", module.name));
@@ -706,8 +734,13 @@ mod tests {
     fn a_guest_of_as_many_functions_as_engines_take_gets_no_more() {
         let rewritten = |in_table| {
             let guest = most_functions(in_table);
-            relayed(&guest, &HostFunctions::new(), Guest::DEFAULT_ENTRY, COUNTED)
-                .map(|(wasm, _)| wasm)
+            relayed(
+                &guest,
+                &HostFunctions::new(),
+                Purpose::Run(Guest::DEFAULT_ENTRY),
+                COUNTED,
+            )
+            .map(|(wasm, _)| wasm)
         };
         validate(&rewritten(7).expect("rewritten"));
         let error = rewritten(1_000_000).expect_err("all may be called");

@@ -1,12 +1,14 @@
 //! Answering a guest's calls until it ends.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
-use wasmrun_core::{HostFunction, HostMemory, Limits, Task};
+use wasmrun_core::stdio::Output;
+use wasmrun_core::{Control, HostFunction, HostMemory, Limits, Result, Task};
 use wasmrun_wasi_preview1::{Function, GuestMemory, Imported, Stop, Wasi, preview1};
 
-use super::distant::Distant;
+use super::distant::{Distant, contact};
 use super::memory::{Mirror, Strings};
 use super::protocol::{Begin, Call, Layout, MAGIC, Stream, own, tells_fuel};
 use super::rewrite::Relayed;
@@ -28,10 +30,36 @@ pub(super) enum End {
     Babbled([u8; 4]),
 }
 
+/// What a guest that is served comes to.
+#[derive(Debug)]
+pub(super) enum Served {
+    /// It waits to be called.
+    Ready,
+    /// Its end.
+    Ended(End),
+}
+
+/// What answers a guest's calls.
+pub(super) struct Host {
+    /// Whether standard output and error take whatever is written.
+    take_all: [bool; 2],
+    wasi: Wasi,
+}
+
+impl Host {
+    /// Takes the task's streams.
+    pub(super) fn of(task: &mut Task, control: &Control) -> Result<Self> {
+        Ok(Host {
+            take_all: [&task.stdout, &task.stderr].map(Output::takes_all),
+            wasi: Wasi::of(task, control)?,
+        })
+    }
+}
+
 /// One guest at the other end of the wire.
-pub(super) struct Session<'a> {
-    relayed: &'a Relayed,
-    wasi: &'a mut Wasi,
+pub(super) struct Session {
+    relayed: Arc<Relayed>,
+    host: Host,
     limits: Limits,
     /// What the guest is told when it begins. Where it counts fuel, it counts that down.
     begin: Begin,
@@ -41,6 +69,8 @@ pub(super) struct Session<'a> {
     mirror: Mirror,
     /// The slots of the call of a function of the host that was last.
     results: Vec<u64>,
+    /// Contact was lost while memory was read or written.
+    lost: Option<io::ErrorKind>,
     /// What the runtime needs no more once the guest begins.
     pub(super) opened_at_start: Option<Readable>,
     /// When the guest began to run.
@@ -49,29 +79,24 @@ pub(super) struct Session<'a> {
     pub(super) peak: u64,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(
-        relayed: &'a Relayed,
-        metered: bool,
-        take_all: [bool; 2],
-        wasi: &'a mut Wasi,
-        task: &Task,
-    ) -> Self {
-        let mut streams = take_all.map(|takes_all| Stream {
+impl Session {
+    pub(super) fn new(relayed: Arc<Relayed>, metered: bool, mut host: Host, task: &Task) -> Self {
+        let mut streams = host.take_all.map(|takes_all| Stream {
             takes_all,
             filetype: None,
         });
         if relayed.asks_of_streams() {
             for (stream, descriptor) in streams.iter_mut().zip(Begin::FIRST..) {
-                stream.filetype = filetype(wasi, descriptor);
+                stream.filetype = filetype(&mut host.wasi, descriptor);
             }
         }
         let args = task.args.iter().map(String::len);
         let env = task.env.iter();
         let env = env.map(|(name, value)| name.len() + 1 + value.len());
         Session {
+            mirror: Mirror::new(relayed.layout()),
             relayed,
-            wasi,
+            host,
             begin: Begin {
                 fuel: task.limits.fuel.unwrap_or(0).min(Begin::MOST_FUEL),
                 streams,
@@ -80,27 +105,74 @@ impl<'a> Session<'a> {
             fuel_left: None,
             limits: task.limits.clone(),
             strings: (Strings::new(args), Strings::new(env)),
-            mirror: Mirror::new(relayed.layout()),
             results: Vec::new(),
+            lost: None,
             opened_at_start: None,
             began: None,
             peak: 0,
         }
     }
 
-    /// Until the guest says that it has ended, or has to.
-    pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<End> {
-        const MAGIC_BYTES: usize = size_of_val(&MAGIC);
-        let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
+    /// Until the guest waits to be called, or says that it has ended, or has to.
+    pub(super) fn serve(&mut self, wire: &mut Dialogue) -> io::Result<Served> {
         if self.relayed.is_told(self.metered) {
             // The guest finds it there and need not wait for us.
             wire.send(self.begin.bytes().as_flattened())?;
         }
+        self.serve_on(wire)
+    }
+
+    /// Calls the function of that number with these parameters and so much fuel, of a guest that waits for that, and
+    /// goes on to serve it. Its results are in [`results`](Session::results) once it is ready again.
+    pub(super) fn call(
+        &mut self,
+        wire: &mut Dialogue,
+        number: usize,
+        params: &[u64],
+        fuel: Option<u64>,
+    ) -> io::Result<Served> {
+        contact(self.lost)?;
+        self.begin.fuel = fuel.unwrap_or(0).min(Begin::MOST_FUEL);
+        self.fuel_left = None;
+        let room = self.relayed.layout().params;
+        let params = params
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(0))
+            .take(room);
+        let given = std::iter::once(self.begin.fuel).chain(params);
+        self.mirror.end(wire, number as u64, given)?;
+        self.serve_on(wire)
+    }
+
+    /// What answered the guest's calls, for another session.
+    pub(super) fn into_host(self) -> Host {
+        self.host
+    }
+
+    /// Bytes of the memory of a guest that waits to be called.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.mirror.size()
+    }
+
+    /// What the function returned that was called last.
+    pub(super) fn results(&self) -> &[u64] {
+        &self.results
+    }
+
+    /// The memory of a guest that waits to be called.
+    pub(super) fn memory<'a>(&'a mut self, wire: &'a mut Dialogue) -> Distant<'a> {
+        Distant::new(&mut self.mirror, wire, &mut self.lost)
+    }
+
+    fn serve_on(&mut self, wire: &mut Dialogue) -> io::Result<Served> {
+        const MAGIC_BYTES: usize = size_of_val(&MAGIC);
+        let call_bytes = self.relayed.layout().call_bytes() as usize - MAGIC_BYTES;
         loop {
             let mut magic = [0; MAGIC_BYTES];
             wire.receive(&mut magic)?;
             if magic != MAGIC.to_le_bytes() {
-                return Ok(End::Babbled(magic));
+                return Ok(Served::Ended(End::Babbled(magic)));
             }
             let mut call = [0; Layout::LONGEST.call_bytes() as usize - MAGIC_BYTES];
             wire.receive(&mut call[..call_bytes])?;
@@ -125,7 +197,7 @@ impl<'a> Session<'a> {
                 }
                 own::END => {
                     self.fuel_left = Some(asked);
-                    return Ok(End::Returned);
+                    return Ok(Served::Ended(End::Returned));
                 }
                 own::RESULT => {
                     let result = usize::try_from(asked).ok();
@@ -134,14 +206,22 @@ impl<'a> Session<'a> {
                         result.ok_or_else(|| invalid(format!("there is no result {asked}")))?;
                     self.mirror.finish(wire, result)?;
                 }
-                own::OVERFLOW => return Ok(End::Overflowed),
+                own::READY => {
+                    self.fuel_left = Some(asked);
+                    self.results.clear();
+                    self.results.extend(&call.arguments[1..]);
+                    let size = self.memory_size(&call);
+                    self.mirror.begin(size)?;
+                    return Ok(Served::Ready);
+                }
+                own::OVERFLOW => return Ok(Served::Ended(End::Overflowed)),
                 own::OUT_OF_FUEL => {
                     self.fuel_left = Some(0);
-                    return Ok(End::OutOfFuel);
+                    return Ok(Served::Ended(End::OutOfFuel));
                 }
                 _ => {
                     if let Err(stop) = self.answer(wire, &call)? {
-                        return Ok(End::Stopped(stop));
+                        return Ok(Served::Ended(End::Stopped(stop)));
                     }
                 }
             }
@@ -155,7 +235,7 @@ impl<'a> Session<'a> {
     }
 
     fn answer(&mut self, wire: &mut Dialogue, call: &Call) -> io::Result<Result<(), Stop>> {
-        let relayed = self.relayed;
+        let relayed = self.relayed.clone();
         let Some(function) = relayed.functions.get(call.number as usize) else {
             return Err(invalid(format!("there is no call {}", call.number)));
         };
@@ -182,13 +262,17 @@ impl<'a> Session<'a> {
         self.results.extend(&call.arguments[..params]);
         self.results.resize(function.slots(), 0);
         let size = self.memory_size(call);
-        let mut memory = Distant::new(&mut self.mirror, wire, size)?;
-        let host_memory = HostMemory::Distant(&mut memory);
-        let called = function.call(self.wasi.host(), host_memory, &mut self.results);
-        let results = self.results.first().copied();
+        self.mirror.begin(size)?;
+        let mut memory = Distant::new(&mut self.mirror, wire, &mut self.lost);
+        let memory = HostMemory::Distant(&mut memory);
+        let called = function.call(self.host.wasi.host(), memory, &mut self.results);
+        contact(self.lost)?;
         match called {
-            Err(ended) => memory.contact().map(|()| Err(ended.into())),
-            Ok(()) => memory.finish(results.unwrap_or(0)).map(Ok),
+            Err(ended) => Ok(Err(ended.into())),
+            Ok(()) => {
+                let first = self.results.first().copied();
+                self.mirror.end(wire, first.unwrap_or(0), []).map(Ok)
+            }
         }
     }
 
@@ -212,7 +296,7 @@ impl<'a> Session<'a> {
             .mirror
             .fetch(wire, memory, function, call, self.strings)?;
         let mut memory = GuestMemory::Unshared(self.mirror.bytes());
-        match (function.call)(self.wasi, &mut memory, arguments) {
+        match (function.call)(&mut self.host.wasi, &mut memory, arguments) {
             Err(stop) => Ok(Err(stop)),
             Ok(errno) if call.unawaited => {
                 let written = arguments.get(3).map(|at| *at as u32 as usize);

@@ -8,10 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 #[cfg(target_os = "linux")]
 use rustix::net::SendFlags;
+use rustix::process::Pid;
 use wasmrun_core::{Control, Hook, Result};
 
 use super::leader::{Leader, STRAGGLERS, TICK};
-use super::start::start;
+use super::start::{Streams, start};
+use super::starter;
 use crate::spawn::launch::{Launch, Status};
 
 /// As much as is kept of what a runtime says itself.
@@ -29,8 +31,21 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    /// Starts a runtime, to be killed when `control` is interrupted.
+    /// Starts a runtime, to be killed when `control` is interrupted. It also ends with the thread that calls this.
     pub(crate) fn start(launch: &Launch, control: &Control) -> Result<Self> {
+        Self::start_by(launch, control, start)
+    }
+
+    /// As [`start`](Dialogue::start), for one that ends with this process.
+    pub(crate) fn start_lasting(launch: &Launch, control: &Control) -> Result<Self> {
+        Self::start_by(launch, control, starter::start)
+    }
+
+    fn start_by(
+        launch: &Launch,
+        control: &Control,
+        start: fn(&Launch, Streams) -> io::Result<Pid>,
+    ) -> Result<Self> {
         let failed = |source| launch.cannot_start(source);
         let (stdin, its_stdin) = UnixStream::pair().map_err(failed)?;
         let (stdout, its_stdout) = io::pipe().map_err(failed)?;

@@ -12,7 +12,7 @@ use wasmrun_core::{Error, ErrorKind};
 use crate::stderr::Splitter;
 
 /// What to start.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Launch {
     pub(crate) executable: PathBuf,
     pub(crate) args: Vec<OsString>,

@@ -32,6 +32,10 @@ impl Dialogue {
         Err(not_here(launch))
     }
 
+    pub(crate) fn start_lasting(launch: &Launch, _: &Control) -> Result<Self> {
+        Err(not_here(launch))
+    }
+
     pub(crate) fn receive(&mut self, _: &mut [u8]) -> io::Result<()> {
         match *self {}
     }

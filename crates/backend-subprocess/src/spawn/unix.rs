@@ -6,6 +6,7 @@ mod leader;
 mod memory_file;
 mod pump;
 mod start;
+mod starter;
 
 use std::os::unix::fs::PermissionsExt;
 

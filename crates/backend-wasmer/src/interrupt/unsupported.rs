@@ -5,20 +5,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wasmer::Store;
-use wasmrun_core::{Control, Error, ErrorKind, Result};
+use wasmrun_core::{Control, Error, ErrorKind, Hook, Result};
 
 use crate::checkpoints::Flag;
 
 pub(crate) const SUPPORTED: bool = false;
 
-pub(crate) struct Interruption;
+/// There is none.
+pub(crate) enum Interruption {}
 
-pub(crate) fn prepare(
-    _: &mut Store,
-    _: &Control,
-    _: Range<usize>,
-    _: Arc<Flag>,
-) -> Result<Interruption> {
+impl Interruption {
+    pub(crate) fn by(&self, _: &Control) -> Hook {
+        match *self {}
+    }
+}
+
+pub(crate) fn prepare(_: &mut Store, _: Range<usize>, _: Arc<Flag>) -> Result<Interruption> {
     Err(Error::new(
         ErrorKind::Unsupported,
         "cannot interrupt a guest on this platform",

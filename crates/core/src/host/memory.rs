@@ -93,14 +93,14 @@ impl fmt::Debug for HostMemory<'_> {
 }
 
 impl HostMemory<'_> {
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             HostMemory::Bytes(bytes) => bytes.len() as u64,
             HostMemory::Distant(memory) => memory.size(),
         }
     }
 
-    pub(super) fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), MemoryError> {
+    pub(crate) fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), MemoryError> {
         let range = self.range(address, into.len() as u64)?;
         match self {
             HostMemory::Bytes(bytes) => into.copy_from_slice(&bytes[range]),
@@ -109,7 +109,7 @@ impl HostMemory<'_> {
         Ok(())
     }
 
-    pub(super) fn read_vec(&mut self, address: u64, length: u64) -> Result<Vec<u8>, MemoryError> {
+    pub(crate) fn read_vec(&mut self, address: u64, length: u64) -> Result<Vec<u8>, MemoryError> {
         let range = self.range(address, length)?;
         match self {
             HostMemory::Bytes(bytes) => Ok(bytes[range].to_vec()),
@@ -121,7 +121,7 @@ impl HostMemory<'_> {
         }
     }
 
-    pub(super) fn write(&mut self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
+    pub(crate) fn write(&mut self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
         let range = self.range(address, from.len() as u64)?;
         match self {
             HostMemory::Bytes(bytes) => bytes[range].copy_from_slice(from),
@@ -130,7 +130,7 @@ impl HostMemory<'_> {
         Ok(())
     }
 
-    pub(super) fn with_bytes<R>(
+    pub(crate) fn with_bytes<R>(
         &mut self,
         address: u64,
         length: u64,

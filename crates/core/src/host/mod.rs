@@ -17,6 +17,6 @@ pub use run::HostRun;
 pub(crate) use run::{HostEnd, Slot};
 pub use set::HostFunctions;
 pub use typed::{
-    GuestSlice, GuestStr, HostParam, HostResults, HostReturn, HostValue, IntoHostFunction,
+    GuestSlice, GuestStr, HostParam, HostReturn, HostValue, HostValues, IntoHostFunction,
 };
 pub use value::{Dynamic, Value};

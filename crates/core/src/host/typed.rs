@@ -46,27 +46,32 @@ pub trait HostParam: Sized {
     fn from_slots(slots: &[u64]) -> Self;
 }
 
-/// What a function of the host gives back: nothing, a [value](HostValue), or a tuple of values.
-pub trait HostResults {
+/// What a function of the host gives back, and what one of the guest takes and gives back: nothing, a
+/// [value](HostValue), or a tuple of values.
+pub trait HostValues: Sized {
     /// The types it is made of.
     fn types() -> Vec<ValueType>;
+
+    /// Makes it of what is in the first slots.
+    #[doc(hidden)]
+    fn from_slots(slots: &[u64]) -> Self;
 
     /// Puts it into the first slots.
     #[doc(hidden)]
     fn into_slots(self, slots: &mut [u64]);
 }
 
-/// [`HostResults`], plain or in a `Result`.
+/// [`HostValues`], plain or in a `Result`.
 pub trait HostReturn {
     /// Where nothing went wrong.
-    type Results: HostResults;
+    type Results: HostValues;
 
     /// The results, or why there are none.
     #[doc(hidden)]
     fn into_results(self) -> Result<Self::Results, Failure>;
 }
 
-impl<R: HostResults> HostReturn for R {
+impl<R: HostValues> HostReturn for R {
     type Results = R;
 
     fn into_results(self) -> Result<R, Failure> {
@@ -74,7 +79,7 @@ impl<R: HostResults> HostReturn for R {
     }
 }
 
-impl<R: HostResults, E: Into<Failure>> HostReturn for Result<R, E> {
+impl<R: HostValues, E: Into<Failure>> HostReturn for Result<R, E> {
     type Results = R;
 
     fn into_results(self) -> Result<R, Failure> {
@@ -139,9 +144,13 @@ impl<V: HostValue> HostParam for V {
     }
 }
 
-impl<V: HostValue> HostResults for V {
+impl<V: HostValue> HostValues for V {
     fn types() -> Vec<ValueType> {
         vec![V::TYPE]
+    }
+
+    fn from_slots(slots: &[u64]) -> Self {
+        V::from_slots(slots)
     }
 
     fn into_slots(self, slots: &mut [u64]) {
@@ -226,10 +235,12 @@ part!(GuestStr);
 
 // ---- tuples and closures ----------------------------------------------------------------------------
 
-impl HostResults for () {
+impl HostValues for () {
     fn types() -> Vec<ValueType> {
         Vec::new()
     }
+
+    fn from_slots(_: &[u64]) -> Self {}
 
     fn into_slots(self, _: &mut [u64]) {}
 }
@@ -343,9 +354,21 @@ macro_rules! closures {
 
 macro_rules! tuples {
     ($($value:ident)*) => {
-        impl<$($value: HostValue),*> HostResults for ($($value,)*) {
+        impl<$($value: HostValue),*> HostValues for ($($value,)*) {
             fn types() -> Vec<ValueType> {
                 vec![$($value::TYPE),*]
+            }
+
+            fn from_slots(slots: &[u64]) -> Self {
+                let mut rest = slots;
+                let values = ($({
+                    let (own, behind) = rest.split_at($value::TYPE.slots());
+                    let value = $value::from_slots(own);
+                    rest = behind;
+                    value
+                },)*);
+                let _ = rest;
+                values
             }
 
             #[allow(non_snake_case, reason = "a value is called as its type")]

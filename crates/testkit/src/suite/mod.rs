@@ -7,6 +7,7 @@ mod arguments;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
+mod instances;
 mod kinds;
 mod limits;
 mod linux;
@@ -49,6 +50,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("memories", memories::RULES),
     ("kinds", kinds::RULES),
     ("host_functions", host_functions::RULES),
+    ("instances", instances::RULES),
 ];
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.
@@ -144,6 +146,7 @@ mod tests {
         "kinds::an_unknown_import_is_refused_by_name",
         "host_functions::a_name_that_neither_has_is_refused_with_the_nearest",
         "host_functions::another_type_is_refused_with_both",
+        "instances::a_program_for_runs_makes_no_instance",
     ];
 
     /// A rule that an engine keeps by doing nothing would prove nothing.
