@@ -241,7 +241,7 @@ impl ModuleCode {
         control: &Control,
     ) -> Result<Option<Outcome>> {
         let start = self.has_start.then(|| rewrite::START.to_owned());
-        for name in start.into_iter().chain(entries.map(rewrite::function_name)) {
+        for name in start.into_iter().chain(entries.map(rewrite::guest_name)) {
             let function = place.function(&name)?;
             if let Some(outcome) = place.call(function, &[], &mut [], control)? {
                 return Ok(Some(outcome));

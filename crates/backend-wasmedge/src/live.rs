@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{
     CallLimits, Control, Entries, Error, ErrorKind, HostMemory, Limits, Live, Outcome, Result,
-    Stats, Trap, TrapKind,
+    Stats, Trap, TrapKind, Value,
 };
 use wasmrun_wasi_preview1::Imported;
 
 use crate::library::{
     Async, CallResult, Configure, Executor, FunctionInstance, GlobalInstance, Library,
-    MemoryInstance, ModuleInstance, Statistics, Store, TableInstance, Value,
+    MemoryInstance, ModuleInstance, Statistics, Store, TableInstance, Value as WasmEdgeValue,
 };
 use crate::native::{Owned, text};
 use crate::rewrite;
@@ -141,8 +141,8 @@ impl Place {
     pub(crate) fn call(
         &mut self,
         function: *const FunctionInstance,
-        params: &[Value],
-        returns: &mut [Value],
+        params: &[WasmEdgeValue],
+        returns: &mut [WasmEdgeValue],
         control: &Control,
     ) -> Result<Option<Outcome>> {
         let library = self.library;
@@ -175,8 +175,8 @@ impl Place {
     unsafe fn invoke(
         &self,
         function: *const FunctionInstance,
-        params: &[Value],
-        returns: &mut [Value],
+        params: &[WasmEdgeValue],
+        returns: &mut [WasmEdgeValue],
         control: &Control,
     ) -> Result<CallResult> {
         let library = self.library;
@@ -244,7 +244,7 @@ impl LiveModule {
 impl Live for LiveModule {
     fn function(&mut self, name: &str, signature: &FuncSignature) -> Result<usize> {
         self.functions.push(Function {
-            function: self.place.function(&rewrite::function_name(name))?,
+            function: self.place.function(&rewrite::guest_name(name))?,
             params: signature.params.clone(),
             results: signature.results.clone(),
         });
@@ -290,6 +290,33 @@ impl Live for LiveModule {
         Ok(HostMemory::Bytes(unsafe {
             wasi::bytes(self.place.library, memory)
         }))
+    }
+
+    fn global(&mut self, name: &str, ty: ValueType) -> Result<Value> {
+        let global = self.place.made()?.global(&rewrite::guest_name(name))?;
+        // SAFETY: it is alive as long as the instance.
+        let value = unsafe { self.place.library.GlobalInstanceGetValue(global) };
+        let mut slots = [0; 2];
+        take_all(&[ty], &[value], &mut slots);
+        let value = Value::all(&[ty], &slots).next();
+        value.ok_or_else(|| Entries::lost(name))
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let library = self.place.library;
+        let global = self.place.made()?.global(&rewrite::guest_name(name))?;
+        let mut slots = [0; 2];
+        Value::put_all([value], &mut slots);
+        let types = [value.ty()];
+        let mut set = give_all(library, &types, &slots);
+        let set = set.next().map(|value| {
+            // SAFETY: it is alive as long as the instance, and of that type.
+            unsafe { library.GlobalInstanceSetValue(global, value) }
+        });
+        match set {
+            Some(set) if library.succeeded(set) => Ok(()),
+            _ => Err(Entries::lost(name)),
+        }
     }
 
     fn stats(&mut self) -> Stats {

@@ -35,8 +35,8 @@ pub(crate) struct Rewritten {
     pub(crate) exported_memory: Option<u32>,
 }
 
-/// The name by which a function of the guest's is exported.
-pub(crate) fn function_name(name: &str) -> String {
+/// The name by which a function or a global of the guest's is exported.
+pub(crate) fn guest_name(name: &str) -> String {
     format!("{GUEST}{name}")
 }
 
@@ -81,11 +81,7 @@ pub(crate) fn rewritten(
 
     let mut exports = ExportSection::new();
     for (name, function) in &parts.exported_functions {
-        exports.export(
-            &function_name(name),
-            ExportKind::Func,
-            own.number(*function),
-        );
+        exports.export(&guest_name(name), ExportKind::Func, own.number(*function));
     }
     if let Some(function) = parts.start {
         exports.export(START, ExportKind::Func, own.number(function));
@@ -95,6 +91,9 @@ pub(crate) fn rewritten(
     }
     for table in 0..parts.tables.len() as u32 {
         exports.export(&table_name(table), ExportKind::Table, table);
+    }
+    for (name, global) in &parts.exported_globals {
+        exports.export(&guest_name(name), ExportKind::Global, *global);
     }
     for (name, global) in [
         (STACK, counter),

@@ -94,6 +94,20 @@ impl Live for LiveModule {
         }))
     }
 
+    fn global(&mut self, name: &str, _: ValueType) -> Result<Value> {
+        let global = self.instance.exports.get_global(name);
+        let global = global.map_err(|source| Entries::lost(name).with_source(source))?;
+        let value = from_wasmer(&global.get(&mut self.place.store));
+        value.ok_or_else(|| Entries::lost(name))
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let global = self.instance.exports.get_global(name);
+        let global = global.map_err(|source| Entries::lost(name).with_source(source))?;
+        let set = global.set(&mut self.place.store, to_wasmer(value));
+        set.map_err(|source| Entries::lost(name).with_source(source))
+    }
+
     fn stats(&mut self) -> Stats {
         let tables_grown = growth::grown_bytes(&mut self.place.store, &self.instance);
         let mut stats = Stats::default();

@@ -78,6 +78,19 @@ impl Live for LiveModule {
         Ok(HostMemory::Bytes(memory.data_mut(&mut self.store)))
     }
 
+    fn global(&mut self, name: &str, _: ValueType) -> Result<Value> {
+        let global = self.instance.get_global(&self.store, name);
+        let value = global.and_then(|global| from_wasmi(&global.get(&self.store)));
+        value.ok_or_else(|| Entries::lost(name))
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let global = self.instance.get_global(&self.store, name);
+        let global = global.ok_or_else(|| Entries::lost(name))?;
+        let set = global.set(&mut self.store, to_wasmi(value));
+        set.map_err(|source| Entries::lost(name).with_source(source))
+    }
+
     fn stats(&mut self) -> Stats {
         let mut stats = Stats::default();
         stats.fuel_used = self.fuel_used;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use wasmrun_core::guest::{FuncSignature, ValueType};
-use wasmrun_core::{CallLimits, Control, Entries, HostMemory, Live, Outcome, Result, Stats};
+use wasmrun_core::{CallLimits, Control, Entries, HostMemory, Live, Outcome, Result, Stats, Value};
 use wasmtime::{Func, Instance, Store, ValRaw};
 
 use crate::store::{self, Host};
-use crate::values::{give_all, take_all};
+use crate::values::{from_wasmtime, give_all, take_all, to_wasmtime};
 use crate::variant::Variant;
 use crate::world::World;
 use crate::{epoch, traps};
@@ -95,6 +95,19 @@ impl Live for LiveModule {
         let memory = self.instance.get_memory(&mut self.store, name);
         let memory = memory.ok_or_else(|| Entries::lost(name))?;
         Ok(HostMemory::Bytes(memory.data_mut(&mut self.store)))
+    }
+
+    fn global(&mut self, name: &str, _: ValueType) -> Result<Value> {
+        let global = self.instance.get_global(&mut self.store, name);
+        let value = global.and_then(|global| from_wasmtime(&global.get(&mut self.store)));
+        value.ok_or_else(|| Entries::lost(name))
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let global = self.instance.get_global(&mut self.store, name);
+        let global = global.ok_or_else(|| Entries::lost(name))?;
+        let set = global.set(&mut self.store, to_wasmtime(value));
+        set.map_err(|source| Entries::lost(name).with_source(source))
     }
 
     fn stats(&mut self) -> Stats {

@@ -1,7 +1,8 @@
 //! Values, as wasmtime has them on their way between guest and host.
 
+use wasmrun_core::Value;
 use wasmrun_core::guest::ValueType;
-use wasmtime::{ValRaw, ValType};
+use wasmtime::{V128, Val, ValRaw, ValType};
 
 pub(crate) fn of_type(ty: &ValueType) -> ValType {
     match ty {
@@ -61,4 +62,25 @@ pub(crate) fn give_all(types: &[ValueType], slots: &[u64]) -> impl Iterator<Item
         rest = behind;
         value
     })
+}
+
+pub(crate) fn from_wasmtime(value: &Val) -> Option<Value> {
+    Some(match value {
+        Val::I32(value) => Value::I32(*value),
+        Val::I64(value) => Value::I64(*value),
+        Val::F32(bits) => Value::F32(f32::from_bits(*bits)),
+        Val::F64(bits) => Value::F64(f64::from_bits(*bits)),
+        Val::V128(value) => Value::V128(value.as_u128().to_le_bytes()),
+        _ => return None,
+    })
+}
+
+pub(crate) fn to_wasmtime(value: Value) -> Val {
+    match value {
+        Value::I32(value) => Val::I32(value),
+        Value::I64(value) => Val::I64(value),
+        Value::F32(value) => Val::F32(value.to_bits()),
+        Value::F64(value) => Val::F64(value.to_bits()),
+        Value::V128(bytes) => Val::V128(V128::from(u128::from_le_bytes(bytes))),
+    }
 }

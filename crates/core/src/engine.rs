@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::guest::FuncSignature;
+use crate::guest::{FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
     Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostMemory,
-    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats,
+    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats, Value,
 };
 
 /// An engine that is present and ready.
@@ -177,6 +177,20 @@ pub trait Live: Send {
     ///
     /// The engine cannot reach it.
     fn memory(&mut self, name: &str) -> Result<HostMemory<'_>>;
+
+    /// What the global holds that is exported by that name, of this type. It is there: core has seen it.
+    ///
+    /// # Errors
+    ///
+    /// The engine cannot reach it.
+    fn global(&mut self, name: &str, ty: ValueType) -> Result<Value>;
+
+    /// Puts a value of its type into such a global, which is mutable.
+    ///
+    /// # Errors
+    ///
+    /// As for [`global`](Live::global).
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()>;
 
     /// What it tells of its cost so far: the fuel of the last call, the peak of memory.
     fn stats(&mut self) -> Stats;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::engine::{CallLimits, Instantiated, Live};
-use crate::guest::{ExportKind, FuncSignature, ValueType, nearest, shown};
+use crate::guest::{ExportKind, FuncSignature, GlobalDecl, ValueType, nearest, shown};
 use crate::host::Slot;
 use crate::program::{Prepared, ended_from_outside, exceeds, guest_thread, no_thread};
 use crate::run::panicked;
@@ -318,6 +318,57 @@ impl Instance {
         let memory = self.life.live().and_then(|live| live.memory(name));
         let memory = memory.map_err(|error| self.program.named(error))?;
         Ok(InstanceMemory(memory))
+    }
+
+    /// What the global holds that the guest exports by that name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`memory`](Instance::memory); [`Unsupported`](ErrorKind::Unsupported) for a reference.
+    pub fn global(&mut self, name: &str) -> Result<Value> {
+        let GlobalDecl { ty, .. } = self.global_decl(name)?;
+        let value = self.life.live().and_then(|live| live.global(name, ty));
+        value.map_err(|error| self.program.named(error))
+    }
+
+    /// Puts a value into that global.
+    ///
+    /// # Errors
+    ///
+    /// As for [`global`](Instance::global); [`Config`](ErrorKind::Config) for one that cannot be set, or a value of
+    /// another type.
+    pub fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let GlobalDecl { ty, mutable } = self.global_decl(name)?;
+        let why = match (mutable, ty == value.ty()) {
+            (true, true) => {
+                let set = self
+                    .life
+                    .live()
+                    .and_then(|live| live.set_global(name, value));
+                return set.map_err(|error| self.program.named(error));
+            }
+            (false, _) => "cannot be set".to_owned(),
+            (true, false) => format!("holds {ty}, and is to be set to {}", value.ty()),
+        };
+        let message = format!("the guest's global {} {why}", shown(name));
+        Err(self.program.named(Error::new(ErrorKind::Config, message)))
+    }
+
+    fn global_decl(&self, name: &str) -> Result<GlobalDecl> {
+        let mut exports = self.program.guest().exports().iter();
+        let found = exports.find_map(|export| match &export.kind {
+            ExportKind::Global(global) if export.name == name => Some(*global),
+            _ => None,
+        });
+        let is_it = |kind: &ExportKind| matches!(kind, ExportKind::Global(_));
+        let found = found.ok_or_else(|| self.no_such(name, "global", is_it))?;
+        if found.ty == ValueType::Reference {
+            let message = format!("the guest's global {} holds a reference", shown(name));
+            return Err(self
+                .program
+                .named(Error::new(ErrorKind::Unsupported, message)));
+        }
+        Ok(found)
     }
 
     /// What the guest has written to its standard output since this was last asked, where that is

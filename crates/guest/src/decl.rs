@@ -94,8 +94,8 @@ pub enum ExportKind {
     Table,
     /// A memory.
     Memory,
-    /// A global.
-    Global,
+    /// A global and its type.
+    Global(GlobalDecl),
     /// An exception tag.
     Tag,
     /// An instance: an interface with all its functions and types.
@@ -214,6 +214,15 @@ impl<'de> Deserialize<'de> for ValueType {
             .find(|ty| ty.as_str() == name)
             .ok_or_else(|| D::Error::custom(format_args!("no value type is called {name}")))
     }
+}
+
+/// A global the guest exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalDecl {
+    /// What it holds.
+    pub ty: ValueType,
+    /// It can be set.
+    pub mutable: bool,
 }
 
 /// A memory the guest declares or imports.

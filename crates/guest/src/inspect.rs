@@ -17,7 +17,8 @@ use crate::component_types;
 use crate::components::{Components, Section};
 use crate::data::ActiveData;
 use crate::decl::{
-    Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
+    Export, ExportKind, FuncSignature, GlobalDecl, Import, ImportKind, MemoryDecl, TableDecl,
+    ValueType,
 };
 use crate::expansion;
 use crate::malformed::Malformed;
@@ -128,7 +129,13 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<(Facts, ImportTypes)> {
                 }
             }
             Payload::TagSection(section) => read_all(section, "tag")?,
-            Payload::GlobalSection(section) => read_all(section, "global")?,
+            Payload::GlobalSection(section) => {
+                fits(&section, "global")?;
+                for global in section.into_iter_with_offsets() {
+                    let (offset, global) = global?;
+                    push(&mut module.globals, global_decl(global.ty), offset)?;
+                }
+            }
             Payload::ExportSection(section) => {
                 fits(&section, "export")?;
                 for export in section.into_iter_with_offsets() {
@@ -261,6 +268,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<(Facts, ImportTypes)> {
 struct Module<'a> {
     imports: Vec<Import>,
     memories: Vec<MemoryDecl>,
+    globals: Vec<GlobalDecl>,
     /// The type indices of imported functions.
     imported_functions: Vec<u32>,
     types: Option<TypeSectionReader<'a>>,
@@ -297,7 +305,10 @@ impl<'a> Module<'a> {
                 push(&mut self.memories, memory, offset)?;
                 ImportKind::Memory
             }
-            TypeRef::Global(_) => ImportKind::Global,
+            TypeRef::Global(ty) => {
+                push(&mut self.globals, global_decl(ty), offset)?;
+                ImportKind::Global
+            }
             TypeRef::Tag(_) => ImportKind::Tag,
         };
         if outermost {
@@ -356,22 +367,27 @@ impl<'a> Module<'a> {
         };
         let import_types = self.imports.iter().map(import_type).collect();
         let exports = std::mem::take(&mut self.exports);
-        let exports = exports
-            .into_iter()
-            .map(|export| Export {
+        let export = |export: wasmparser::Export<'_>| {
+            let kind = match export.kind {
+                ExternalKind::Func | ExternalKind::FuncExact => {
+                    ExportKind::Function(signature_of(export.index).unwrap_or_default())
+                }
+                ExternalKind::Table => ExportKind::Table,
+                ExternalKind::Memory => ExportKind::Memory,
+                ExternalKind::Global => {
+                    let global = self.globals.get(export.index as usize);
+                    let none = || Malformed::at(end, "an export names a global that is not there");
+                    ExportKind::Global(*global.ok_or_else(none)?)
+                }
+                ExternalKind::Tag => ExportKind::Tag,
+            };
+            Ok(Export {
                 name: export.name.to_owned(),
-                kind: match export.kind {
-                    ExternalKind::Func | ExternalKind::FuncExact => {
-                        ExportKind::Function(signature_of(export.index).unwrap_or_default())
-                    }
-                    ExternalKind::Table => ExportKind::Table,
-                    ExternalKind::Memory => ExportKind::Memory,
-                    ExternalKind::Global => ExportKind::Global,
-                    ExternalKind::Tag => ExportKind::Tag,
-                },
+                kind,
             })
-            .collect();
-        Ok((exports, import_types))
+        };
+        let exports = exports.into_iter().map(export);
+        Ok((exports.collect::<Result<_>>()?, import_types))
     }
 }
 
@@ -425,6 +441,13 @@ fn value_type(ty: &ValType) -> ValueType {
         ValType::F64 => ValueType::F64,
         ValType::V128 => ValueType::V128,
         ValType::Ref(_) => ValueType::Reference,
+    }
+}
+
+fn global_decl(ty: wasmparser::GlobalType) -> GlobalDecl {
+    GlobalDecl {
+        ty: value_type(&ty.content_type),
+        mutable: ty.mutable,
     }
 }
 

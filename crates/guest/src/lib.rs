@@ -70,7 +70,8 @@ mod wasi;
 
 pub use data::WithoutData;
 pub use decl::{
-    Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl, ValueType,
+    Export, ExportKind, FuncSignature, GlobalDecl, Import, ImportKind, MemoryDecl, TableDecl,
+    ValueType,
 };
 pub use digest::{Digest, NoDigest};
 pub use error::{Error, ErrorKind, Result};

@@ -40,6 +40,8 @@ pub struct Parts<'a> {
     pub start: Option<u32>,
     /// The functions it exports, by name.
     pub exported_functions: Vec<(&'a str, u32)>,
+    /// Likewise, of globals.
+    pub exported_globals: Vec<(&'a str, u32)>,
     pub(crate) bodies: Vec<FunctionBody<'a>>,
     /// The most operands that each of them has at a time.
     pub(crate) heights: Vec<u32>,
@@ -132,6 +134,9 @@ impl<'a> Parts<'a> {
                             (ExternalKind::Func | ExternalKind::FuncExact, name) => {
                                 parts.exported_functions.push((name, export.index));
                             }
+                            (ExternalKind::Global, name) => {
+                                parts.exported_globals.push((name, export.index));
+                            }
                             _ => {}
                         }
                     }
@@ -181,6 +186,13 @@ impl<'a> Parts<'a> {
         let mut exports = self.exported_functions.iter();
         let (_, function) = exports.find(|(own, _)| *own == name)?;
         Some(*function)
+    }
+
+    /// The global of that name.
+    pub fn exported_global(&self, name: &str) -> Option<u32> {
+        let mut exports = self.exported_globals.iter();
+        let (_, global) = exports.find(|(own, _)| *own == name)?;
+        Some(*global)
     }
 
     /// Whether the data that are in a memory when the guest begins need a page of it; `None` where that is known

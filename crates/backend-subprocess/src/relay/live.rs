@@ -2,13 +2,13 @@
 
 use std::io;
 
-use wasmrun_core::guest::{FuncSignature, shown};
+use wasmrun_core::guest::{FuncSignature, ValueType, shown};
 use wasmrun_core::{
-    CallLimits, Control, DistantMemory, Error, ErrorKind, Guest, HostMemory, Live, Outcome, Result,
-    Stats,
+    CallLimits, Control, DistantMemory, Entries, Error, ErrorKind, Guest, HostMemory, Live,
+    Outcome, Result, Stats, Value,
 };
 
-use super::protocol::{MAX_ARGUMENTS, callable};
+use super::protocol::{Callable, MAX_ARGUMENTS, callable};
 use super::serve::Served;
 use super::talk::Talk;
 
@@ -16,8 +16,7 @@ use super::talk::Talk;
 pub(super) struct LiveRelay {
     /// There until the guest has ended.
     talk: Option<Talk>,
-    /// The names of what can be called, by their numbers.
-    names: Vec<String>,
+    guest: Guest,
     /// What was asked for.
     functions: Vec<Function>,
     has_memory: bool,
@@ -33,22 +32,52 @@ impl LiveRelay {
     pub(super) fn new(talk: Talk, guest: &Guest) -> Self {
         LiveRelay {
             has_memory: talk.file.relayed.has_memory,
-            names: callable(guest).map(|(name, _)| name.to_owned()).collect(),
+            guest: guest.clone(),
             talk: Some(talk),
             functions: Vec::new(),
         }
     }
 
     fn talk(&mut self) -> Result<&mut Talk> {
-        let talk = self.talk.as_mut();
-        talk.ok_or_else(|| Error::new(ErrorKind::Ended, "the guest has ended"))
+        self.talk.as_mut().ok_or_else(has_ended)
     }
+
+    fn number(&self, wanted: Callable<'_>) -> Option<usize> {
+        callable(&self.guest).position(|(known, _)| known == wanted)
+    }
+
+    /// Calls what gets or sets a global, which takes no fuel.
+    fn global_call(
+        &mut self,
+        what: Callable<'_>,
+        given: &[u64],
+        results: &mut [u64],
+    ) -> Result<()> {
+        let number = self.number(what);
+        let number =
+            number.ok_or_else(|| Error::new(ErrorKind::Engine, "there is no such global"))?;
+        let talk = self.talk()?;
+        let fuel = talk.session.fuel_left();
+        let served = talk.session.call(&mut talk.dialogue, number, given, fuel);
+        match served {
+            Ok(Served::Ready) => {
+                let count = results.len();
+                results.copy_from_slice(&talk.session.results()[..count]);
+                Ok(())
+            }
+            Ok(Served::Ended(_)) => Err(has_ended()),
+            Err(error) => Err(talk.launch.lost_contact(error)),
+        }
+    }
+}
+
+fn has_ended() -> Error {
+    Error::new(ErrorKind::Ended, "the guest has ended")
 }
 
 impl Live for LiveRelay {
     fn function(&mut self, name: &str, signature: &FuncSignature) -> Result<usize> {
-        let number = self.names.iter().position(|known| known == name);
-        let number = number.ok_or_else(|| {
+        let number = self.number(Callable::Function(name)).ok_or_else(|| {
             let message = format!(
                 "cannot call {}: its parameters or results fill more than {} words",
                 shown(name),
@@ -76,19 +105,29 @@ impl Live for LiveRelay {
             params,
             results,
         } = self.functions[function];
-        let Talk {
-            session, dialogue, ..
-        } = self.talk()?;
-        let served = session.call(dialogue, number, &slots[..params], fuel);
-        match (served, self.talk.take()) {
-            (Ok(Served::Ready), Some(talk)) => {
-                slots[..results].copy_from_slice(&talk.session.results()[..results]);
-                self.talk = Some(talk);
-                Ok(None)
-            }
-            (served, Some(talk)) => talk.outcome(served, control).map(Some),
-            (_, None) => Err(Error::new(ErrorKind::Ended, "the guest has ended")),
+        let mut talk = self.talk.take().ok_or_else(has_ended)?;
+        let served = talk
+            .session
+            .call(&mut talk.dialogue, number, &slots[..params], fuel);
+        if !matches!(served, Ok(Served::Ready)) {
+            return talk.outcome(served, control).map(Some);
         }
+        slots[..results].copy_from_slice(&talk.session.results()[..results]);
+        self.talk = Some(talk);
+        Ok(None)
+    }
+
+    fn global(&mut self, name: &str, ty: ValueType) -> Result<Value> {
+        let mut slots = [0; 2];
+        self.global_call(Callable::Get(name), &[], &mut slots[..ty.slots()])?;
+        let value = Value::all(&[ty], &slots).next();
+        value.ok_or_else(|| Entries::lost(name))
+    }
+
+    fn set_global(&mut self, name: &str, value: Value) -> Result<()> {
+        let mut slots = [0; 2];
+        Value::put_all([value], &mut slots);
+        self.global_call(Callable::Set(name), &slots[..value.ty().slots()], &mut [])
     }
 
     fn memory(&mut self, name: &str) -> Result<HostMemory<'_>> {

@@ -27,7 +27,9 @@
 //! The hint saves going to and fro: it is what most calls would be asked for next. A guest whose standard output
 //! takes whatever is written to it waits for no answer there, if [`hinted`](hinted::UNAWAITED) says so.
 
-use wasmrun_core::guest::{ExportKind, FuncSignature, ValueType, shown};
+use std::borrow::Cow;
+
+use wasmrun_core::guest::{ExportKind, FuncSignature, GlobalDecl, ValueType, shown};
 use wasmrun_core::{Error, ErrorKind, Guest, Result};
 use wasmrun_wasi_preview1::Imported;
 
@@ -65,17 +67,47 @@ pub(super) enum Purpose<'a> {
     Live,
 }
 
-/// The exported functions that can be called, in the order of their numbers: those whose values are numbers and
-/// vectors, and no more than there is room for.
-pub(super) fn callable(guest: &Guest) -> impl Iterator<Item = (&str, &FuncSignature)> {
-    let functions = guest.exports().iter();
-    functions.filter_map(|export| match &export.kind {
-        ExportKind::Function(signature) => {
+/// What can be called of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callable<'a> {
+    /// An exported function.
+    Function(&'a str),
+    /// What gives back the value of an exported global.
+    Get(&'a str),
+    /// What sets it.
+    Set(&'a str),
+}
+
+/// All of it, in the order of their numbers, with their types: what takes and gives back numbers and vectors, and no
+/// more than there is room for.
+pub(super) fn callable(
+    guest: &Guest,
+) -> impl Iterator<Item = (Callable<'_>, Cow<'_, FuncSignature>)> {
+    guest.exports().iter().flat_map(|export| {
+        let name = &*export.name;
+        let found = match &export.kind {
+            ExportKind::Function(signature) => [
+                Some((Callable::Function(name), Cow::Borrowed(&**signature))),
+                None,
+            ],
+            ExportKind::Global(GlobalDecl { ty, mutable }) => {
+                let get = FuncSignature {
+                    params: vec![],
+                    results: vec![*ty],
+                };
+                let set = FuncSignature {
+                    params: vec![*ty],
+                    results: vec![],
+                };
+                let set = mutable.then_some((Callable::Set(name), Cow::Owned(set)));
+                [Some((Callable::Get(name), Cow::Owned(get))), set]
+            }
+            _ => [None, None],
+        };
+        found.into_iter().flatten().filter(|(_, signature)| {
             let slots = signature.param_slots().max(signature.result_slots());
-            let fits = slots < MAX_ARGUMENTS && !signature.has(ValueType::Reference);
-            fits.then_some((&*export.name, &**signature))
-        }
-        _ => None,
+            slots < MAX_ARGUMENTS && !signature.has(ValueType::Reference)
+        })
     })
 }
 

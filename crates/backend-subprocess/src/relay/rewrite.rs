@@ -9,6 +9,8 @@
 //! `_initialize` if the guest has them, then the entry, and says that it has ended. Memories and tables
 //! grow by functions that ask us first.
 
+use std::borrow::Cow;
+
 use wasm_encoder::{
     ConstExpr, Encode, EntityType, ExportKind, ExportSection, Function, ImportSection,
     InstructionSink, MemoryType, Module, SectionId, ValType,
@@ -21,8 +23,8 @@ use wasmrun_wasi_preview1::{Imported, imported, preview1};
 use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
 use super::obey::Obeying;
-use super::protocol::{Layout, Purpose, callable, hinted, own, tells_fuel};
-use super::standby::Standby;
+use super::protocol::{Callable, Layout, Purpose, callable, hinted, own, tells_fuel};
+use super::standby::{Standby, Target};
 use super::streams::{FDSTAT, WRITE, answer_fdstat, forget, receive, takes_all};
 use super::values::{push, take};
 
@@ -124,9 +126,15 @@ pub(super) fn relayed(
     let callable = match purpose {
         Purpose::Run(_) => None,
         Purpose::Live => {
-            let functions = callable(guest);
-            let functions = functions.map(|(name, ty)| Some((parts.exported_function(name)?, ty)));
-            Some(functions.flatten().collect())
+            let found = callable(guest).map(|(what, ty)| {
+                let target = match what {
+                    Callable::Function(name) => Target::Function(parts.exported_function(name)?),
+                    Callable::Get(name) => Target::Get(parts.exported_global(name)?),
+                    Callable::Set(name) => Target::Set(parts.exported_global(name)?),
+                };
+                Some((target, ty))
+            });
+            Some(found.flatten().collect())
         }
     };
     let wire = wire_memory(&parts, layout, terms)?;
@@ -246,7 +254,7 @@ impl<'a> Wired<'a> {
     fn write(
         mut self,
         calls: &[u32],
-        callable: Option<Vec<(u32, &FuncSignature)>>,
+        callable: Option<Vec<(Target, Cow<'_, FuncSignature>)>>,
         terms: Terms,
     ) -> Result<Vec<u8>> {
         use ValType::{I32, I64};
@@ -298,16 +306,20 @@ impl<'a> Wired<'a> {
             self.module.helper([], [], receive)
         });
         let bodies = self.module.bodies()?;
-        let standby = callable.map(|functions| {
-            let functions = functions.into_iter();
+        let standby = callable.map(|targets| {
+            let renumbered = |target| match target {
+                Target::Function(function) => Target::Function(self.module.number(function)),
+                global => global,
+            };
+            let targets = targets.into_iter();
             let standby = Standby {
                 layout,
                 wire,
                 call: self.call,
                 transfer,
                 fuel: self.module.meter.map(|meter| meter.left),
-                functions: functions
-                    .map(|(function, ty)| (self.module.number(function), ty))
+                targets: targets
+                    .map(|(target, ty)| (renumbered(target), ty))
                     .collect(),
             };
             self.module.helper([], [], standby.body())

@@ -145,6 +145,11 @@ impl Session {
         self.serve_on(wire)
     }
 
+    /// The fuel that was left when the guest said so last.
+    pub(super) fn fuel_left(&self) -> Option<u64> {
+        self.fuel_left
+    }
+
     /// What answered the guest's calls, for another session.
     pub(super) fn into_host(self) -> Host {
         self.host

@@ -1,5 +1,7 @@
 //! What a guest that stays does between calls: it waits for the next.
 
+use std::borrow::Cow;
+
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 use wasmrun_core::guest::{FuncSignature, ValueType};
 
@@ -17,8 +19,18 @@ pub(super) struct Standby<'a> {
     pub(super) transfer: u32,
     /// A global with the fuel that is left.
     pub(super) fuel: Option<u32>,
-    /// The functions that can be called, by their numbers, and their types.
-    pub(super) functions: Vec<(u32, &'a FuncSignature)>,
+    /// What can be called, by its number, and its type.
+    pub(super) targets: Vec<(Target, Cow<'a, FuncSignature>)>,
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Function(u32),
+    /// A global's value is given back.
+    Get(u32),
+    /// A global is set.
+    Set(u32),
 }
 
 /// Its locals: first what a function is given and then gives back, as words.
@@ -35,7 +47,7 @@ impl Standby<'_> {
             zero: number + 1,
         };
         let vector = area.zero + 1;
-        let mut results = self.functions.iter().flat_map(|(_, ty)| &ty.results);
+        let mut results = self.targets.iter().flat_map(|(_, ty)| &ty.results);
         let vectors = u32::from(results.any(|ty| *ty == ValueType::V128));
         let mut function = Function::new([
             (words + count, ValType::I64),
@@ -73,14 +85,14 @@ impl Standby<'_> {
         function
     }
 
-    /// Calls the function of that number, and goes back for the next.
+    /// Calls what has that number, and goes back for the next.
     fn dispatch(&self, code: &mut InstructionSink<'_>, number: u32, vector: u32) {
-        let count = self.functions.len() as u32;
+        let count = self.targets.len() as u32;
         for _ in 0..=count {
             code.block(BlockType::Empty);
         }
         code.local_get(number).br_table(0..count, count).end();
-        for (place, (function, signature)) in (1..).zip(&self.functions) {
+        for (place, (target, signature)) in (1..).zip(&self.targets) {
             let mut word = WORDS;
             for param in &signature.params {
                 take(code, *param, |code| {
@@ -88,7 +100,11 @@ impl Standby<'_> {
                     word += 1;
                 });
             }
-            code.call(*function);
+            match *target {
+                Target::Function(function) => code.call(function),
+                Target::Get(global) => code.global_get(global),
+                Target::Set(global) => code.global_set(global),
+            };
             let mut end = WORDS + signature.result_slots() as u32;
             for result in signature.results.iter().rev() {
                 end -= result.slots() as u32;

@@ -18,6 +18,7 @@ crate::suite::rules![
     twelve_vectors_go_in_and_come_out,
     state_stays_between_calls,
     memory_is_read_and_written_between_calls,
+    globals_are_read_and_set,
     functions_are_found_by_name_and_type,
     what_comes_first_is_called_first,
     a_command_is_called_like_any_function,
@@ -206,6 +207,45 @@ fn memory_is_read_and_written_between_calls(case: &Case) {
     let error = instance.memory("other").expect_err("there is none");
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.message().contains("it exports memory"), "{error}");
+}
+
+fn globals_are_read_and_set(case: &Case) {
+    let guest = plain(
+        r#"(global (export "a") (mut i32) (i32.const 1))
+           (global (export "b") i64 (i64.const -1))
+           (global (export "c") (mut f32) (f32.const 0.5))
+           (global (export "d") (mut f64) (f64.const 1e300))
+           (global (export "e") (mut v128) (v128.const i64x2 1 2))
+           (global (export "f") funcref (ref.null func))
+           (func (export "get") (result i32) (global.get 0))"#,
+    );
+    let Some(mut instance) = instance(case, &guest) else {
+        return;
+    };
+    let mut vector = [0; 16];
+    (vector[0], vector[8]) = (1, 2);
+    for (name, holds, set) in [
+        ("a", Value::I32(1), Value::I32(i32::MIN)),
+        ("c", Value::F32(0.5), Value::F32(-7.0)),
+        ("d", Value::F64(1e300), Value::F64(0.1)),
+        ("e", Value::V128(vector), Value::V128([9; 16])),
+    ] {
+        assert_eq!(instance.global(name).expect("there"), holds);
+        instance.set_global(name, set).expect("it can be set");
+        assert_eq!(instance.global(name).expect("there"), set);
+    }
+    assert_eq!(instance.global("b").expect("there"), Value::I64(-1));
+    assert_eq!(returned(&mut instance, "get", &[]), [Value::I32(i32::MIN)]);
+    let mut refused = |name: &str, value, words: &str| {
+        let error = instance.set_global(name, value).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.message().contains(words), "{error}");
+    };
+    refused("b", Value::I64(1), "cannot be set");
+    refused("a", Value::I64(1), "holds i32, and is to be set to i64");
+    refused("get", Value::I64(1), "exports no global get");
+    let error = instance.global("f").expect_err("a reference");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 fn functions_are_found_by_name_and_type(case: &Case) {
