@@ -291,7 +291,8 @@ pub struct GuestArgs {
 
     /// Call this exported function instead of the default entry
     ///
-    /// It takes no parameters and returns nothing.
+    /// Of a module that is to run, one that takes values is given the ARGS, one each: integers, also as 0x…, and floats.
+    /// What it returns is printed, a line each. Otherwise it takes and returns nothing.
     #[arg(long, value_name = "EXPORT", help_heading = "What the guest sees")]
     pub invoke: Option<String>,
 

@@ -13,6 +13,7 @@ mod engines;
 mod guest;
 mod input;
 mod inspect;
+mod invoke;
 mod lineup;
 #[cfg(all(
     target_os = "linux",

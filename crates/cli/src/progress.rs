@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use wasmrun::guest::shown;
 use wasmrun::{
     Artifact, Cache, CodeCache, CodeKey, Compilation, Control, Engine, Engines, Guest, Miss, Place,
-    Program, Result, RunConfig,
+    Program, Request, Result, RunConfig,
 };
 
 /// What takes long enough to be waited for, in bytes.
@@ -19,18 +19,18 @@ pub fn compile(
     engines: &Engines,
     engine: Arc<dyn Engine>,
     guest: &Guest,
-    config: &RunConfig,
+    request: Request<'_>,
     control: &Control,
 ) -> Result<Program> {
     match engines.cache() {
         Some(cache) => {
             let watched = Watched::new(cache);
-            Program::compile_for_run(engine, guest, config, Some(&watched), control)
+            Program::compile_for_run(engine, guest, request, Some(&watched), control)
         }
         None => {
             let in_process = engine.info().place == Place::InProcess;
             let _spinner = in_process.then(|| Spinner::of(guest));
-            Program::compile_for_run(engine, guest, config, None, control)
+            Program::compile_for_run(engine, guest, request, None, control)
         }
     }
 }

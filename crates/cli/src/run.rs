@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use wasmrun::guest::shown;
 use wasmrun::{
     Attachments, CacheUse, Capability, Choice, Control, Engines, Error, ErrorKind, Guest,
-    GuestKind, Limits, Miss, Outcome, Refusal, Result, RunConfig, Selection, Stats, TrapKind,
-    check, exit_code,
+    GuestKind, Limits, Miss, Outcome, Refusal, Result, Selection, Stats, TrapKind, check,
+    exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
 use crate::ending::Ending;
+use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
 use crate::{cache, progress, say, signals};
@@ -56,6 +57,8 @@ struct Ended {
     /// Whether there was time to compile it.
     compiled: bool,
     signal: Option<u8>,
+    /// What an invoked function returned, a line each.
+    printed: String,
 }
 
 fn execute(
@@ -73,16 +76,35 @@ fn execute(
     let guest = request.open(engines)?;
     ending.lock().report.read(&guest, began.elapsed());
 
+    let invocation = Invocation::of(&guest, &request.config)?;
+    let mut config = request.config.clone();
+    if invocation.is_some() {
+        (config.entry, config.args) = (None, Vec::new());
+    }
     let began = Instant::now();
-    let engine = select(args, &request.config, engines, choice, &guest, ending)?.engine;
+    let engine = select(
+        args,
+        invoke::request(invocation.as_ref(), &config),
+        engines,
+        choice,
+        &guest,
+        ending,
+    )?
+    .engine;
     let info = engine.info().clone();
     ending.lock().report.selected(&info, began.elapsed());
 
     let outside = resolve::is_outside(&info);
-    let config = request.config.clone().killable(outside);
+    let config = config.killable(outside);
     let mut compiled = false;
     let run = || {
-        let program = progress::compile(engines, engine, &guest, &config, &control)?;
+        let program = progress::compile(
+            engines,
+            engine,
+            &guest,
+            invoke::request(invocation.as_ref(), &config),
+            &control,
+        )?;
         compiled = control.interrupted().is_none();
         if let Some(CacheUse::Miss {
             why,
@@ -97,7 +119,14 @@ fn execute(
         // What an executable writes for a component is not the guest's call here.
         let writes_itself = !outside || guest.kind() == GuestKind::Module;
         let _left = writes_itself.then(signals::leave_a_closed_pipe_to_the_guest);
-        program.run_with(&config, Attachments::new().control(&control))
+        match &invocation {
+            Some(invocation) => invocation.run(&program, &config, &control),
+            None => {
+                let attachments = Attachments::new().control(&control);
+                let report = program.run_with(&config, attachments)?;
+                Ok((report.outcome, report.stats, Vec::new()))
+            }
+        }
     };
     let (ended, signal) = if outside {
         ending.kill_by(&control);
@@ -106,48 +135,50 @@ fn execute(
     } else {
         (run(), None)
     };
-    let (outcome, stats) = match signal {
-        Some(_) => (Outcome::Killed, Stats::default()),
-        None => ended.map(|report| (report.outcome, report.stats))?,
+    let (outcome, stats, results) = match signal {
+        Some(_) => (Outcome::Killed, Stats::default(), Vec::new()),
+        None => ended?,
     };
     ending.lock().report.ended(&outcome, &stats, signal);
+    let printed: String = results.iter().map(invoke::line).collect();
     Ok(Ended {
         guest: shown(guest.name()),
         engine: info.name,
         outcome,
         compiled,
         signal,
+        printed,
     })
 }
 
 fn select(
     args: &RunArgs,
-    config: &RunConfig,
+    request: wasmrun::Request<'_>,
     engines: &Engines,
     choice: &Choice,
     guest: &Guest,
     ending: &Ending,
 ) -> Result<Selection> {
     if args.explain {
-        let explanation = engines.explain(guest, config, choice);
+        let explanation = engines.explain(guest, request, choice);
         say::asked_for(&explanation)?;
         ending.lock().report.considered(&explanation.considered);
         return explanation.into_selection();
     }
-    let selected = engines.select(guest, config, choice);
+    let selected = engines.select(guest, request, choice);
     match &selected {
         Ok(selection) => ending.lock().report.considered(&selection.considered),
         Err(_) if args.report.is_some() => {
-            let considered = engines.explain(guest, config, choice).considered;
+            let considered = engines.explain(guest, request, choice).considered;
             ending.lock().report.considered(&considered);
         }
         Err(_) => {}
     }
     selected.map_err(|error| {
-        let one_could = check::refusals(&Capability::EVERYTHING, guest, config).is_empty();
+        let one_could = check::refusals(&Capability::EVERYTHING, guest, request).is_empty();
         match (error.kind(), error.engine()) {
             (ErrorKind::Unsupported, None) if one_could => {
-                let explanation = engines.explain(guest, config, choice);
+                let explanation = engines.explain(guest, request, choice);
                 let way_out = explanation
                     .nearest()
                     .and_then(|(_, lacking)| without(lacking));
@@ -177,12 +208,19 @@ fn tell(ended: &Ended, limits: &Limits, verbose: bool) -> u8 {
         outcome,
         compiled,
         signal,
+        printed,
     } = ended;
     if let Some(signal) = signal {
         return exit_code::of_signal(*signal);
     }
     let limit = |limit: Option<String>| limit.map(|limit| format!("limit {limit}; "));
     match outcome {
+        Outcome::Exited(_) if !printed.is_empty() => {
+            let code = say::print(printed);
+            if code != 0 {
+                return code;
+            }
+        }
         Outcome::Exited(_) => {}
         Outcome::Trapped(trap) => {
             let first = trap.message.lines().next().unwrap_or_default();

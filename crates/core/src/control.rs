@@ -165,6 +165,11 @@ impl Control {
         Ok(())
     }
 
+    /// Whether a time runs, or did.
+    pub(crate) fn has_time(&self) -> bool {
+        !matches!(&*self.0.time(), Time::Stands)
+    }
+
     /// From now on no time runs.
     pub(crate) fn stop_time(&self) {
         let _before = std::mem::take(&mut *self.0.time());

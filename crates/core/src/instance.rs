@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crate::engine::{CallLimits, Instantiated, Live};
 use crate::guest::{ExportKind, FuncSignature, GlobalDecl, ValueType, nearest, shown};
@@ -52,6 +53,8 @@ pub struct Instance {
     by_name: HashMap<Arc<str>, usize>,
     streams: Streams,
     host_end: Option<Slot>,
+    /// The time of a call, unless that of all ran before.
+    timeout: Option<Duration>,
 }
 
 enum Life {
@@ -135,8 +138,14 @@ impl Program {
         config: &RunConfig,
         attachments: Attachments,
     ) -> Result<Instance> {
+        let had_time = attachments.control.as_ref().is_some_and(Control::has_time);
+        let timeout = config.limits.timeout.filter(|_| !had_time);
         let (life, control, streams, host_end) = begin(self, config, attachments)?;
+        if timeout.is_some() {
+            control.stop_time();
+        }
         let instance = Instance {
+            timeout,
             program: self.clone(),
             config: config.clone(),
             control,
@@ -210,7 +219,6 @@ fn begin(
             }
         }
     };
-    control.stop_time();
     Ok((life, control, streams, host_end))
 }
 
@@ -499,6 +507,7 @@ impl Instance {
             life,
             functions,
             host_end,
+            timeout,
             ..
         } = self;
         let live = life.live().map_err(|error| program.named(error))?;
@@ -515,7 +524,7 @@ impl Instance {
         let limits = CallLimits {
             fuel: config.limits.fuel,
         };
-        if let Some(timeout) = config.limits.timeout {
+        if let Some(timeout) = *timeout {
             let runs = control.restart_time(timeout);
             runs.map_err(|error| program.named(error))?;
         }
@@ -529,7 +538,7 @@ impl Instance {
         } else {
             live.call(number, slots, limits, control)
         };
-        if config.limits.timeout.is_some() {
+        if timeout.is_some() {
             control.stop_time();
         }
         let outcome = match (ended_from_outside(control, host_end.as_ref()), called) {

@@ -64,7 +64,8 @@ impl Attachments {
     }
 
     /// A control of the caller's. It ends the guest as far as the config provides for that: by its timeout, and in
-    /// other ways if it is [killable](RunConfig::killable).
+    /// other ways if it is [killable](RunConfig::killable). If its [time](Control::expire_after) runs already, that is
+    /// the time of all: of an instance, not of each call.
     #[must_use]
     pub fn control(mut self, control: &Control) -> Self {
         self.control = Some(control.clone());

@@ -126,6 +126,71 @@ fn an_export_can_be_called_instead_of_the_entry() {
     }
 }
 
+#[test]
+fn an_export_that_takes_values_is_given_the_arguments_and_its_results_are_printed() {
+    let guests = Guests::new();
+    let guest = guests.file(
+        "app.wat",
+        r#"(module
+            (memory (export "memory") 1)
+            (func (export "add") (param i32 i64) (result i64 i32)
+                (i64.add (i64.extend_i32_s (local.get 0)) (local.get 1)) (local.get 0))
+            (func (export "half") (param f64) (result f64) (f64.div (local.get 0) (f64.const 2)))
+            (func (export "answer") (result i32) (i32.const 42))
+            (func (export "spin") (param i32) (loop (br 0)))
+            (func (export "trap") (param i32) unreachable))"#,
+    );
+    let guest = guest.to_str().expect("UTF-8");
+    for engine in engines() {
+        let invoke = |args: &[&str]| {
+            let mut line = vec![
+                "--engine",
+                engine,
+                "--timeout",
+                "20s",
+                "--invoke",
+                args[0],
+                guest,
+            ];
+            line.extend(&args[1..]);
+            run(line)
+        };
+        let returns = |args: &[&str], printed: &str| {
+            let seen = invoke(args);
+            assert_eq!((seen.code, &*seen.stdout), (Some(0), printed), "{seen:?}");
+        };
+        returns(&["add", "-1", "0x10"], "15\n-1\n");
+        returns(&["half", "5"], "2.5\n");
+        returns(&["answer"], "42\n");
+        let refused = |args: &[&str], words: &str| {
+            let seen = invoke(args);
+            assert_eq!(seen.code, Some(125), "{seen:?}");
+            assert!(seen.message().ends_with(words), "{seen:?}");
+        };
+        refused(
+            &["add", "1"],
+            "add is of type (i32, i64) -> (i64, i32): it takes 2 arguments, and 1 are given",
+        );
+        refused(
+            &["add", "1", "one"],
+            "add is of type (i32, i64) -> (i64, i32): one is no i64",
+        );
+        let seen = invoke(&["trap", "1"]);
+        assert_eq!(seen.code, Some(134), "{seen:?}");
+        let seen = run([
+            "--engine",
+            engine,
+            "--timeout",
+            "300ms",
+            "--invoke",
+            "spin",
+            guest,
+            "1",
+        ]);
+        assert_eq!(seen.code, Some(124), "{seen:?}");
+    }
+}
+
 /// There may be none, and it would take a descriptor.
 #[cfg(target_os = "linux")]
 #[test]
