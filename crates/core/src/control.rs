@@ -1,7 +1,7 @@
 //! Ending a running guest: the one place where deadlines and kills meet the engines.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub struct Control(Arc<Shared>);
 struct Shared {
     /// 0 while nothing happened, then the [`Interrupt`] plus 1.
     reason: AtomicU8,
+    /// The guest is asked to end, and may go on.
+    asked: AtomicBool,
     waiting: Mutex<Waiting>,
     changed: Condvar,
     time: Mutex<Time>,
@@ -214,6 +216,16 @@ impl Control {
     /// Why the guest is to end, once it is.
     pub fn interrupted(&self) -> Option<Interrupt> {
         self.0.reason()
+    }
+
+    /// Asks the guest to end by itself, where it has a way to notice.
+    pub(crate) fn ask_to_end(&self) {
+        self.0.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the guest was asked to end by itself.
+    pub(crate) fn is_asked_to_end(&self) -> bool {
+        self.0.asked.load(Ordering::SeqCst)
     }
 
     /// Registers what ends the guest, until the returned [`Hook`] is dropped. Called at once if

@@ -61,7 +61,7 @@ pub use limits::{Limits, Overflow};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};
-pub use run::{Event, Killer, Run};
+pub use run::{Event, Events, Killer, NoEvent, Run, RunState};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{

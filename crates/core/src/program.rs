@@ -249,23 +249,18 @@ impl Program {
     pub fn start_with(&self, config: &RunConfig, attachments: Attachments) -> Result<Run> {
         let mut prepared = self.prepare(config.into(), attachments)?;
         let streams = &mut prepared.streams;
-        let (stdin, stdout, stderr) = (
+        let ours = (
             streams.stdin.take(),
             streams.stdout.take(),
             streams.stderr.take(),
         );
         let (program, control) = (self.clone(), prepared.control.clone());
-        let thread = guest_thread(config.limits.stack)
-            .spawn(move || program.execute(prepared))
-            .map_err(|source| self.named(no_thread(source)))?;
-        Ok(Run {
-            stdin,
-            stdout,
-            stderr,
-            control,
-            killable: config.killable,
-            thread: Some(thread),
-        })
+        let thread = guest_thread(config.limits.stack);
+        let guest = move || program.execute(prepared);
+        let run = Run::start(thread, control, config.killable, guest);
+        let mut run = run.map_err(|source| self.named(no_thread(source)))?;
+        (run.stdin, run.stdout, run.stderr) = ours;
+        Ok(run)
     }
 
     /// Checks and resolves what is asked of a run or, if it is for one, of an instance.

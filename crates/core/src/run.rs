@@ -1,8 +1,10 @@
 //! A started guest.
 
 use std::io::{PipeReader, PipeWriter, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::control::{Control, Interrupt};
 use crate::{Error, ErrorKind, Report, Result};
@@ -21,9 +23,25 @@ pub struct Run {
     pub stdout: Option<PipeReader>,
     /// Its standard error, likewise.
     pub stderr: Option<PipeReader>,
-    pub(crate) control: Control,
-    pub(crate) killable: bool,
-    pub(crate) thread: Option<JoinHandle<Result<Report>>>,
+    control: Control,
+    killable: bool,
+    began: Instant,
+    thread: Option<JoinHandle<()>>,
+    end: Receiver<Result<Report>>,
+    /// What came of it, once it is known.
+    ended: Option<Result<Report>>,
+}
+
+/// Whether a started guest still runs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunState<'a> {
+    /// It does, for so long already.
+    Running(Duration),
+    /// It has ended.
+    Ended(&'a Report),
+    /// It could not be started, or observed to its end.
+    Failed(&'a Error),
 }
 
 /// Something that happened to a started guest.
@@ -43,6 +61,36 @@ pub enum Event {
 }
 
 impl Run {
+    /// Starts `guest`, which `control` ends, on a thread that `thread` makes.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses the thread.
+    pub(crate) fn start(
+        thread: thread::Builder,
+        control: Control,
+        killable: bool,
+        guest: impl FnOnce() -> Result<Report> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (ended, end) = sync_channel(1);
+        let thread = thread.spawn(move || {
+            let report = catch_unwind(AssertUnwindSafe(guest));
+            // Nobody listens to a run that was dropped.
+            let _ = ended.send(report.unwrap_or_else(|_| Err(panicked())));
+        })?;
+        Ok(Run {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            control,
+            killable,
+            began: Instant::now(),
+            thread: Some(thread),
+            end,
+            ended: None,
+        })
+    }
+
     /// Waits for the guest to end. Closes its standard input first, if that is still here.
     ///
     /// # Errors
@@ -50,28 +98,69 @@ impl Run {
     /// What kept the guest from starting or from being observed.
     pub fn wait(mut self) -> Result<Report> {
         drop(self.stdin.take());
-        match self.thread.take() {
-            Some(thread) => thread.join().unwrap_or_else(|_| Err(panicked())),
-            None => Err(panicked()),
+        if self.ended.is_none() {
+            let end = self.end.recv();
+            self.note(end.unwrap_or_else(|_| Err(panicked())));
+        }
+        self.ended.take().unwrap_or_else(|| Err(panicked()))
+    }
+
+    /// Waits so long for the guest to end; `None` if it has not. Its standard input stays open.
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Run::wait).
+    pub fn wait_timeout(&mut self, time: Duration) -> Result<Option<Report>> {
+        if self.ended.is_none() {
+            match self.end.recv_timeout(time) {
+                Ok(ended) => self.note(ended),
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => self.note(Err(panicked())),
+            }
+        }
+        self.ended.clone().transpose()
+    }
+
+    /// The report, if the guest has ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Run::wait).
+    pub fn try_wait(&mut self) -> Result<Option<Report>> {
+        self.wait_timeout(Duration::ZERO)
+    }
+
+    /// Whether it still runs, and if not, what came of it.
+    pub fn state(&mut self) -> RunState<'_> {
+        // What it says is noted.
+        let _ = self.try_wait();
+        match &self.ended {
+            None => RunState::Running(self.began.elapsed()),
+            Some(Ok(report)) => RunState::Ended(report),
+            Some(Err(error)) => RunState::Failed(error),
         }
     }
 
     /// Whether the guest has ended, so that [`Run::wait`] returns at once.
     pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.ended.is_some() || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The report if the guest has ended, and the run itself if not.
+    /// Asks the guest to end: closes its standard input, which programs that read it take for that, and lets functions
+    /// of the host [know](crate::HostCall::is_asked_to_end). If it has not ended after `grace`, it is
+    /// [killed](Run::kill). Returns once it is gone.
     ///
     /// # Errors
     ///
-    /// The run, still going.
-    pub fn try_wait(self) -> Result<Result<Report>, Run> {
-        if self.has_ended() {
-            Ok(self.wait())
-        } else {
-            Err(self)
+    /// As for [`Run::kill`], before anything is done, and [`Run::wait`].
+    pub fn stop(mut self, grace: Duration) -> Result<Report> {
+        let killer = self.killer()?;
+        drop(self.stdin.take());
+        self.control.ask_to_end();
+        if self.wait_timeout(grace)?.is_none() {
+            killer.kill();
         }
+        self.wait()
     }
 
     /// Ends the guest. Returns at once; [`Run::wait`] tells when it is gone.
@@ -94,7 +183,7 @@ impl Run {
     }
 
     /// What the guest writes to those of its streams that are pipes, as it comes, and then its end.
-    pub fn events(mut self) -> impl Iterator<Item = Event> {
+    pub fn events(mut self) -> Events {
         // A reader that falls behind holds the guest up, as a full pipe would.
         let (sender, events) = sync_channel(16);
         forward(self.stdout.take(), Event::Stdout, &sender);
@@ -104,6 +193,14 @@ impl Run {
             events,
             run: Some(self),
         }
+    }
+
+    fn note(&mut self, ended: Result<Report>) {
+        if let Some(thread) = self.thread.take() {
+            // It has said its last, and panics no more.
+            let _ = thread.join();
+        }
+        self.ended = Some(ended);
     }
 }
 
@@ -150,10 +247,74 @@ fn forward(pipe: Option<PipeReader>, event: fn(Vec<u8>) -> Event, events: &SyncS
     });
 }
 
-struct Events {
+/// What happens to a started guest, in order. The last is [`Event::Ended`].
+#[derive(Debug)]
+pub struct Events {
     events: Receiver<Event>,
     run: Option<Run>,
 }
+
+impl Events {
+    /// Waits so long for the next event.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](NoEvent::TimedOut) if there was none, [`Over`](NoEvent::Over) if there will be none.
+    pub fn recv_timeout(&mut self, time: Duration) -> Result<Event, NoEvent> {
+        let began = Instant::now();
+        match self.events.recv_timeout(time) {
+            Ok(event) => return Ok(event),
+            Err(RecvTimeoutError::Timeout) => return Err(NoEvent::TimedOut),
+            // Both streams have ended, and so has the guest, or will.
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+        let run = self.run.as_mut().ok_or(NoEvent::Over)?;
+        drop(run.stdin.take());
+        match run.wait_timeout(time.saturating_sub(began.elapsed())) {
+            Ok(None) => Err(NoEvent::TimedOut),
+            Ok(Some(report)) => {
+                self.run = None;
+                Ok(Event::Ended(Ok(report)))
+            }
+            Err(error) => {
+                self.run = None;
+                Ok(Event::Ended(Err(error)))
+            }
+        }
+    }
+
+    /// What ends the guest meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Run::kill`]; [`Ended`](ErrorKind::Ended) once the last event was told.
+    pub fn killer(&self) -> Result<Killer> {
+        match &self.run {
+            Some(run) => run.killer(),
+            None => Err(Error::new(ErrorKind::Ended, "the guest has ended")),
+        }
+    }
+}
+
+/// Why there is no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoEvent {
+    /// None came in time.
+    TimedOut,
+    /// The guest's end was the last.
+    Over,
+}
+
+impl std::fmt::Display for NoEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NoEvent::TimedOut => "no event came in time",
+            NoEvent::Over => "the guest has ended, and there are no more events",
+        })
+    }
+}
+
+impl std::error::Error for NoEvent {}
 
 impl Iterator for Events {
     type Item = Event;
@@ -161,7 +322,6 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Event> {
         match self.events.recv() {
             Ok(event) => Some(event),
-            // Both streams have ended, and so has the guest, or will.
             Err(_) => self.run.take().map(|run| Event::Ended(run.wait())),
         }
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
-    Access, Control, Error, ErrorKind, Event, Guest, Outcome, Program, Result, RunConfig, Stdin,
-    Stdout, Support, Task, Trap, TrapKind,
+    Access, Control, Error, ErrorKind, Event, Guest, NoEvent, Outcome, Program, Result, RunConfig,
+    RunState, Stdin, Stdout, Support, Task, Trap, TrapKind,
 };
 use wasmrun_testkit::NullEngine;
 
@@ -348,11 +348,10 @@ fn deadlines_of_many_runs_are_kept_apart() {
 #[test]
 fn a_kill_is_the_outcome() {
     let config = RunConfig::new().killable(true);
-    let run = program(&config, sleep).start(&config).expect("starts");
+    let mut run = program(&config, sleep).start(&config).expect("starts");
     assert!(!run.has_ended());
-    let Err(run) = run.try_wait() else {
-        panic!("it sleeps for ever");
-    };
+    assert!(run.try_wait().expect("it sleeps for ever").is_none());
+    assert!(matches!(run.state(), RunState::Running(_)));
     run.kill().expect("killable");
     run.kill().expect("a second time is no error");
     assert_eq!(run.wait().expect("a run").outcome, Outcome::Killed);
@@ -373,6 +372,73 @@ fn dropping_a_killable_run_kills_it() {
     assert_eq!(sees.recv().expect("it begins"), None);
     drop(run);
     assert!(sees.recv().expect("it ends").is_some());
+}
+
+#[test]
+fn what_has_ended_is_told_as_often_as_it_is_asked() {
+    let config = RunConfig::new();
+    let mut run = program(&config, |_, _| Ok(Outcome::Exited(3)))
+        .start(&config)
+        .expect("starts");
+    for _ in 0..2 {
+        let report = run.wait_timeout(Duration::from_secs(60)).expect("a run");
+        assert_eq!(report.expect("it ends").outcome, Outcome::Exited(3));
+        assert!(
+            matches!(run.state(), RunState::Ended(report) if report.outcome == Outcome::Exited(3))
+        );
+    }
+    assert!(run.has_ended());
+    assert_eq!(run.wait().expect("a run").outcome, Outcome::Exited(3));
+
+    let mut run = program(&config, |_, _| panic!("on purpose"))
+        .start(&config)
+        .expect("starts");
+    for _ in 0..2 {
+        let error = run.wait_timeout(Duration::from_secs(60));
+        assert_eq!(error.expect_err("it panicked").kind(), ErrorKind::Engine);
+        assert!(matches!(run.state(), RunState::Failed(_)));
+    }
+}
+
+#[test]
+fn a_stop_gives_the_guest_time_and_then_kills_it() {
+    let config = RunConfig::new()
+        .stdin(Stdin::Pipe)
+        .stdout(Stdout::Capture)
+        .killable(true);
+    let reads = program(&config, echo).start(&config).expect("starts");
+    // It ends with its input.
+    let report = reads.stop(Duration::from_secs(60)).expect("a run");
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    let sleeps = program(&config, sleep).start(&config).expect("starts");
+    let report = sleeps.stop(Duration::from_millis(10)).expect("a run");
+    assert_eq!(report.outcome, Outcome::Killed);
+    let config = RunConfig::new();
+    let other = program(&config, echo).start(&config).expect("starts");
+    let error = other.stop(Duration::ZERO).expect_err("not killable");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn events_are_waited_for_no_longer_than_asked() {
+    let config = RunConfig::new()
+        .stdin(Stdin::Pipe)
+        .stdout(Stdout::Pipe)
+        .killable(true);
+    let mut run = program(&config, sleep).start(&config).expect("starts");
+    let _stdin = run.stdin.take();
+    let mut events = run.events();
+    let none = events.recv_timeout(Duration::from_millis(10));
+    assert!(matches!(none, Err(NoEvent::TimedOut)), "{none:?}");
+    events.killer().expect("killable").kill();
+    let end = events.recv_timeout(Duration::from_secs(60));
+    assert!(
+        matches!(&end, Ok(Event::Ended(Ok(report))) if report.outcome == Outcome::Killed),
+        "{end:?}"
+    );
+    let over = events.recv_timeout(Duration::from_secs(60));
+    assert!(matches!(over, Err(NoEvent::Over)), "{over:?}");
+    assert!(events.next().is_none());
 }
 
 #[test]

@@ -113,6 +113,12 @@ impl<'a> HostCall<'a> {
         self.run.control().interrupted()
     }
 
+    /// Whether the guest is asked to end by itself, by [`Run::stop`](crate::Run::stop). A host may have a function by
+    /// which a guest finds out.
+    pub fn is_asked_to_end(&self) -> bool {
+        self.run.control().is_asked_to_end()
+    }
+
     /// Lets the guest end with this code once the function returns, whatever it returns but an error.
     pub fn exit(&mut self, code: i32) {
         self.run.set_exit(code);
