@@ -198,6 +198,8 @@ fn begin(
     let Prepared {
         task,
         streams,
+        // What is written goes on its way without being waited for.
+        drains: _,
         control,
         host_end,
     } = program.prepare(Request::from(config).live(), attachments)?;

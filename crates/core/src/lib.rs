@@ -30,6 +30,7 @@ mod limits;
 mod open;
 mod outcome;
 mod program;
+mod pump;
 mod request;
 mod run;
 pub mod stdio;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::compile::{Unfinished, ended, make};
 use crate::host::{HostEnd, Slot};
+use crate::pump::{Drain, feed};
 use crate::run::panicked;
 use crate::task::{Streams, resolve};
 use crate::{
@@ -270,7 +271,13 @@ impl Program {
         attachments: Attachments,
     ) -> Result<Prepared> {
         let config = request.config;
-        let Attachments { control, state } = attachments;
+        let Attachments {
+            control,
+            state,
+            stdin,
+            stdout,
+            stderr,
+        } = attachments;
         let control = control.unwrap_or_default();
         let inner = &*self.0;
         let refusal = check::unmet_requests(&inner.capability, &inner.guest, request)
@@ -295,8 +302,29 @@ impl Program {
                 .expire_after(timeout)
                 .map_err(|error| self.named(error))?;
         }
-        let (mut task, streams) = resolve(&inner.guest, config, &control)
-            .map_err(|error| error.with_operation("start"))?;
+        let attached = (stdin.is_some(), stdout.is_some(), stderr.is_some());
+        let piped;
+        let config = match attached {
+            (false, false, false) => config,
+            attached => {
+                piped = with_pipes(config, attached);
+                &piped
+            }
+        };
+        let started = |error: Error| error.with_operation("start");
+        let (mut task, mut streams) = resolve(&inner.guest, config, &control).map_err(started)?;
+        if let (Some(stdin), Some(pipe)) = (stdin, streams.stdin.take_if(|_| attached.0)) {
+            feed(stdin, pipe).map_err(started)?;
+        }
+        let outputs = [
+            (stdout, streams.stdout.take_if(|_| attached.1)),
+            (stderr, streams.stderr.take_if(|_| attached.2)),
+        ];
+        let drains = outputs
+            .into_iter()
+            .filter_map(|(to, from)| Some((from?, to?)));
+        let drains = drains.map(|(from, to)| Drain::new(from, to));
+        let drains = drains.collect::<Result<Vec<_>>>().map_err(started)?;
         let host_end = inner.calls_host.then(Slot::default);
         if let Some(end) = &host_end {
             task.host = HostRun::new(&control, state, end.clone());
@@ -304,6 +332,7 @@ impl Program {
         Ok(Prepared {
             task,
             streams,
+            drains,
             control,
             host_end,
         })
@@ -313,6 +342,7 @@ impl Program {
         let Prepared {
             task,
             streams,
+            drains,
             control,
             host_end,
         } = prepared;
@@ -325,6 +355,9 @@ impl Program {
         } else {
             self.execute_within_limits(task, &control, host_end.as_ref())?
         };
+        for drain in drains {
+            drain.finish(control.interrupted().map(|_| AFTER_THE_END));
+        }
         stats.compile = stats.compile.or(Some(inner.compile_time));
         stats.cache = inner.cache.clone();
         let take = |capture: &Option<crate::stdio::Capture>| {
@@ -372,9 +405,28 @@ impl Program {
 pub(crate) struct Prepared {
     pub(crate) task: Task,
     pub(crate) streams: Streams,
+    pub(crate) drains: Vec<Drain>,
     pub(crate) control: Control,
     /// How a function of the host ended the guest, if one could.
     pub(crate) host_end: Option<Slot>,
+}
+
+/// The output of a guest that was ended may be on its way for so long.
+const AFTER_THE_END: Duration = Duration::from_millis(100);
+
+/// The config with pipes in place of those streams: input, output, error.
+fn with_pipes(config: &RunConfig, (stdin, stdout, stderr): (bool, bool, bool)) -> RunConfig {
+    let mut config = config.clone();
+    if stdin {
+        config.stdin = Stdin::Pipe;
+    }
+    if stdout {
+        config.stdout = Stdout::Pipe;
+    }
+    if stderr {
+        config.stderr = Stdout::Pipe;
+    }
+    config
 }
 
 /// How the guest ended, if an interruption or a function of the host was why, whatever it looked like to its engine.

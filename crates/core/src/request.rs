@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::{Read, Write};
 
+use crate::pump::Chunks;
 use crate::{Control, HostFunctions, RunConfig};
 
 /// What is asked for a guest: a config, and functions of the host for it to import. A config alone is one without
@@ -55,6 +57,9 @@ impl<'a> From<&'a RunConfig> for Request<'a> {
 pub struct Attachments {
     pub(crate) control: Option<Control>,
     pub(crate) state: Option<Box<dyn Any + Send>>,
+    pub(crate) stdin: Option<Box<dyn Read + Send>>,
+    pub(crate) stdout: Option<Box<dyn Write + Send>>,
+    pub(crate) stderr: Option<Box<dyn Write + Send>>,
 }
 
 impl Attachments {
@@ -78,6 +83,43 @@ impl Attachments {
     pub fn state<T: Send + 'static>(mut self, state: T) -> Self {
         self.state = Some(Box::new(state));
         self
+    }
+
+    /// Lets the guest read its standard input from `reader`, in place of what the config says. A thread reads it, as far
+    /// ahead as a pipe holds, until it ends or the guest has and it returns.
+    #[must_use]
+    pub fn stdin(mut self, reader: impl Read + Send + 'static) -> Self {
+        self.stdin = Some(Box::new(reader));
+        self
+    }
+
+    /// Writes the guest's standard output to `writer`, in place of what the config says. A thread does, and a writer that
+    /// takes its time holds the guest up. All of it is written, and the writer dropped, when the run is over; of a run
+    /// that was ended, what is written within a tenth of a second after that. Where the writer fails, the guest's
+    /// output is closed.
+    #[must_use]
+    pub fn stdout(mut self, writer: impl Write + Send + 'static) -> Self {
+        self.stdout = Some(Box::new(writer));
+        self
+    }
+
+    /// Likewise for its standard error.
+    #[must_use]
+    pub fn stderr(mut self, writer: impl Write + Send + 'static) -> Self {
+        self.stderr = Some(Box::new(writer));
+        self
+    }
+
+    /// Calls `each` with every piece of the guest's standard output, as [`stdout`](Attachments::stdout) would write it.
+    #[must_use]
+    pub fn stdout_chunks(self, each: impl FnMut(&[u8]) + Send + 'static) -> Self {
+        self.stdout(Chunks(each))
+    }
+
+    /// Likewise for its standard error.
+    #[must_use]
+    pub fn stderr_chunks(self, each: impl FnMut(&[u8]) + Send + 'static) -> Self {
+        self.stderr(Chunks(each))
     }
 }
 

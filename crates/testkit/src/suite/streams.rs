@@ -1,11 +1,15 @@
 //! Standard input, output and error.
 
-use std::io::{Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
 
-use wasmrun_core::{ErrorKind, Event, Guest, Outcome, Overflow, RunConfig, Stdin, Stdout};
+use wasmrun_core::{
+    Attachments, ErrorKind, Event, Guest, Outcome, Overflow, RunConfig, Stdin, Stdout,
+};
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::guests::{self, Endless, cat, component, hello, wasi, with_memory};
@@ -40,6 +44,9 @@ crate::suite::rules![
     streams_have_one_direction,
     events_tell_what_is_written_and_then_the_end,
     a_pipe_nobody_could_use_is_refused,
+    streams_come_from_and_go_to_anything,
+    a_writer_that_takes_its_time_holds_the_guest_up,
+    a_writer_that_fails_closes_the_output,
 ];
 
 fn output_and_errors_are_kept_apart(case: &Case) {
@@ -696,4 +703,96 @@ fn a_pipe_nobody_could_use_is_refused(case: &Case) {
         let error = program.run(&config).expect_err("nobody reads the pipe");
         assert_eq!(error.kind(), ErrorKind::Config);
     }
+}
+
+/// A reader and writers of the caller's own.
+fn streams_come_from_and_go_to_anything(case: &Case) {
+    let config = captured();
+    let Some(program) = case.compile(&cat(), &config) else {
+        return;
+    };
+    let input: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    let (seen, said) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+    let attachments = Attachments::new()
+        .stdin(Cursor::new(input.clone()))
+        .stdout_chunks({
+            let seen = seen.clone();
+            move |bytes| {
+                seen.lock()
+                    .expect("nothing panics")
+                    .extend_from_slice(bytes)
+            }
+        })
+        .stderr_chunks({
+            let said = said.clone();
+            move |bytes| *said.lock().expect("nothing panics") += bytes.len()
+        });
+    let report = case.ran(program.run_with(&config, attachments));
+    assert_eq!(report.outcome, Outcome::Exited(0));
+    assert!(*seen.lock().expect("nothing panics") == input);
+    assert_eq!(*said.lock().expect("nothing panics"), 0);
+    assert_eq!(report.stdout.bytes, b"");
+}
+
+/// Takes so long for each piece, and counts.
+struct Slow(Duration, Arc<AtomicUsize>);
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        thread::sleep(self.0);
+        self.1.fetch_add(bytes.len(), Ordering::SeqCst);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn a_writer_that_takes_its_time_holds_the_guest_up(case: &Case) {
+    // Ends by its time, far ahead of what the writer could take.
+    let flood = wasi(
+        r#"(func (export "_start")
+             (loop (call $print (i32.const 1024) (i32.const 4096)) (br 0)))"#,
+    );
+    let config = captured().limit(|limits| limits.timeout = Some(Duration::from_millis(500)));
+    let Some(program) = case.compile(&flood, &config) else {
+        return;
+    };
+    let written = Arc::new(AtomicUsize::new(0));
+    let slow = Slow(Duration::from_millis(50), written.clone());
+    let report = case.ran(program.run_with(&config, Attachments::new().stdout(slow)));
+    assert_eq!(report.outcome, Outcome::TimedOut);
+    let written = written.load(Ordering::SeqCst);
+    assert!((1..=2 << 20).contains(&written), "{written}");
+}
+
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn a_writer_that_fails_closes_the_output(case: &Case) {
+    // `print` traps where it cannot write.
+    let flood = wasi(
+        r#"(func (export "_start")
+             (loop (call $print (i32.const 1024) (i32.const 4096)) (br 0)))"#,
+    );
+    let config = captured().limit(|limits| limits.timeout = Some(Duration::from_secs(60)));
+    let Some(program) = case.compile(&flood, &config) else {
+        return;
+    };
+    let report = case.ran(program.run_with(&config, Attachments::new().stdout(Broken)));
+    assert!(
+        matches!(report.outcome, Outcome::Trapped(_)),
+        "{:?}",
+        report.outcome
+    );
 }
