@@ -279,13 +279,21 @@ fn wazero_gives_no_memory_the_page_that_it_cannot_address() {
 }
 
 #[test]
-fn memory_that_node_has_not_got_is_an_error() {
-    if runtime("node-cli").is_none() {
-        return;
+fn memory_that_a_runtime_has_not_got_is_an_error_of_the_machine() {
+    for (name, words) in [
+        ("node-cli", "Out of memory"),
+        ("wasmtime-cli", "the machine has not the memory"),
+        ("wasmer-cli", "the machine has not the memory"),
+        ("wasmedge-cli", "usable memory address"),
+    ] {
+        let Some(found) = runtime(name) else {
+            continue;
+        };
+        let executable = &found.info().place;
+        let (_directory, path) = script(&format!("ulimit -v 3145728; exec {executable} \"$@\""));
+        let engine = at(name, path, None).expect(name);
+        let error = run(&engine, &guest(SLEEP), &captured()).expect_err("no memory");
+        assert_eq!(error.kind(), ErrorKind::Engine, "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
     }
-    let (_directory, path) = script("ulimit -v 3145728; exec node \"$@\"");
-    let engine = at("node-cli", path, None).expect("node");
-    let error = run(&engine, &guest(SLEEP), &captured()).expect_err("no memory");
-    assert_eq!(error.kind(), ErrorKind::Engine);
-    assert!(error.to_string().contains("Out of memory"), "{error}");
 }

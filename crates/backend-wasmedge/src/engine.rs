@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmrun_core::{Capability, Code, Compile, Engine, EngineInfo, Place, Result, Support};
+use wasmrun_core::{
+    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Result, Support,
+};
 use wasmrun_wasi_preview1 as wasi;
 
 use crate::code::ModuleCode;
@@ -84,7 +86,40 @@ impl Engine for WasmEdgeEngine {
         }
     }
 
+    fn set_up(&self, compile: Compile<'_>) -> Result<()> {
+        memories_fit(compile.guest)
+    }
+
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
+        memories_fit(compile.guest)?;
         Ok(Arc::new(ModuleCode::compile(self.library, compile)?))
     }
+}
+
+/// What WasmEdge reserves for each memory, whatever its size, and what else a process has.
+#[cfg(unix)]
+const RESERVED: u64 = 12 << 30;
+#[cfg(unix)]
+const BESIDE: u64 = 1 << 30;
+
+/// Whether there is address space for the guest's memories. WasmEdge goes on without, and the guest would trap.
+#[cfg(unix)]
+fn memories_fit(guest: &Guest) -> Result<()> {
+    use rustix::process::{Resource, getrlimit};
+    let memories = guest.memories().len() as u64;
+    let needs = RESERVED.saturating_mul(memories).saturating_add(BESIDE);
+    match getrlimit(Resource::As).current {
+        Some(limit) if memories > 0 && limit < needs => {
+            let message = format!(
+                "reserves 12 GiB of address space for each memory, and this process may have {limit} bytes in all"
+            );
+            Err(Error::new(ErrorKind::Engine, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn memories_fit(_: &Guest) -> Result<()> {
+    Ok(())
 }

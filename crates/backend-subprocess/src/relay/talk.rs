@@ -81,6 +81,10 @@ impl Talk {
 /// What became of a guest that did not say how it ended.
 fn explain(runtime: &Runtime, began: bool, status: Status, words: &str) -> Result<Outcome> {
     match runtime.adapter.explain(words) {
+        Some(Err(error)) if error.kind() == ErrorKind::Unsupported && lacks_memory(words) => {
+            let message = "the machine has not the memory, or the address space, that it needs";
+            Err(Error::new(ErrorKind::Engine, message).with_context("said", words))
+        }
         Some(outcome) => outcome,
         None => match status {
             Status::Signal(signal) => Err(runtime.killed(signal).with_context("said", words)),
@@ -93,6 +97,12 @@ fn explain(runtime: &Runtime, began: bool, status: Status, words: &str) -> Resul
             }
         },
     }
+}
+
+/// Whether a runtime could not have what it asked the system for, which is no matter of the guest's. Both that tell it
+/// as if it were have the system's own words.
+fn lacks_memory(words: &str) -> bool {
+    words.contains("Cannot allocate memory (os error ")
 }
 
 /// The other side is gone.
