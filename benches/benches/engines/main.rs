@@ -4,6 +4,7 @@
 //! called `by hand`. docs/benchmarks.md tells how to read the summary at the end.
 
 mod by_hand;
+mod calls;
 mod compile;
 mod compute;
 mod group;
@@ -36,6 +37,7 @@ fn main() {
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
     host_functions::benches(&mut criterion);
+    calls::benches(&mut criterion);
     threads::benches(&mut criterion);
     timeout::benches(&mut criterion);
     criterion.final_summary();
