@@ -2,7 +2,10 @@
 
 use std::io::{PipeReader, PipeWriter, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,8 @@ pub struct Run {
     began: Instant,
     thread: Option<JoinHandle<()>>,
     end: Receiver<Result<Report>>,
+    /// Who is to be woken when the guest has ended.
+    waker: Arc<Mutex<Option<Waker>>>,
     /// What came of it, once it is known.
     ended: Option<Result<Report>>,
 }
@@ -73,10 +78,15 @@ impl Run {
         guest: impl FnOnce() -> Result<Report> + Send + 'static,
     ) -> std::io::Result<Self> {
         let (ended, end) = sync_channel(1);
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let waits = waker.clone();
         let thread = thread.spawn(move || {
             let report = catch_unwind(AssertUnwindSafe(guest));
             // Nobody listens to a run that was dropped.
             let _ = ended.send(report.unwrap_or_else(|_| Err(panicked())));
+            if let Some(waker) = locked(&waits).take() {
+                waker.wake();
+            }
         })?;
         Ok(Run {
             stdin: None,
@@ -87,6 +97,7 @@ impl Run {
             began: Instant::now(),
             thread: Some(thread),
             end,
+            waker,
             ended: None,
         })
     }
@@ -202,6 +213,27 @@ impl Run {
         }
         self.ended = Some(ended);
     }
+}
+
+/// A run is a future of what [`wait`](Run::wait) returns, for any executor. Its standard input stays open. Dropped before
+/// it is ready, it ends the guest as any run that is dropped.
+impl Future for Run {
+    type Output = Result<Report>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Before the look: the guest may end in between.
+        *locked(&self.waker) = Some(context.waker().clone());
+        match self.try_wait() {
+            Ok(None) => Poll::Pending,
+            Ok(Some(report)) => Poll::Ready(Ok(report)),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn locked(waker: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
+    // Nothing that can panic runs under this lock.
+    waker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends a guest, from any thread. Does nothing once the guest has ended.

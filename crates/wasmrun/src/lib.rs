@@ -34,6 +34,8 @@
 //! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
 //! | `wasmedge`   | `wasmedge`, in-process: a library that is looked for and loaded when the engine is asked for |
 //!
+//! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
+//!
 //! [`Engines`] opens them when they are asked for, takes those of your own
 //! ([`register`](Engines::register)), and [selects](Engines::select) the first that can do what a
 //! guest needs and a caller asks; an [`Explanation`] tells why it is that one.
@@ -77,6 +79,8 @@
 //! Implement [`Engine`] and [`Code`] and [register](Engines::register) it. What it cannot do, its
 //! [`Capability`] says, and callers who ask for that are refused before your code is reached.
 
+#[cfg(all(feature = "tokio", unix))]
+pub mod asynchronous;
 mod command;
 mod compile;
 mod engines;

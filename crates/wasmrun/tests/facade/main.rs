@@ -1,5 +1,11 @@
 //! The facade: its registry, its choice of an engine, its command.
 
+#[cfg(all(
+    unix,
+    feature = "tokio",
+    any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
+))]
+mod asynchronous;
 #[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer")))]
 mod cache;
 mod command;
