@@ -274,6 +274,7 @@ impl Program {
         let Attachments {
             control,
             state,
+            listener,
             stdin,
             stdout,
             stderr,
@@ -327,7 +328,7 @@ impl Program {
         let drains = drains.collect::<Result<Vec<_>>>().map_err(started)?;
         let host_end = inner.calls_host.then(Slot::default);
         if let Some(end) = &host_end {
-            task.host = HostRun::new(&control, state, end.clone());
+            task.host = HostRun::new(&control, state, listener, end.clone());
         }
         Ok(Prepared {
             task,

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io::{Read, Write};
 
+use crate::host::Listener;
 use crate::pump::Chunks;
 use crate::{Control, HostFunctions, RunConfig};
 
@@ -57,6 +58,7 @@ impl<'a> From<&'a RunConfig> for Request<'a> {
 pub struct Attachments {
     pub(crate) control: Option<Control>,
     pub(crate) state: Option<Box<dyn Any + Send>>,
+    pub(crate) listener: Option<Box<dyn Any + Send>>,
     pub(crate) stdin: Option<Box<dyn Read + Send>>,
     pub(crate) stdout: Option<Box<dyn Write + Send>>,
     pub(crate) stderr: Option<Box<dyn Write + Send>>,
@@ -82,6 +84,15 @@ impl Attachments {
     #[must_use]
     pub fn state<T: Send + 'static>(mut self, state: T) -> Self {
         self.state = Some(Box::new(state));
+        self
+    }
+
+    /// Calls `listener`, on the guest's thread, with each event of that type that a function of the host
+    /// [emits](crate::HostCall::emit).
+    #[must_use]
+    pub fn listener<E: 'static>(mut self, listener: impl FnMut(E) + Send + 'static) -> Self {
+        let listener: Listener<E> = Box::new(listener);
+        self.listener = Some(Box::new(listener));
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{Control, Interrupt};
 
 use super::memory::{HostMemory, MemoryError};
-use super::run::HostRun;
+use super::run::{HostRun, Listener};
 
 /// A call of a function of the host: the guest's memory, and what its run was given.
 ///
@@ -100,6 +100,18 @@ impl<'a> HostCall<'a> {
         let state = self.run.state.as_mut();
         let state = state.and_then(|state| state.downcast_mut());
         state.ok_or(NoState(type_name::<T>()))
+    }
+
+    /// Tells the run's [listener](crate::Attachments::listener). Whether there is one for events of that type.
+    pub fn emit<E: 'static>(&mut self, event: E) -> bool {
+        let listener = self.run.listener.as_mut();
+        match listener.and_then(|listener| listener.downcast_mut::<Listener<E>>()) {
+            Some(listener) => {
+                listener(event);
+                true
+            }
+            None => false,
+        }
     }
 
     /// What is left of the run's time; `None` if it has no limit. In milliseconds or finer.

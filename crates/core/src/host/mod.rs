@@ -14,7 +14,7 @@ pub use function::{HostEnded, HostFunction};
 pub use future::Async;
 pub use memory::{DistantMemory, HostMemory, MemoryError};
 pub use run::HostRun;
-pub(crate) use run::{HostEnd, Slot};
+pub(crate) use run::{HostEnd, Listener, Slot};
 pub use set::HostFunctions;
 pub use typed::{
     GuestSlice, GuestStr, HostParam, HostReturn, HostValue, HostValues, IntoHostFunction,

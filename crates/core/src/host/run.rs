@@ -12,9 +12,14 @@ use crate::{Control, Error, ErrorKind, Outcome, Result, Trap};
 pub struct HostRun {
     control: Control,
     pub(super) state: Option<Box<dyn Any + Send>>,
+    /// A [`Listener`], of events of some type.
+    pub(super) listener: Option<Box<dyn Any + Send>>,
     exit: Option<i32>,
     end: Option<Slot>,
 }
+
+/// What hears of events of that type.
+pub(crate) type Listener<E> = Box<dyn FnMut(E) + Send>;
 
 /// How a function of the host ended the guest, once one has. Whoever clones it sees the same.
 #[derive(Debug, Clone, Default)]
@@ -55,10 +60,16 @@ impl HostEnd {
 }
 
 impl HostRun {
-    pub(crate) fn new(control: &Control, state: Option<Box<dyn Any + Send>>, end: Slot) -> Self {
+    pub(crate) fn new(
+        control: &Control,
+        state: Option<Box<dyn Any + Send>>,
+        listener: Option<Box<dyn Any + Send>>,
+        end: Slot,
+    ) -> Self {
         HostRun {
             control: control.clone(),
             state,
+            listener,
             exit: None,
             end: Some(end),
         }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{
-    Async, Attachments, Control, Dynamic, Error, ErrorKind, Guest, GuestSlice, GuestStr, HostCall,
-    HostFunctions, Interrupt, MemoryError, NoState, Outcome, Program, Proposals, Report, Request,
-    RunConfig, TrapKind, Value, check,
+    Async, Attachments, Called, Control, Dynamic, Error, ErrorKind, Guest, GuestSlice, GuestStr,
+    HostCall, HostFunctions, Interrupt, MemoryError, NoState, Outcome, Program, Proposals, Report,
+    Request, RunConfig, TrapKind, Value, check,
 };
 
 use crate::case::{Case, captured, stdout};
@@ -21,6 +21,7 @@ use crate::guests::{plain, wasi};
 crate::suite::rules![
     values_of_every_type_go_both_ways,
     twelve_vectors_are_taken,
+    any_values_come_through_as_they_are,
     a_type_may_be_made_at_run_time,
     results_that_are_not_of_the_type_end_the_guest,
     memory_is_read_and_written,
@@ -30,6 +31,7 @@ crate::suite::rules![
     a_text_that_is_not_utf8_is_an_error,
     state_is_the_runs,
     state_of_another_type_is_an_error,
+    events_reach_the_runs_listener,
     an_error_is_a_trap_and_kept,
     an_exit_is_an_exit,
     a_panic_is_an_error_and_does_no_harm,
@@ -195,6 +197,68 @@ fn twelve_vectors_are_taken(case: &Case) {
          (call $is) (v128.const i64x2 10 -1) (call $is (i8x16.all_true (i8x16.eq)) (i32.const 2))"
     );
     ends_as_expected(case, &host, &checking(&imports, "", &body));
+}
+
+/// Functions of random types, each called by an export of the same type, there and back.
+fn any_values_come_through_as_they_are(case: &Case) {
+    // Beyond, runtimes on `PATH` take no more.
+    const MOST: usize = 24;
+    let mut random = fastrand::Rng::with_seed(20_261_129);
+    let mut list = || {
+        let (mut values, mut room) = (Vec::new(), random.usize(..=MOST));
+        loop {
+            let bits = random.u64(..);
+            let value = match random.u8(..5) {
+                0 => Value::I32(bits as i32),
+                1 => Value::I64(bits.cast_signed()),
+                2 => Value::F32(bits as u32 as f32),
+                3 => Value::F64(bits as f64),
+                _ => Value::V128(random.u128(..).to_le_bytes()),
+            };
+            match room.checked_sub(value.ty().slots()) {
+                Some(left) => room = left,
+                None => return values,
+            }
+            values.push(value);
+        }
+    };
+    for number in 0..20 {
+        let (params, results) = (list(), list());
+        let types = |values: &[Value]| values.iter().map(Value::ty).collect::<Vec<_>>();
+        let signature = FuncSignature {
+            params: types(&params),
+            results: types(&results),
+        };
+        let text = |types: &[ValueType]| {
+            let types: Vec<_> = types.iter().map(|ty| ty.as_str()).collect();
+            types.join(" ")
+        };
+        let (takes, gives) = (text(&signature.params), text(&signature.results));
+        let ty = format!("(param {takes}) (result {gives})");
+        let get: String = (0..params.len())
+            .map(|local| format!("(local.get {local})"))
+            .collect();
+        let guest = plain(&format!(
+            r#"(import "env" "f" (func $f {ty})) (func (export "g") {ty} (call $f {get}))"#
+        ));
+        let (expected, given) = (params.clone(), results.clone());
+        let function = Dynamic::new(signature, move |_, params| {
+            assert_eq!(params, expected);
+            Ok(given.clone())
+        });
+        let host = HostFunctions::new().function("env", "f", function);
+        let config = captured();
+        let request = Request::new(&config, &host).live();
+        let compiled = Program::compile(case.engine().clone(), &guest, request);
+        if !check::refusals_of(&**case.engine(), &guest, request).is_empty() {
+            assert!(compiled.is_err());
+            return;
+        }
+        let program = compiled.expect("compiles");
+        let mut instance = program.instantiate(&config).expect("an instance");
+        let called = instance.call("g", &params).expect("a call");
+        assert_eq!(called, Called::Returned(results), "number {number}: {ty}");
+    }
 }
 
 fn a_type_may_be_made_at_run_time(case: &Case) {
@@ -430,6 +494,30 @@ fn state_of_another_type_is_an_error(case: &Case) {
         if let Some(report) = run_with(case, &host, &guest, &captured(), attachments) {
             failed(&report, "no state of the type u64");
         }
+    }
+}
+
+fn events_reach_the_runs_listener(case: &Case) {
+    let host =
+        HostFunctions::new().function("env", "tell", |call: &mut HostCall<'_>, what: u32| {
+            assert!(!call.emit("nobody listens to texts"));
+            i32::from(call.emit(what))
+        });
+    let guest = plain(
+        r#"(import "env" "tell" (func $tell (param i32) (result i32)))
+           (func (export "_start")
+             (if (i32.and (call $tell (i32.const 1)) (call $tell (i32.const 2)))
+               (then (return)))
+             unreachable)"#,
+    );
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let attachments = Attachments::new().listener({
+        let heard = heard.clone();
+        move |what: u32| heard.lock().expect("nothing panics").push(what)
+    });
+    if let Some(report) = run_with(case, &host, &guest, &captured(), attachments) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(*heard.lock().expect("nothing panics"), [1, 2]);
     }
 }
 
