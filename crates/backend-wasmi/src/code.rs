@@ -52,7 +52,7 @@ fn imports(engine: &Engine, Compile { guest, host, .. }: Compile<'_>) -> Result<
     for function in imported(guest, host)? {
         let defined = match function {
             Imported::Wasi(function) => wasi::define(&mut linker, function),
-            Imported::Host(function) => host::define(&mut linker, function),
+            Imported::Host(function) => host::define(&mut linker, &function),
         };
         defined.map_err(|source| {
             let error = Error::new(ErrorKind::Engine, "cannot offer the guest what it imports");

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use wasmrun_core::guest::{FuncSignature, ValueType};
-use wasmrun_core::{HostFunction, HostMemory};
+use wasmrun_core::{HostFunction, HostMemory, HostValues, bind_small};
 use wasmrun_wasi_preview1::Stop;
 use wasmtime::{Caller, FuncType, Linker, ValRaw};
 
@@ -16,6 +16,37 @@ pub(crate) fn offer(
     linker: &mut Linker<Host<World>>,
     function: &HostFunction,
 ) -> wasmtime::Result<()> {
+    let (module, name) = (function.module(), function.name());
+    macro_rules! wrap {
+        ([$($param:ident: $type:ty),*] $result:ty) => {{
+            let function = function.clone();
+            let call = move |mut caller: Caller<'_, Host<World>> $(, $param: $type)*| {
+                let mut slots = [0; 3];
+                ($($param,)*).into_slots(&mut slots);
+                call(&function, &mut caller, &mut slots)?;
+                Ok::<_, wasmtime::Error>(<$result as HostValues>::from_slots(&slots))
+            };
+            linker.func_wrap(module, name, call).map(drop)
+        }};
+    }
+    let offered = bind_small!(function.signature(), wrap);
+    offered.unwrap_or_else(|| offer_any(linker, function))
+}
+
+/// A call with the parameters in these slots, which its results are put into.
+fn call(
+    function: &HostFunction,
+    caller: &mut Caller<'_, Host<World>>,
+    slots: &mut [u64],
+) -> Result<(), Stop> {
+    let (memory, wasi): (&mut [u8], _) = match function.sees_memory() {
+        true => view(caller),
+        false => (&mut [], caller.data_mut().world.wasi()),
+    };
+    Ok(function.call(wasi.host(), HostMemory::Bytes(memory), slots)?)
+}
+
+fn offer_any(linker: &mut Linker<Host<World>>, function: &HostFunction) -> wasmtime::Result<()> {
     let FuncSignature { params, results } = function.signature().clone();
     let types = |types: &[ValueType]| types.iter().map(of_type).collect::<Vec<_>>();
     let ty = FuncType::try_new(linker.engine(), types(&params), types(&results))?;
@@ -26,9 +57,7 @@ pub(crate) fn offer(
             // SAFETY: wasmtime has put values of these types there.
             let given = unsafe { values[..params.len()].assume_init_ref() };
             take_all(&params, given, slots);
-            let (memory, wasi) = view(&mut caller);
-            let called = function.call(wasi.host(), HostMemory::Bytes(memory), slots);
-            called.map_err(Stop::from)?;
+            call(&function, &mut caller, slots)?;
             for (value, given) in values.iter_mut().zip(give_all(&results, slots)) {
                 value.write(given);
             }

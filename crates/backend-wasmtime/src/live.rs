@@ -71,10 +71,15 @@ impl Live for LiveModule {
         }
         let interruptible = self.variant.is_interruptible();
         let _interruption = interruptible.then(|| epoch::end_on_interrupt(store, control));
-        values.clear();
-        values.extend(give_all(&function.params, slots));
         let room = function.params.len().max(function.results.len());
-        values.resize(room, ValRaw::i32(0));
+        if values.len() < room {
+            values.resize(room, ValRaw::i32(0));
+        }
+        let given = give_all(&function.params, slots);
+        values
+            .iter_mut()
+            .zip(given)
+            .for_each(|(value, given)| *value = given);
         // SAFETY: the values are of the function's types, which core has seen, and there is room for its results.
         let called = unsafe {
             function

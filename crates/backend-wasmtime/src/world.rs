@@ -16,6 +16,10 @@ impl World {
     pub(crate) fn new(wasi: Wasi) -> Self {
         World { wasi, memory: None }
     }
+
+    pub(crate) fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
 }
 
 macro_rules! bind {

@@ -57,6 +57,10 @@ unsafe impl Send for Reservation {}
 // SAFETY: without `&mut` it gives only numbers away.
 unsafe impl Sync for Reservation {}
 
+/// So much is cleared by writing zeros, which concerns nobody else. To take pages back and to find others takes the system
+/// as long, and holds up all threads that do the like.
+const MOST_WRITTEN: usize = 128 << 10;
+
 /// Pages are the system's to find once they are written to, as wasmtime has it for its own.
 const FLAGS: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
 
@@ -149,6 +153,16 @@ impl Reservation {
             )?
         };
         Ok(())
+    }
+
+    /// Whether all that is accessible could be made what it began with.
+    pub(crate) fn clear_all(&mut self) -> bool {
+        if self.image.is_some() || self.accessible > MOST_WRITTEN {
+            return self.clear(0..self.accessible);
+        }
+        // SAFETY: so much is accessible, and nobody else has it.
+        unsafe { self.start().cast::<u8>().write_bytes(0, self.accessible) };
+        true
     }
 
     /// Whether what is in the range of what is accessible could be made what it began with.

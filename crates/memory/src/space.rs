@@ -81,7 +81,7 @@ fn keep(mut memory: Reservation) {
         let is_worth_it = memory.accessible <= MOST_ACCESSIBLE && !memory.is_soiled;
         if is_worth_it
             && spare.may_keep_memory()
-            && memory.clear(0..memory.accessible)
+            && memory.clear_all()
             && memory.forget_image_beyond(MOST_DATA)
         {
             spare.memory.set(Some(memory));

@@ -27,6 +27,7 @@ struct Inner {
     name: String,
     signature: FuncSignature,
     slots: usize,
+    sees_guest: bool,
     body: Box<Body>,
 }
 
@@ -43,12 +44,19 @@ impl fmt::Display for HostEnded {
 impl std::error::Error for HostEnded {}
 
 impl HostFunction {
-    pub(super) fn new(module: &str, name: &str, signature: FuncSignature, body: Box<Body>) -> Self {
+    pub(super) fn new(
+        module: &str,
+        name: &str,
+        signature: FuncSignature,
+        sees_guest: bool,
+        body: Box<Body>,
+    ) -> Self {
         HostFunction(Arc::new(Inner {
             module: module.to_owned(),
             name: name.to_owned(),
             slots: signature.param_slots().max(signature.result_slots()),
             signature,
+            sees_guest,
             body,
         }))
     }
@@ -73,12 +81,17 @@ impl HostFunction {
         self.0.slots
     }
 
+    /// Whether it may look at the guest's memory. One that does not can be [called](HostFunction::call) with none.
+    pub fn sees_memory(&self) -> bool {
+        self.0.sees_guest
+    }
+
     /// Lets `work` have the slots of a call, all 0.
     pub fn with_slots<R>(&self, work: impl FnOnce(&mut [u64]) -> R) -> R {
-        let mut few = [0; 16];
-        match few.get_mut(..self.slots()) {
-            Some(slots) => work(slots),
-            None => work(&mut vec![0; self.slots()]),
+        match self.slots() {
+            count @ ..=4 => work(&mut [0; 4][..count]),
+            count @ ..=24 => work(&mut [0; 24][..count]),
+            count => work(&mut vec![0; count]),
         }
     }
 

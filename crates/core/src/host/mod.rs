@@ -6,6 +6,7 @@ mod future;
 mod memory;
 mod run;
 mod set;
+mod small;
 mod typed;
 mod value;
 

@@ -93,7 +93,9 @@ impl HostFunctions {
         replaces: bool,
     ) -> Self {
         let signature = function.signature();
-        let function = HostFunction::new(&module, &name, signature, function.into_body());
+        let sees_guest = function.sees_guest();
+        let body = function.into_body();
+        let function = HostFunction::new(&module, &name, signature, sees_guest, body);
         let modules = Arc::make_mut(self.0.get_or_insert_default());
         let functions = modules.entry(module).or_default();
         let twice = !replaces && functions.contains_key(&name);

@@ -13,6 +13,12 @@ pub trait IntoHostFunction<Marker> {
     /// Its type.
     fn signature(&self) -> FuncSignature;
 
+    /// Whether it is given a [`HostCall`].
+    #[doc(hidden)]
+    fn sees_guest(&self) -> bool {
+        true
+    }
+
     /// The function without its types.
     #[doc(hidden)]
     fn into_body(self) -> Box<Body>;
@@ -282,6 +288,10 @@ macro_rules! closures {
         {
             fn signature(&self) -> FuncSignature {
                 signature::<R>(&[$($param::TYPES),*])
+            }
+
+            fn sees_guest(&self) -> bool {
+                false
             }
 
             #[allow(non_snake_case, reason = "a parameter is called as its type")]
