@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::engine::{CallLimits, Instantiated, Live};
 use crate::guest::{ExportKind, FuncSignature, GlobalDecl, ValueType, nearest, shown};
-use crate::host::Slot;
+use crate::host::{Slot, with_slots};
 use crate::program::{Prepared, ended_from_outside, exceeds, guest_thread, no_thread};
 use crate::run::panicked;
 use crate::task::Streams;
@@ -277,12 +277,13 @@ impl Instance {
             };
             return Err(self.of_another_type(name, signature, &given));
         }
-        let slots = signature.param_slots().max(signature.result_slots());
-        let mut slots = vec![0; slots];
-        Value::put_all(params.iter().copied(), &mut slots);
-        let called = self.invoke(function, &mut slots)?;
-        let signature = &self.functions[function].signature;
-        Ok(called.map(|()| Value::all(&signature.results, &slots).collect()))
+        let count = signature.param_slots().max(signature.result_slots());
+        with_slots(count, |slots| {
+            Value::put_all(params.iter().copied(), slots);
+            let called = self.invoke(function, slots)?;
+            let results = &self.functions[function].signature.results;
+            Ok(called.map(|()| Value::all(results, slots).collect()))
+        })
     }
 
     /// The function that the guest exports by that name, to be called with values of Rust's own.
@@ -588,18 +589,11 @@ impl<P: HostValues, R: HostValues> TypedFunction<P, R> {
                 .program
                 .named(Error::new(ErrorKind::Config, message)));
         }
-        let mut few = [0; 16];
-        let mut many;
-        let slots = match few.get_mut(..self.slots) {
-            Some(slots) => slots,
-            None => {
-                many = vec![0; self.slots];
-                many.as_mut_slice()
-            }
-        };
-        params.into_slots(slots);
-        let called = instance.invoke(self.function, slots)?;
-        Ok(called.map(|()| R::from_slots(slots)))
+        with_slots(self.slots, |slots| {
+            params.into_slots(slots);
+            let called = instance.invoke(self.function, slots)?;
+            Ok(called.map(|()| R::from_slots(slots)))
+        })
     }
 }
 

@@ -88,11 +88,7 @@ impl HostFunction {
 
     /// Lets `work` have the slots of a call, all 0.
     pub fn with_slots<R>(&self, work: impl FnOnce(&mut [u64]) -> R) -> R {
-        match self.slots() {
-            count @ ..=4 => work(&mut [0; 4][..count]),
-            count @ ..=24 => work(&mut [0; 24][..count]),
-            count => work(&mut vec![0; count]),
-        }
+        with_slots(self.slots(), work)
     }
 
     /// Calls it for the guest of that run, whose memory this is. The first of the [`slots`](HostFunction::slots)
@@ -125,6 +121,16 @@ impl HostFunction {
         };
         call.run().end(end);
         Err(HostEnded)
+    }
+}
+
+/// Lets `work` have so many slots, all 0.
+pub(crate) fn with_slots<R>(count: usize, work: impl FnOnce(&mut [u64]) -> R) -> R {
+    // There is nothing to allocate for what most functions take, and little to clear.
+    match count {
+        0..=4 => work(&mut [0; 4][..count]),
+        5..=24 => work(&mut [0; 24][..count]),
+        _ => work(&mut vec![0; count]),
     }
 }
 

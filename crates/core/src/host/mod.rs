@@ -11,6 +11,7 @@ mod typed;
 mod value;
 
 pub use call::{HostCall, NoState};
+pub(crate) use function::with_slots;
 pub use function::{HostEnded, HostFunction};
 pub use future::Async;
 pub use memory::{DistantMemory, HostMemory, MemoryError};

@@ -21,6 +21,7 @@ use super::typed::IntoHostFunction;
 /// | `f32`, `f64` | `f32`, `f64` |
 /// | `[u8; 16]` | `v128`, the least significant byte first |
 /// | [`GuestSlice`](crate::GuestSlice), [`GuestStr`](crate::GuestStr) | two `i32`: an address and a length |
+/// | `GuestSlice<u64>`, `GuestStr<u64>` | two `i64`, of a 64-bit memory |
 ///
 /// It returns nothing, one value or a tuple of them, and any of these in a `Result`: an error
 /// [ends the guest](crate::TrapKind::HostFunction). One whose first parameter is a

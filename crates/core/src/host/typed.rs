@@ -166,17 +166,17 @@ impl<V: HostValue> HostValues for V {
 
 // ---- parts of memory --------------------------------------------------------------------------------
 
-/// Bytes in the guest's memory: an address and a length, which the guest passes as two `i32`. Whether there is such
-/// a part of the memory is found out when it is read or written.
+/// Bytes in the guest's memory: an address and a length, which the guest passes as two `i32` or, of a 64-bit memory, as
+/// two `i64`: `GuestSlice<u64>`. Whether there is such a part of the memory is found out when it is read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GuestSlice {
+pub struct GuestSlice<A = u32> {
     /// Where it begins.
-    pub address: u32,
+    pub address: A,
     /// Its length in bytes.
-    pub length: u32,
+    pub length: A,
 }
 
-impl GuestSlice {
+impl<A: Into<u64>> GuestSlice<A> {
     /// The bytes.
     ///
     /// # Errors
@@ -202,14 +202,14 @@ impl GuestSlice {
 
 /// A text in the guest's memory: as [`GuestSlice`], of UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GuestStr {
+pub struct GuestStr<A = u32> {
     /// Where it begins.
-    pub address: u32,
+    pub address: A,
     /// Its length in bytes.
-    pub length: u32,
+    pub length: A,
 }
 
-impl GuestStr {
+impl<A: Into<u64>> GuestStr<A> {
     /// The text.
     ///
     /// # Errors
@@ -221,23 +221,25 @@ impl GuestStr {
 }
 
 macro_rules! part {
-    ($type:ident) => {
-        impl HostParam for $type {
-            const TYPES: &'static [ValueType] = &[ValueType::I32, ValueType::I32];
+    ($type:ident<$address:ty>) => {
+        impl HostParam for $type<$address> {
+            const TYPES: &'static [ValueType] = &[<$address>::TYPE; 2];
             const SLOTS: usize = 2;
 
             fn from_slots(slots: &[u64]) -> Self {
                 $type {
-                    address: slots[0] as u32,
-                    length: slots[1] as u32,
+                    address: slots[0] as $address,
+                    length: slots[1] as $address,
                 }
             }
         }
     };
 }
 
-part!(GuestSlice);
-part!(GuestStr);
+part!(GuestSlice<u32>);
+part!(GuestSlice<u64>);
+part!(GuestStr<u32>);
+part!(GuestStr<u64>);
 
 // ---- tuples and closures ----------------------------------------------------------------------------
 
