@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use wasmrun_core::stdio::{Capture, Input, Output};
-use wasmrun_core::{Control, Error, ErrorKind, Result};
+use wasmrun_core::{Control, Error, ErrorKind, Result, Usage};
 
 use crate::adapter::{Compiler, Job};
 use crate::packed;
@@ -33,6 +33,7 @@ pub(crate) fn compile(
         executable: runtime.path.clone(),
         args: compiler.arguments(job, &file),
         handed,
+        usage: Usage::default(),
     };
     let said = Capture::new(LONGEST_COMPLAINT);
     let streams = Streams {

@@ -110,6 +110,7 @@ impl Code for ComponentCode {
             executable: self.runtime.path.clone(),
             args: invocation.args,
             handed: program.handed(),
+            usage: task.usage.clone(),
         };
         let streams = Streams {
             stdin,

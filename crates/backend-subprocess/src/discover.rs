@@ -9,7 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::stdio::{Capture, Input, Output};
-use wasmrun_core::{Answers, Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result};
+use wasmrun_core::{
+    Answers, Control, EngineInfo, Error, ErrorKind, Interrupt, Place, Result, Usage,
+};
 
 use crate::adapter::Adapter;
 use crate::adapters::ADAPTERS;
@@ -213,6 +215,7 @@ fn ask(adapter: &dyn Adapter, path: &Path) -> Result<String> {
         executable: path.to_owned(),
         args: adapter.version_args().iter().map(Into::into).collect(),
         handed: None,
+        usage: Usage::default(),
     };
     let answer = Capture::new(LONGEST_ANSWER);
     let streams = Streams {

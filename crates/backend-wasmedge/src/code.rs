@@ -109,6 +109,10 @@ fn validated(library: &'static Library, Rewritten { wasm, .. }: &Rewritten) -> R
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
+        if !self.interruptible {
+            // Otherwise on one of the library's.
+            task.usage.on_this_thread();
+        }
         let mut place = self.place(&mut task, control)?;
         let mut stats = Stats::default();
         let made = self.instance(&mut place, &task)?;
@@ -117,6 +121,8 @@ impl Code for ModuleCode {
         let outcome = match made {
             Some(outcome) => outcome,
             None => {
+                let bytes = place.peak_memory(&self.memories, self.tables);
+                task.usage.account().see(bytes);
                 let entries = self.entries.calls(task.entry());
                 let ended = self.call_all(&mut place, entries, control)?;
                 stats.run = Some(started.elapsed());
@@ -168,6 +174,7 @@ impl ModuleCode {
         let host = HostBox::new(Host {
             library,
             wasi: Wasi::of(task, control)?,
+            usage: task.usage.clone(),
             memory: null_mut(),
             end: None,
         });

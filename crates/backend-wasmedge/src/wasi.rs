@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
-use wasmrun_core::Result;
 use wasmrun_core::guest::ValueType;
+use wasmrun_core::{Result, Usage};
 use wasmrun_wasi_preview1::{Imported, Stop, Wasi};
 
 use crate::library::{
@@ -19,6 +19,7 @@ use crate::values::{give_all, of_type, take_all};
 pub(crate) struct Host {
     pub(crate) library: &'static Library,
     pub(crate) wasi: Wasi,
+    pub(crate) usage: Usage,
     /// The guest's memory, once it has one; null before, and if it exports none.
     pub(crate) memory: *mut MemoryInstance,
     /// Why the guest was unwound.
@@ -101,6 +102,7 @@ unsafe extern "C" fn call(
             take_all(function.params(), params, slots);
             // SAFETY: as above.
             let memory = unsafe { bytes(host.library, host.memory) };
+            host.usage.account().see(memory.len() as u64);
             function.call(&mut host.wasi, memory, slots)?;
             let results = give_all(host.library, function.results(), slots);
             for (value, given) in returns.iter_mut().zip(results) {

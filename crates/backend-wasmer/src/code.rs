@@ -159,6 +159,7 @@ pub(crate) fn not_compiled(error: CompileError) -> Error {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
+        task.usage.on_this_thread();
         let mut place = self.place(&task, control)?;
         let interruption = place.interruption.as_ref();
         let _hook = interruption.map(|interruption| interruption.by(control));
@@ -181,7 +182,7 @@ impl Code for ModuleCode {
                 ended.unwrap_or(Outcome::Exited(0))
             }
         };
-        stats.peak_memory = Some(place.account.bytes() + tables_grown);
+        stats.peak_memory = Some(place.usage.account().bytes() + tables_grown);
         Ok(Ran { outcome, stats })
     }
 
@@ -212,9 +213,8 @@ impl ModuleCode {
     /// A store for an instance, and what there is to be known of it.
     fn place(&self, task: &Task, control: &Control) -> Result<Place> {
         let flag: Option<Arc<Flag>> = self.interruptible.as_ref().map(|_| Arc::default());
-        let bounded =
-            Bounded::new(self.base.clone(), &task.limits, control).with_flag(flag.clone());
-        let account = bounded.account();
+        let bounded = Bounded::new(self.base.clone(), task.usage.clone(), control);
+        let bounded = bounded.with_flag(flag.clone());
         let mut engine = self.engine.clone();
         engine.set_tunables(bounded);
         let mut store = Store::new(engine);
@@ -227,7 +227,7 @@ impl ModuleCode {
         Ok(Place {
             interruption,
             store,
-            account,
+            usage: task.usage.clone(),
         })
     }
 

@@ -10,7 +10,7 @@ use wasmer::sys::vm::{
 };
 use wasmer::sys::{BaseTunables, Tunables};
 use wasmer::{GlobalType, MemoryError, MemoryStyle, MemoryType, Pages, TableStyle, TableType};
-use wasmrun_core::{Account, Control, Limits};
+use wasmrun_core::{Account, Control, Limits, Usage};
 
 use crate::checkpoints::Flag;
 #[cfg(target_os = "linux")]
@@ -22,18 +22,18 @@ const MOST: u32 = Limits::MAX_TABLE_ELEMENTS as u32;
 /// What makes the memories and tables of one run.
 pub(crate) struct Bounded {
     base: BaseTunables,
-    account: Arc<Account>,
+    usage: Usage,
     flag: Option<Arc<Flag>>,
     control: Control,
 }
 
 impl Bounded {
-    /// What `base` makes, within `limits`. A guest that waits for its memory to change wakes when
+    /// What `base` makes, within the limits that `usage` knows. A guest that waits for its memory to change wakes when
     /// `control` is interrupted.
-    pub(crate) fn new(base: BaseTunables, limits: &Limits, control: &Control) -> Self {
+    pub(crate) fn new(base: BaseTunables, usage: Usage, control: &Control) -> Self {
         Bounded {
             base,
-            account: Arc::new(Account::new(limits)),
+            usage,
             flag: None,
             control: control.clone(),
         }
@@ -47,8 +47,8 @@ impl Bounded {
     }
 
     /// What the guest has, without what its tables [grow](crate::growth) by.
-    pub(crate) fn account(&self) -> Arc<Account> {
-        self.account.clone()
+    fn account(&self) -> &Account {
+        self.usage.account()
     }
 
     fn bounded_memory(
@@ -57,15 +57,15 @@ impl Bounded {
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
         let bytes = initial.bytes().0;
-        if !self.account.grow_memory(0, bytes, None) {
+        if !self.account().grow_memory(0, bytes, None) {
             return Err(MemoryError::Generic(format!(
                 "it has {bytes} bytes, more than memories and tables together may have"
             )));
         }
-        let memory = make().inspect_err(|_| self.account.give_back_memory(bytes as u64))?;
+        let memory = make().inspect_err(|_| self.account().give_back_memory(bytes as u64))?;
         Ok(VMMemory(Box::new(BoundedMemory {
             memory,
-            account: self.account.clone(),
+            usage: self.usage.clone(),
             control: self.control.clone(),
         })))
     }
@@ -76,7 +76,7 @@ impl Bounded {
         make: impl FnOnce(&TableType) -> Result<VMTable, String>,
     ) -> Result<VMTable, String> {
         let initial = declared.minimum;
-        if !self.account.grow_table(0, initial as usize, None) {
+        if !self.account().grow_table(0, initial as usize, None) {
             return Err(format!(
                 "it has {initial} elements, more than all tables together may have"
             ));
@@ -155,7 +155,7 @@ impl Tunables for Bounded {
 #[derive(Debug)]
 struct BoundedMemory {
     memory: VMMemory,
-    account: Arc<Account>,
+    usage: Usage,
     control: Control,
 }
 
@@ -175,7 +175,11 @@ impl LinearMemory for BoundedMemory {
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
         let (current, bytes) = (self.size(), delta.bytes().0);
         let desired = current.bytes().0.saturating_add(bytes);
-        if !self.account.grow_memory(current.bytes().0, desired, None) {
+        if !self
+            .usage
+            .account()
+            .grow_memory(current.bytes().0, desired, None)
+        {
             return Err(MemoryError::CouldNotGrow {
                 current,
                 attempted_delta: delta,
@@ -183,7 +187,7 @@ impl LinearMemory for BoundedMemory {
         }
         self.memory
             .grow(delta)
-            .inspect_err(|_| self.account.give_back_memory(bytes as u64))
+            .inspect_err(|_| self.usage.account().give_back_memory(bytes as u64))
     }
 
     fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {

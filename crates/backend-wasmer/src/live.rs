@@ -1,12 +1,10 @@
 //! An instance, and calls of its functions.
 
-use std::sync::Arc;
-
 use wasmer::{Function, Instance, Store};
 use wasmer_middlewares::metering::{MeteringPoints, get_remaining_points, set_remaining_points};
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{
-    Account, CallLimits, Control, Entries, HostMemory, Live, Outcome, Result, Stats, Value,
+    CallLimits, Control, Entries, HostMemory, Live, Outcome, Result, Stats, Usage, Value,
 };
 
 use crate::interrupt::Interruption;
@@ -19,7 +17,7 @@ pub(crate) struct Place {
     pub(crate) interruption: Option<Interruption>,
     pub(crate) store: Store,
     /// What the guest has, without what its tables [grow](crate::growth) by.
-    pub(crate) account: Arc<Account>,
+    pub(crate) usage: Usage,
 }
 
 /// An instance that stays.
@@ -112,7 +110,7 @@ impl Live for LiveModule {
         let tables_grown = growth::grown_bytes(&mut self.place.store, &self.instance);
         let mut stats = Stats::default();
         stats.fuel_used = self.fuel_used;
-        stats.peak_memory = Some(self.place.account.bytes() + tables_grown);
+        stats.peak_memory = Some(self.place.usage.account().bytes() + tables_grown);
         stats
     }
 }

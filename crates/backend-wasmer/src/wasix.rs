@@ -17,6 +17,7 @@ use wasmer_wasix::runtime::PluggableRuntime;
 use wasmer_wasix::wasmer_wasix_types::wasi::Errno;
 use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError, WasiThreadError};
 use wasmrun_core::guest::shown;
+use wasmrun_core::stdio::Output;
 use wasmrun_core::{
     Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome,
     Overflow, Ran, Random, Result, Stats, Task,
@@ -130,6 +131,12 @@ fn refuse_requests(task: &Task) -> Result<()> {
             "stop a guest that uses WASIX for what it writes",
         ),
         (
+            [&task.stdout, &task.stderr]
+                .iter()
+                .any(|output| matches!(output, Output::Metered(..))),
+            "keep what a guest that uses WASIX writes, unless it is captured",
+        ),
+        (
             task.entry.is_some(),
             "start a guest that uses WASIX at another export than _start",
         ),
@@ -148,6 +155,7 @@ fn refused(message: impl Into<String>) -> Error {
 impl Code for WasixCode {
     fn run(&self, task: Task, _: &Control) -> Result<Ran> {
         refuse_requests(&task)?;
+        task.usage.on_this_thread();
         let began = Instant::now();
         let reactor = reactor()?;
         let _context = reactor.enter();

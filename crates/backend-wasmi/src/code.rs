@@ -78,6 +78,7 @@ fn not_compiled(error: wasmi::Error) -> Error {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
+        task.usage.on_this_thread();
         let mut store = self.store(&mut task, control)?;
         let mut fuel = self.fuel(&mut store, task.limits.fuel, control)?;
 
@@ -121,7 +122,7 @@ impl ModuleCode {
         let host = Host {
             wasi: Wasi::of(task, control)?,
             memory: None,
-            limiter: Limiter::new(&task.limits),
+            limiter: Limiter::new(task.usage.clone()),
         };
         let mut store = Store::new(self.module.engine(), host);
         store.limiter(|host| &mut host.limiter);

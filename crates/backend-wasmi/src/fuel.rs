@@ -54,7 +54,11 @@ impl<'a> Fuel<'a> {
         // Without a limit there is always more.
         self.left = match self.limit {
             None => u64::MAX,
-            Some(_) => self.left.saturating_add(unused),
+            Some(limit) => {
+                let left = self.left.saturating_add(unused);
+                store.data().limiter.tell_fuel(limit.saturating_sub(left));
+                left
+            }
         };
         if needs > self.left {
             return Ok(Some(Outcome::OutOfFuel));

@@ -183,7 +183,14 @@ impl Code for ComponentCode {
             resources: resources(),
             control: control.clone(),
         };
-        let (mut store, _interruption) = store::make(&self.variant, world, &task.limits, control)?;
+        task.usage.on_this_thread();
+        let (mut store, _interruption) = store::make(
+            &self.variant,
+            world,
+            &task.limits,
+            task.usage.clone(),
+            control,
+        )?;
         let mut made = None;
         let ended = kept::beginning_with(self.data.as_ref(), || {
             block_on(control, async {

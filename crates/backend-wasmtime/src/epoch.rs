@@ -5,22 +5,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use wasmrun_core::{Control, Hook};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmrun_core::{Control, Hook, Usage};
+use wasmtime::{AsContext, Engine, Store, UpdateDeadline};
 
 /// How long a guest is given to notice.
 const AGAIN: Duration = Duration::from_millis(2);
 
 /// Ends a guest's computing when it is interrupted, as long as this is kept.
 pub(crate) struct Interruption {
-    _hook: Hook,
+    _hooks: (Hook, Option<Hook>),
     ended: Arc<AtomicBool>,
 }
 
-/// Makes the guest of `store` end in a loop or call once `control` is interrupted.
-pub(crate) fn end_on_interrupt<T>(store: &mut Store<T>, control: &Control) -> Interruption {
+/// Makes the guest of `store` end in a loop or call once `control` is interrupted. With `fuel`, it tells what it has
+/// used of that whenever somebody looks.
+pub(crate) fn end_on_interrupt<T>(
+    store: &mut Store<T>,
+    control: &Control,
+    fuel: Option<(u64, Usage)>,
+) -> Interruption {
     let line = control.clone();
-    store.epoch_deadline_callback(move |_| {
+    let on_look = fuel.is_some().then(|| {
+        let engine = store.engine().clone();
+        control.on_look(move || engine.increment_epoch())
+    });
+    store.epoch_deadline_callback(move |guest| {
+        if let Some((had, usage)) = &fuel
+            && let Ok(left) = guest.as_context().get_fuel()
+        {
+            usage.tell_fuel(had.saturating_sub(left));
+        }
         Ok(match line.interrupted() {
             Some(_) => UpdateDeadline::Interrupt,
             // The epoch is that of all guests on the engine: this was about another one.
@@ -36,7 +50,10 @@ pub(crate) fn end_on_interrupt<T>(store: &mut Store<T>, control: &Control) -> In
             repeat_until(&ended, &engine);
         }
     });
-    Interruption { _hook: hook, ended }
+    Interruption {
+        _hooks: (hook, on_look),
+        ended,
+    }
 }
 
 impl Drop for Interruption {

@@ -1,32 +1,36 @@
 //! Bounds on what grows: memories, tables, instances.
 
-use wasmrun_core::{Account, Limits};
+use wasmrun_core::{Account, Limits, Usage};
 use wasmtime::ResourceLimiter;
 
 /// Counts what a guest has, over all its memories and tables together, and refuses what exceeds the
 /// limits. A growth that the system refuses in the end stays counted: rather too strict than too lax.
 pub(crate) struct Limiter {
-    account: Account,
+    usage: Usage,
     instances: usize,
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, usage: Usage) -> Self {
         let instances = limits.instances.unwrap_or(u64::MAX);
         Limiter {
-            account: Account::new(limits),
+            usage,
             instances: usize::try_from(instances).unwrap_or(usize::MAX),
         }
     }
 
+    fn account(&self) -> &Account {
+        self.usage.account()
+    }
+
     /// Whether something was refused because of a limit on memory or tables.
     pub(crate) fn has_refused(&self) -> bool {
-        self.account.has_refused()
+        self.account().has_refused()
     }
 
     /// The largest size of all together: they never shrink.
     pub(crate) fn peak_memory(&self) -> u64 {
-        self.account.bytes()
+        self.account().bytes()
     }
 }
 
@@ -37,7 +41,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.account.grow_memory(current, desired, maximum))
+        Ok(self.account().grow_memory(current, desired, maximum))
     }
 
     fn table_growing(
@@ -46,7 +50,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.account.grow_table(current, desired, maximum))
+        Ok(self.account().grow_table(current, desired, maximum))
     }
 
     fn instances(&self) -> usize {

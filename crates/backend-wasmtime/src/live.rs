@@ -70,7 +70,7 @@ impl Live for LiveModule {
             store::fill(store, fuel)?;
         }
         let interruptible = self.variant.is_interruptible();
-        let _interruption = interruptible.then(|| epoch::end_on_interrupt(store, control));
+        let _interruption = interruptible.then(|| epoch::end_on_interrupt(store, control, None));
         let room = function.params.len().max(function.results.len());
         if values.len() < room {
             values.resize(room, ValRaw::i32(0));

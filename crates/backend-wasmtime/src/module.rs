@@ -93,6 +93,7 @@ impl ModuleCode {
 impl Code for ModuleCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
+        task.usage.on_this_thread();
         let (mut store, _interruption) = self.store(&mut task, control)?;
         let instance = self.instance(&mut store);
         let made = Instant::now();
@@ -139,7 +140,13 @@ impl ModuleCode {
         control: &Control,
     ) -> Result<(Store<Host<World>>, Option<Interruption>)> {
         let world = World::new(Wasi::of(task, control)?);
-        store::make(&self.variant, world, &task.limits, control)
+        store::make(
+            &self.variant,
+            world,
+            &task.limits,
+            task.usage.clone(),
+            control,
+        )
     }
 
     fn instance(&self, store: &mut Store<Host<World>>) -> wasmtime::Result<Instance> {

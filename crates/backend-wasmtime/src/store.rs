@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wasmrun_core::{Control, Error, ErrorKind, Limits, Result, Stats};
+use wasmrun_core::{Control, Error, ErrorKind, Limits, Result, Stats, Usage};
 use wasmtime::Store;
 
 use crate::epoch::{self, Interruption};
@@ -21,9 +21,10 @@ pub(crate) fn make<W: 'static>(
     variant: &Variant,
     world: W,
     limits: &Limits,
+    usage: Usage,
     control: &Control,
 ) -> Result<(Store<Host<W>>, Option<Interruption>)> {
-    let limiter = Limiter::new(limits);
+    let limiter = Limiter::new(limits, usage.clone());
     let mut store = Store::new(variant.engine(), Host { world, limiter });
     store.limiter(|host| &mut host.limiter);
     if let Some(fuel) = limits.fuel {
@@ -31,7 +32,7 @@ pub(crate) fn make<W: 'static>(
     }
     let interruption = variant
         .is_interruptible()
-        .then(|| epoch::end_on_interrupt(&mut store, control));
+        .then(|| epoch::end_on_interrupt(&mut store, control, limits.fuel.zip(Some(usage))));
     Ok((store, interruption))
 }
 

@@ -64,6 +64,7 @@ struct Times {
     compile_ms: Option<f64>,
     instantiate_ms: Option<f64>,
     run_ms: Option<f64>,
+    cpu_ms: Option<f64>,
     total_ms: f64,
 }
 
@@ -118,6 +119,7 @@ impl RunReport {
         self.times.compile_ms = stats.compile.map(millis);
         self.times.instantiate_ms = stats.instantiate.map(millis);
         self.times.run_ms = stats.run.map(millis);
+        self.times.cpu_ms = stats.cpu.map(millis);
         self.fuel_used = stats.fuel_used;
         self.peak_memory = stats.peak_memory;
     }

@@ -50,6 +50,11 @@ impl Account {
         self.bytes.give_back(bytes_of(elements));
     }
 
+    /// Hears that so many bytes are used, of an engine that does not ask before something grows.
+    pub fn see(&self, bytes: u64) {
+        self.bytes.used.fetch_max(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes that are used now, as [`Limits::memory`] counts them.
     pub fn bytes(&self) -> u64 {
         self.bytes.used.load(Ordering::Relaxed)

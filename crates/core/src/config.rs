@@ -47,6 +47,10 @@ pub struct RunConfig {
     pub stdout: Stdout,
     /// Where its standard error goes.
     pub stderr: Stdout,
+    /// So many bytes of what it wrote last to its output streams, wherever they lead, are kept for
+    /// [`Run::logs`](crate::Run::logs) and the [`Report`](crate::Report): of lines with what is told of each. `None`
+    /// keeps none.
+    pub logs: Option<u64>,
     /// What it may use.
     pub limits: Limits,
     /// Whether a [`Killer`](crate::Killer) is to end the guest. Some engines run loops more slowly when they
@@ -257,6 +261,13 @@ impl RunConfig {
     #[must_use]
     pub fn stderr(mut self, stderr: Stdout) -> Self {
         self.stderr = stderr;
+        self
+    }
+
+    /// Keeps so many bytes of what the guest wrote last.
+    #[must_use]
+    pub fn logs(mut self, bytes: u64) -> Self {
+        self.logs = Some(bytes);
         self
     }
 

@@ -64,8 +64,24 @@ enum Time {
 #[derive(Default)]
 struct Waiting {
     next_hook: u64,
-    hooks: BTreeMap<u64, Arc<dyn Fn() + Send + Sync>>,
+    hooks: BTreeMap<u64, (Occasion, OnOccasion)>,
     wakers: Vec<Waker>,
+}
+
+type OnOccasion = Arc<dyn Fn() + Send + Sync>;
+
+/// What a hook is called at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Interrupt,
+    Look,
+}
+
+impl Waiting {
+    fn hooks_at(&self, occasion: Occasion) -> Vec<OnOccasion> {
+        let hooks = self.hooks.values().filter(|(at, _)| *at == occasion);
+        hooks.map(|(_, hook)| hook.clone()).collect()
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -101,7 +117,7 @@ impl Shared {
             {
                 return;
             }
-            let hooks: Vec<_> = waiting.hooks.values().cloned().collect();
+            let hooks = waiting.hooks_at(Occasion::Interrupt);
             (hooks, std::mem::take(&mut waiting.wakers))
         };
         self.changed.notify_all();
@@ -233,19 +249,37 @@ impl Control {
     /// may still be running for a moment after its [`Hook`] is dropped.
     #[must_use]
     pub fn on_interrupt(&self, hook: impl Fn() + Send + Sync + 'static) -> Hook {
-        let hook: Arc<dyn Fn() + Send + Sync> = Arc::new(hook);
-        let mut waiting = self.0.waiting();
-        let key = waiting.next_hook;
-        waiting.next_hook += 1;
-        waiting.hooks.insert(key, hook.clone());
-        drop(waiting);
+        let hook: OnOccasion = Arc::new(hook);
+        let registered = self.register(Occasion::Interrupt, hook.clone());
         if self.interrupted().is_some() {
             hook();
         }
+        registered
+    }
+
+    /// Registers what has the guest [tell](crate::Usage::tell_fuel) what it has used, whenever somebody wants to know.
+    /// For the rest, as [`on_interrupt`](Control::on_interrupt).
+    #[must_use]
+    pub fn on_look(&self, hook: impl Fn() + Send + Sync + 'static) -> Hook {
+        self.register(Occasion::Look, Arc::new(hook))
+    }
+
+    fn register(&self, occasion: Occasion, hook: OnOccasion) -> Hook {
+        let mut waiting = self.0.waiting();
+        let key = waiting.next_hook;
+        waiting.next_hook += 1;
+        waiting.hooks.insert(key, (occasion, hook));
         Hook {
             control: self.clone(),
             key,
         }
+    }
+
+    /// Has the guest tell what it has used. Whether there is one that does.
+    pub(crate) fn look(&self) -> bool {
+        let hooks = self.0.waiting().hooks_at(Occasion::Look);
+        hooks.iter().for_each(|hook| hook());
+        !hooks.is_empty()
     }
 
     /// Resolves once the guest is to end; for host calls that wait as futures.
@@ -295,7 +329,7 @@ impl Control {
     }
 }
 
-/// Keeps a hook of [`Control::on_interrupt`] registered.
+/// Keeps a hook of [`Control::on_interrupt`] or [`Control::on_look`] registered.
 #[derive(Debug)]
 pub struct Hook {
     control: Control,

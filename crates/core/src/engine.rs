@@ -14,7 +14,7 @@ use crate::guest::{FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
     Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostMemory,
-    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats, Value,
+    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats, Usage, Value,
 };
 
 /// An engine that is present and ready.
@@ -309,6 +309,8 @@ pub struct Task {
     /// Limits. The guest's declared memory and tables are within them. The timeout is kept by core
     /// through [`Control`]; a backend may keep it as well.
     pub limits: Limits,
+    /// Where to tell what the guest uses, while it runs.
+    pub usage: Usage,
     /// What of the network may be reached.
     pub network: Network,
     /// The wall clock.

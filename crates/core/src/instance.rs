@@ -11,11 +11,11 @@ use crate::engine::{CallLimits, Instantiated, Live};
 use crate::guest::{ExportKind, FuncSignature, GlobalDecl, ValueType, nearest, shown};
 use crate::host::{Slot, with_slots};
 use crate::program::{Prepared, ended_from_outside, exceeds, guest_thread, no_thread};
-use crate::run::panicked;
+use crate::run::{logged, panicked};
 use crate::task::Streams;
 use crate::{
-    Attachments, Captured, Control, Error, ErrorKind, HostMemory, HostValues, Killer, MemoryError,
-    Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout, Value,
+    Attachments, Captured, Control, Error, ErrorKind, HostMemory, HostValues, Killer, LogLine,
+    MemoryError, Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout, Value,
 };
 
 /// An instance of a guest: it stays, with its memory and its globals, and its functions are called as often as one
@@ -393,6 +393,16 @@ impl Instance {
     pub fn take_stderr(&mut self) -> Captured {
         let capture = self.streams.stderr_capture.as_ref();
         capture.map(|capture| capture.take()).unwrap_or_default()
+    }
+
+    /// The last `tail` lines that the guest has written, as [`Run::logs`](crate::Run::logs) has them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Run::logs`](crate::Run::logs).
+    pub fn logs(&self, tail: usize) -> Result<Vec<LogLine>> {
+        let lines = logged(self.streams.log.as_ref(), tail);
+        lines.map_err(|error| self.program.named(error))
     }
 
     /// What the instance has cost: the fuel of the last call, the most memory it ever had. Of one that has ended, or

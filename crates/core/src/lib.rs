@@ -21,12 +21,14 @@ pub mod check;
 mod compile;
 mod config;
 mod control;
+mod cpu;
 mod engine;
 mod entries;
 pub mod guest_path;
 mod host;
 mod instance;
 mod limits;
+mod log;
 mod open;
 mod outcome;
 mod program;
@@ -36,6 +38,7 @@ mod run;
 pub mod stdio;
 mod task;
 mod unwind;
+mod usage;
 mod watchdog;
 
 pub use account::Account;
@@ -59,10 +62,12 @@ pub use host::{
 };
 pub use instance::{Called, GuestEnded, Instance, InstanceMemory, TypedFunction};
 pub use limits::{Limits, Overflow};
+pub use log::{LogLine, LogStream};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};
 pub use run::{Event, Events, Killer, NoEvent, Run, RunState};
+pub use usage::{LiveStats, Usage};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{

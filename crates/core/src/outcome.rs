@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::{CacheUse, exit_code};
+use crate::{CacheUse, LogLine, exit_code};
 
 /// How a guest ended. The same guest ends the same way on every engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -201,6 +201,11 @@ pub struct Stats {
     /// runtime's start included.
     #[serde(rename = "run_ms", serialize_with = "millis")]
     pub run: Option<Duration>,
+    /// Processor time that the run took: of the guest's thread or, of a runtime in a process of its own, of that
+    /// process, its start included. Not of an [instance](crate::Instance) in this process; and WasmEdge, for a guest
+    /// that can be interrupted, does not tell.
+    #[serde(rename = "cpu_ms", serialize_with = "millis")]
+    pub cpu: Option<Duration>,
     /// Fuel units used.
     pub fuel_used: Option<u64>,
     /// The largest size of all linear memories and tables together, in bytes, as
@@ -237,4 +242,6 @@ pub struct Report {
     pub stdout: Captured,
     /// Standard error, likewise.
     pub stderr: Captured,
+    /// What it wrote last, as far as [`RunConfig::logs`](crate::RunConfig::logs) asked for it to be kept.
+    pub logs: Vec<LogLine>,
 }

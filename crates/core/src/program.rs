@@ -256,10 +256,12 @@ impl Program {
             streams.stderr.take(),
         );
         let (program, control) = (self.clone(), prepared.control.clone());
+        let (usage, log) = (prepared.task.usage.clone(), streams.log.clone());
         let thread = guest_thread(config.limits.stack);
         let guest = move || program.execute(prepared);
-        let run = Run::start(thread, control, config.killable, guest);
+        let run = Run::start(thread, control, config.killable, usage, guest);
         let mut run = run.map_err(|source| self.named(no_thread(source)))?;
+        run.log = log;
         (run.stdin, run.stdout, run.stderr) = ours;
         Ok(run)
     }
@@ -371,6 +373,10 @@ impl Program {
             stats,
             stdout: take(&streams.stdout_capture).unwrap_or_default(),
             stderr: take(&streams.stderr_capture).unwrap_or_default(),
+            logs: streams
+                .log
+                .map(|log| log.tail(usize::MAX))
+                .unwrap_or_default(),
         })
     }
 
@@ -380,7 +386,11 @@ impl Program {
         control: &Control,
         host_end: Option<&Slot>,
     ) -> Result<(Outcome, Stats)> {
-        let ran = self.0.code.run(task, control);
+        let usage = task.usage.clone();
+        let ran = self.0.code.run(task, control).map(|mut ran| {
+            ran.stats.cpu = usage.cpu();
+            ran
+        });
         match (ended_from_outside(control, host_end), ran) {
             (Some(Ok(outcome)), ran) => {
                 let stats = ran.map(|ran| ran.stats).unwrap_or_default();

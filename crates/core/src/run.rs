@@ -10,7 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::control::{Control, Interrupt};
-use crate::{Error, ErrorKind, Report, Result};
+use crate::log::{Log, LogLine};
+use crate::{Error, ErrorKind, LiveStats, Report, Result, Usage};
 
 /// A started guest, in the manner of [`std::process::Child`].
 ///
@@ -28,6 +29,8 @@ pub struct Run {
     pub stderr: Option<PipeReader>,
     control: Control,
     killable: bool,
+    usage: Usage,
+    pub(crate) log: Option<Log>,
     began: Instant,
     thread: Option<JoinHandle<()>>,
     end: Receiver<Result<Report>>,
@@ -35,6 +38,8 @@ pub struct Run {
     waker: Arc<Mutex<Option<Waker>>>,
     /// What came of it, once it is known.
     ended: Option<Result<Report>>,
+    /// Time until then.
+    took: Duration,
 }
 
 /// Whether a started guest still runs.
@@ -75,6 +80,7 @@ impl Run {
         thread: thread::Builder,
         control: Control,
         killable: bool,
+        usage: Usage,
         guest: impl FnOnce() -> Result<Report> + Send + 'static,
     ) -> std::io::Result<Self> {
         let (ended, end) = sync_channel(1);
@@ -94,11 +100,14 @@ impl Run {
             stderr: None,
             control,
             killable,
+            usage,
+            log: None,
             began: Instant::now(),
             thread: Some(thread),
             end,
             waker,
             ended: None,
+            took: Duration::ZERO,
         })
     }
 
@@ -157,6 +166,27 @@ impl Run {
         self.ended.is_some() || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// What the guest has used so far or, once this knows its end, in all.
+    pub fn stats(&self) -> LiveStats {
+        match &self.ended {
+            None => self.usage.look(self.began, &self.control),
+            Some(ended) => {
+                let stats = ended.as_ref().ok().map(|report| &report.stats);
+                LiveStats::of_ended(self.took, stats)
+            }
+        }
+    }
+
+    /// The last `tail` lines that the guest has written to its output streams: of what the config has
+    /// [kept](crate::RunConfig::logs).
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the config did not ask for it.
+    pub fn logs(&self, tail: usize) -> Result<Vec<LogLine>> {
+        logged(self.log.as_ref(), tail)
+    }
+
     /// Asks the guest to end: closes its standard input, which programs that read it take for that, and lets functions
     /// of the host [know](crate::HostCall::is_asked_to_end). If it has not ended after `grace`, it is
     /// [killed](Run::kill). Returns once it is gone.
@@ -211,6 +241,7 @@ impl Run {
             // It has said its last, and panics no more.
             let _ = thread.join();
         }
+        self.took = self.began.elapsed();
         self.ended = Some(ended);
     }
 }
@@ -229,6 +260,17 @@ impl Future for Run {
             Err(error) => Poll::Ready(Err(error)),
         }
     }
+}
+
+/// The last lines of what is kept.
+pub(crate) fn logged(log: Option<&Log>, tail: usize) -> Result<Vec<LogLine>> {
+    let log = log.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            "nothing is kept of what the guest writes; ask for it with RunConfig::logs",
+        )
+    })?;
+    Ok(log.tail(tail))
 }
 
 fn locked(waker: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
@@ -313,6 +355,11 @@ impl Events {
                 Ok(Event::Ended(Err(error)))
             }
         }
+    }
+
+    /// The run, to be looked at; `None` once the last event was told.
+    pub fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
     }
 
     /// What ends the guest meanwhile.

@@ -5,6 +5,7 @@ use std::io::{PipeReader, PipeWriter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::log::Recorder;
 use crate::{
     Captured, Control, Error, ErrorKind, Interrupt, Limits, Overflow, Result, Stdin, Stdout, open,
 };
@@ -35,7 +36,7 @@ pub enum Output {
     File(File),
     /// Into memory, bounded.
     Capture(Capture),
-    /// To one of the others, none of which is bounded itself, as far as the meter allows.
+    /// To one of the others, none of which is bounded or kept itself, as far as the meter allows.
     Metered(Meter, Box<Output>),
 }
 
@@ -57,14 +58,16 @@ pub struct Capture {
     captured: Arc<Mutex<Captured>>,
     /// Ends a guest that exceeds the bound.
     stop: Option<Control>,
+    log: Option<Recorder>,
 }
 
-/// Counts what a guest writes to a stream, and ends a guest that writes too much. For the one thread
-/// that writes for the guest.
+/// Counts what a guest writes to a stream, and ends a guest that writes too much; keeps what it wrote last, if that is
+/// asked for. For the one thread that writes for the guest.
 #[derive(Clone, Debug)]
 pub struct Meter {
     left: Arc<AtomicU64>,
     control: Control,
+    log: Option<Recorder>,
 }
 
 impl Meter {
@@ -73,6 +76,7 @@ impl Meter {
         Meter {
             left: Arc::new(AtomicU64::new(limit)),
             control: control.clone(),
+            log: None,
         }
     }
 
@@ -84,10 +88,13 @@ impl Meter {
     }
 
     /// Counts bytes that were written.
-    pub fn count(&self, written: usize) {
+    pub fn count(&self, written: &[u8]) {
         let left = self.left.load(Ordering::Relaxed);
-        let left = left.saturating_sub(written as u64);
+        let left = left.saturating_sub(written.len() as u64);
         self.left.store(left, Ordering::Relaxed);
+        if let Some(log) = &self.log {
+            log.record(written);
+        }
     }
 
     /// Ends the guest.
@@ -103,6 +110,7 @@ impl Capture {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             captured: Arc::default(),
             stop: None,
+            log: None,
         }
     }
 
@@ -121,6 +129,12 @@ impl Capture {
         captured.bytes.extend_from_slice(&bytes[..kept]);
         captured.dropped += (bytes.len() - kept) as u64;
         drop(captured);
+        if let Some(log) = &self.log {
+            log.record(match self.stop {
+                Some(_) => &bytes[..kept],
+                None => bytes,
+            });
+        }
         if kept < bytes.len()
             && let Some(control) = &self.stop
         {
@@ -168,6 +182,7 @@ pub(crate) fn open_output(
     stdout: &Stdout,
     limits: &Limits,
     control: &Control,
+    log: Option<Recorder>,
     piped: &mut Option<PipeReader>,
     captured: &mut Option<Capture>,
 ) -> Result<Output> {
@@ -176,10 +191,11 @@ pub(crate) fn open_output(
         Stdout::Inherit => Output::Inherit,
         Stdout::Capture => {
             let limit = limits.output.unwrap_or(Limits::DEFAULT_OUTPUT);
-            let capture = match limits.overflow {
+            let mut capture = match limits.overflow {
                 Overflow::Truncate => Capture::new(limit),
                 Overflow::Stop => Capture::stopping(limit, control),
             };
+            capture.log = log;
             *captured = Some(capture.clone());
             return Ok(Output::Capture(capture));
         }
@@ -196,11 +212,14 @@ pub(crate) fn open_output(
             Output::File(into_file(writer))
         }
     };
-    Ok(match (limits.overflow, limits.output) {
-        (Overflow::Stop, Some(limit)) => {
-            Output::Metered(Meter::new(limit, control), Box::new(output))
+    let limit = limits.output.filter(|_| limits.overflow == Overflow::Stop);
+    Ok(match (limit, log) {
+        (None, None) => output,
+        (limit, log) => {
+            let mut meter = Meter::new(limit.unwrap_or(u64::MAX), control);
+            meter.log = log;
+            Output::Metered(meter, Box::new(output))
         }
-        _ => output,
     })
 }
 
@@ -253,7 +272,7 @@ mod tests {
         let meter = Meter::new(5, &control);
         for allowed in [3, 2, 0] {
             assert_eq!(meter.allows(3), allowed);
-            meter.count(allowed);
+            meter.count(&[0; 3][..allowed]);
         }
         assert_eq!(control.interrupted(), None);
         meter.stop();

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::io::{PipeReader, PipeWriter};
 
+use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Preopen, Result, RunConfig, Task,
+    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Preopen, Result, RunConfig, Task, Usage,
     guest_path,
 };
 
@@ -17,6 +18,7 @@ pub(crate) struct Streams {
     pub stderr: Option<PipeReader>,
     pub stdout_capture: Option<Capture>,
     pub stderr_capture: Option<Capture>,
+    pub log: Option<Log>,
 }
 
 /// `control` ends the run, which a stream may have to do.
@@ -33,7 +35,12 @@ pub(crate) fn resolve(
         .as_deref()
         .map(guest_path::normalise)
         .transpose()?;
-    let mut streams = Streams::default();
+    let mut streams = Streams {
+        log: config.logs.map(Log::new),
+        ..Streams::default()
+    };
+    let log = streams.log.clone();
+    let recorder = |stream| log.clone().map(|log| Recorder { log, stream });
     let task = Task {
         args,
         env,
@@ -44,6 +51,7 @@ pub(crate) fn resolve(
             &config.stdout,
             &config.limits,
             control,
+            recorder(LogStream::Stdout),
             &mut streams.stdout,
             &mut streams.stdout_capture,
         )?,
@@ -51,10 +59,12 @@ pub(crate) fn resolve(
             &config.stderr,
             &config.limits,
             control,
+            recorder(LogStream::Stderr),
             &mut streams.stderr,
             &mut streams.stderr_capture,
         )?,
         limits: config.limits.clone(),
+        usage: Usage::new(&config.limits),
         network: config.network,
         clock: config.clock,
         random: config.random,

@@ -137,7 +137,7 @@ impl Sink {
                     return Err(io::Error::other(TooMuch));
                 }
                 let written = to.write(&bytes[..allowed])?;
-                meter.count(written);
+                meter.count(&bytes[..written]);
                 Ok(written)
             }
         }

@@ -180,6 +180,12 @@ impl Command {
         self
     }
 
+    /// Keeps so many bytes of what the guest wrote last: see [`RunConfig::logs`].
+    pub fn logs(&mut self, bytes: u64) -> &mut Self {
+        self.config.logs = Some(bytes);
+        self
+    }
+
     /// Changes the limits.
     pub fn limit(&mut self, change: impl FnOnce(&mut Limits)) -> &mut Self {
         change(&mut self.config.limits);

@@ -146,7 +146,8 @@ impl Live for LiveRelay {
         let mut stats = Stats::default();
         if let Some(talk) = &self.talk {
             stats.fuel_used = talk.session.fuel_used();
-            stats.peak_memory = Some(talk.session.peak);
+            stats.cpu = talk.launch.usage.cpu();
+            stats.peak_memory = Some(talk.launch.usage.account().bytes());
         }
         stats
     }

@@ -222,7 +222,7 @@ impl Code for RelayedCode {
             if let Some(began) = talk.session.began {
                 stats.instantiate = Some(began - talk.spawned);
                 stats.run = Some(ended - began);
-                stats.peak_memory = Some(talk.session.peak);
+                stats.peak_memory = Some(task.usage.account().bytes());
             }
             stats.fuel_used = talk.session.fuel_used();
             let outcome = talk.outcome(served, control)?;
@@ -308,6 +308,7 @@ impl RelayedCode {
             executable: self.runtime.path.clone(),
             args: self.runtime.adapter.arguments(&job)?,
             handed: program.handed(),
+            usage: task.usage.clone(),
         };
         tracing::debug!(executable = %launch.executable.display(), guest = ?self.guest, "starting runtime");
         let spawned = Instant::now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmrun_core::stdio::Output;
-use wasmrun_core::{Control, HostFunction, HostMemory, Limits, Result, Task};
+use wasmrun_core::{Control, HostFunction, HostMemory, Limits, Result, Task, Usage};
 use wasmrun_wasi_preview1::{Function, GuestMemory, Imported, Stop, Wasi, preview1};
 
 use super::distant::{Distant, contact};
@@ -75,8 +75,7 @@ pub(super) struct Session {
     pub(super) opened_at_start: Option<Readable>,
     /// When the guest began to run.
     pub(super) began: Option<Instant>,
-    /// The most bytes its memories and tables had together.
-    pub(super) peak: u64,
+    usage: Usage,
 }
 
 impl Session {
@@ -109,7 +108,7 @@ impl Session {
             lost: None,
             opened_at_start: None,
             began: None,
-            peak: 0,
+            usage: task.usage.clone(),
         }
     }
 
@@ -187,12 +186,12 @@ impl Session {
                 own::BEGIN => {
                     self.opened_at_start = None;
                     self.began = Some(Instant::now());
-                    self.peak = asked;
+                    self.usage.account().see(asked);
                 }
                 own::GROW_MEMORIES => {
                     let granted = self.limits.memory.is_none_or(|limit| asked <= limit);
                     if granted {
-                        self.peak = self.peak.max(asked);
+                        self.usage.account().see(asked);
                     }
                     self.mirror.finish(wire, granted.into())?;
                 }

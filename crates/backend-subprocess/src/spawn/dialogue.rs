@@ -52,7 +52,7 @@ impl Dialogue {
         let (stderr, its_stderr) = io::pipe().map_err(failed)?;
         let streams = [its_stdin.into(), its_stdout.into(), its_stderr.into()];
         let pid = start(launch, streams).map_err(failed)?;
-        let leader = Leader::new(pid);
+        let leader = Leader::new(pid, &launch.usage);
         let group = leader.group.clone();
         Ok(Dialogue {
             stdin,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmrun_core::stdio::{Input, Output};
-use wasmrun_core::{Error, ErrorKind};
+use wasmrun_core::{Error, ErrorKind, Usage};
 
 use crate::stderr::Splitter;
 
@@ -18,6 +18,8 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<OsString>,
     /// A file that it has under the same descriptor as we do.
     pub(crate) handed: Option<Arc<File>>,
+    /// What is told of the process while it runs.
+    pub(crate) usage: Usage,
 }
 
 impl Launch {

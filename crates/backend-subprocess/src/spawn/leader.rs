@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 
+use wasmrun_core::Usage;
+
 use crate::spawn::launch::Status;
 
 /// How often a wait that nothing may ever end looks whether it still makes sense.
@@ -20,15 +22,18 @@ pub(super) const STRAGGLERS: u32 = 20;
 /// The process at the head of the session. Dropping it kills the session.
 pub(super) struct Leader {
     pid: Pid,
+    usage: Usage,
     pub(super) group: Arc<Group>,
     /// Readable once the process has ended; `None` where the system has no such thing.
     pub(super) exit: Option<OwnedFd>,
 }
 
 impl Leader {
-    pub(super) fn new(pid: Pid) -> Self {
+    pub(super) fn new(pid: Pid, usage: &Usage) -> Self {
+        usage.in_process(pid.as_raw_pid().unsigned_abs());
         Leader {
             pid,
+            usage: usage.clone(),
             group: Arc::new(Group(Mutex::new(Some(pid)))),
             exit: exit_of(pid),
         }
@@ -50,6 +55,8 @@ impl Leader {
     }
 
     fn wait(&self) -> io::Result<WaitStatus> {
+        // Once it is waited for, there is nothing to look at.
+        self.usage.cpu();
         let ended = retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()))?;
         // There is none only for those who do not wait.
         let (_, status) = ended.ok_or(io::ErrorKind::WouldBlock)?;

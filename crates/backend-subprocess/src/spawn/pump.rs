@@ -27,7 +27,7 @@ pub(crate) fn execute(
 ) -> Result<(Status, Words)> {
     let (mut pump, its) = Pump::new(streams, &launch)?;
     let pid = start(&launch, its).map_err(|source| launch.cannot_start(source))?;
-    let mut leader = Leader::new(pid);
+    let mut leader = Leader::new(pid, &launch.usage);
     let group = leader.group.clone();
     let _hook = control.on_interrupt(move || group.kill());
     pump.run(&leader, control)
@@ -319,7 +319,7 @@ impl Sink {
             Output::Capture(capture) => return capture.push(bytes),
             Output::Metered(meter, _) => {
                 let allowed = meter.allows(bytes.len());
-                meter.count(allowed);
+                meter.count(&bytes[..allowed]);
                 if allowed < bytes.len() {
                     meter.stop();
                 }

@@ -316,6 +316,7 @@ mod tests {
             executable: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
             handed: None,
+            usage: Usage::default(),
         }
     }
 
@@ -377,6 +378,7 @@ mod tests {
         let (path, file) = memory_file("a", b"in memory").expect("a file");
         let list = |handed| Launch {
             handed,
+            usage: Usage::default(),
             ..shell(&format!("cat {}", path.display()))
         };
         let file = Arc::new(file);
@@ -400,6 +402,7 @@ mod tests {
                     executable: executable.into(),
                     args: Vec::new(),
                     handed: None,
+                    usage: Usage::default(),
                 })
             };
             assert_eq!(no("/no/such/runtime"), io::ErrorKind::NotFound);

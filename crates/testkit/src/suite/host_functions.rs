@@ -26,6 +26,7 @@ crate::suite::rules![
     results_that_are_not_of_the_type_end_the_guest,
     memory_is_read_and_written,
     memory_that_was_grown_is_seen,
+    a_64_bit_memory_is_read_and_written,
     what_is_beyond_memory_is_an_error,
     a_guest_without_memory_has_none,
     a_text_that_is_not_utf8_is_an_error,
@@ -383,6 +384,43 @@ fn memory_that_was_grown_is_seen(case: &Case) {
         &host,
         &checking(imports, r#"(memory (export "memory") 1)"#, body),
     );
+}
+
+fn a_64_bit_memory_is_read_and_written(case: &Case) {
+    let host = checks().function(
+        "env",
+        "upper",
+        |call: &mut HostCall<'_>, text: GuestStr<u64>, to: u64| {
+            let upper = text.read(call)?.to_uppercase();
+            call.write(to, upper.as_bytes())?;
+            let copy = GuestSlice::<u64> {
+                address: to,
+                length: text.length,
+            };
+            assert_eq!(copy.read(call)?, upper.as_bytes());
+            assert!(call.write(u64::MAX - 1, b"beyond").is_err());
+            Ok::<_, MemoryError>(call.memory_size())
+        },
+    );
+    let imports = r#"(import "env" "upper" (func $upper (param i64 i64 i64) (result i64)))"#;
+    let fields = r#"
+        (memory (export "memory") i64 2)
+        (data (i64.const 131064) "abcdefgh")"#;
+    let body = "
+        (call $is (i64.eq (call $upper (i64.const 131064) (i64.const 8) (i64.const 100))
+            (i64.const 131072)) (i32.const 1))
+        (call $is (i64.eq (i64.load (i64.const 100)) (i64.const 0x4847464544434241))
+            (i32.const 2))";
+    let guest = checking(imports, fields, body);
+    // Runtimes on `PATH` have calls of the host with 32-bit memories alone.
+    let compiled = Program::compile(
+        case.engine().clone(),
+        &guest,
+        Request::new(&captured(), &host),
+    );
+    if !case.refused_itself(&compiled) {
+        ends_as_expected(case, &host, &guest);
+    }
 }
 
 /// Each changes nothing, and comes back to the function, which may go on.

@@ -11,6 +11,7 @@ mod instances;
 mod kinds;
 mod limits;
 mod linux;
+mod live;
 mod memories;
 mod outcome;
 mod sandbox;
@@ -51,6 +52,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("kinds", kinds::RULES),
     ("host_functions", host_functions::RULES),
     ("instances", instances::RULES),
+    ("live", live::RULES),
 ];
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.
