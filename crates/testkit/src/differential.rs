@@ -6,7 +6,10 @@
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::Trial;
-use wasmrun_core::{Access, Engine, Guest, RunConfig, Stdin};
+use wasmrun_core::{
+    Access, Engine, Guest, GuestStr, HostCall, HostFunctions, MemoryError, Program, Report,
+    Request, RunConfig, Stdin,
+};
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::guests::{cat, files, hello, unstable};
@@ -39,6 +42,8 @@ scenarios![
     finds_errors_in_a_read_only_directory,
     finds_no_way_out,
     changes_a_directory,
+    calls_the_host,
+    traps_in_the_host,
 ];
 
 /// What was seen of a run, part by part.
@@ -79,7 +84,10 @@ fn see(case: &Case, scenario: &Scenario) -> Option<Seen> {
             .map(|text| placed(text, &config))
             .collect();
     }
-    let report = case.run(&guest, &config)?;
+    let report = match guest.unknown_imports().is_empty() {
+        true => case.run(&guest, &config)?,
+        false => with_host(case, &guest, &config)?,
+    };
     let mut seen = vec![
         ("outcome".to_owned(), report.outcome.to_string()),
         ("stderr".to_owned(), stderr(&report)),
@@ -94,6 +102,32 @@ fn see(case: &Case, scenario: &Scenario) -> Option<Seen> {
         seen.push(("stdout".to_owned(), stdout));
     }
     Some(seen)
+}
+
+fn with_host(case: &Case, guest: &Guest, config: &RunConfig) -> Option<Report> {
+    if !case.can("host_functions") {
+        return None;
+    }
+    let (host, engine) = (host(), case.engine().clone());
+    let program = Program::compile(engine, guest, Request::new(config, &host));
+    Some(case.ran(program.and_then(|program| program.run(config))))
+}
+
+/// The functions of the host that scenarios call.
+fn host() -> HostFunctions {
+    HostFunctions::new()
+        .function(
+            "host",
+            "reversed",
+            |call: &mut HostCall<'_>, text: GuestStr, to: u32| {
+                let reversed: String = text.read(call)?.chars().rev().collect();
+                call.write(to, reversed.as_bytes())?;
+                Ok::<_, MemoryError>(reversed.len() as u32)
+            },
+        )
+        .function("host", "mixed", |a: i32, b: i64, c: f32, d: f64| {
+            (f64::from(a) * d, b.rotate_left(7) ^ i64::from(c.to_bits()))
+        })
 }
 
 fn compare(engine: &str, expected: &Seen, seen: &Seen) {
@@ -299,4 +333,46 @@ fn changes_a_directory(case: &Case) -> (Guest, RunConfig) {
         "stat 3:dir/file mtime",
     ];
     (files(), config.args(operations))
+}
+
+/// What both scenarios of the host begin with.
+const HOST: &str = r#"
+    (import "host" "reversed" (func $reversed (param i32 i32 i32) (result i32)))
+    (import "host" "mixed" (func $mixed (param i32 i64 f32 f64) (result f64 i64)))"#;
+
+/// Texts and numbers, through the host and back, to standard output.
+fn calls_the_host(_: &Case) -> (Guest, RunConfig) {
+    let guest = guests::importing(
+        HOST,
+        r#"(data (i32.const 1024) "a text, with \c3\a4 and \e2\82\ac in it")
+        (func (export "_start") (local $times i32) (local $mixed i64) (local $part f64)
+            (loop $again
+                (call $print (i32.const 2048)
+                    (call $reversed (i32.const 1024)
+                        (i32.sub (i32.const 29) (local.get $times)) (i32.const 2048)))
+                (call $mixed (local.get $times) (local.get $mixed) (f32.const 0.1) (f64.const 0.3))
+                (local.set $mixed)
+                (local.set $part)
+                (f64.store (i32.const 4096) (local.get $part))
+                (i64.store (i32.const 4104) (local.get $mixed))
+                (call $print (i32.const 4096) (i32.const 16))
+                (br_if $again
+                    (i32.lt_u
+                        (local.tee $times (i32.add (local.get $times) (i32.const 1)))
+                        (i32.const 7)))))"#,
+    );
+    (guest, captured())
+}
+
+/// Hands the host a text that is none, after some output.
+fn traps_in_the_host(_: &Case) -> (Guest, RunConfig) {
+    let guest = guests::importing(
+        HOST,
+        r#"(data (i32.const 1024) "before\n")
+        (func (export "_start")
+            (call $print (i32.const 1024) (i32.const 7))
+            (drop (call $reversed (i32.const -10) (i32.const 20) (i32.const 0)))
+            (call $print (i32.const 1024) (i32.const 7)))"#,
+    );
+    (guest, captured())
 }

@@ -31,6 +31,12 @@ pub fn wasi(fields: &str) -> Guest {
     with_memory(r#"(memory (export "memory") 2)"#, fields)
 }
 
+/// A preview1 guest that imports more.
+pub fn importing(imports: &str, fields: &str) -> Guest {
+    let source = format!(r#"(module {imports} {PRELUDE} (memory (export "memory") 2) {fields})"#);
+    text("importing.wasm", &source)
+}
+
 /// A preview1 guest with a memory of its own.
 pub fn with_memory(memory: &str, fields: &str) -> Guest {
     text("guest.wasm", &source(memory, fields))

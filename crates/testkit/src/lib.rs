@@ -42,6 +42,7 @@ pub mod particular;
 pub mod programs;
 mod restart;
 pub mod suite;
+mod there_and_back;
 mod tree;
 
 use std::env;

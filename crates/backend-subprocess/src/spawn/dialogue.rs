@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -19,6 +20,13 @@ use crate::spawn::launch::{Launch, Status};
 /// As much as is kept of what a runtime says itself.
 const MOST_WORDS: usize = 1 << 20;
 
+/// So long the next message is looked for before this thread sleeps, while messages come thick: to be woken takes
+/// longer than most guests do to go on.
+const LOOK: Duration = Duration::from_micros(30);
+
+/// A message that woke this thread was so soon that the next may be looked for.
+const SOON: Duration = Duration::from_micros(100);
+
 /// A runtime that runs, and both ends of the wire to the guest in it. Dropping it kills it.
 pub(crate) struct Dialogue {
     /// A socket rather than a pipe: what writes to a pipe that nobody reads any more may be ended for it.
@@ -26,6 +34,8 @@ pub(crate) struct Dialogue {
     stdout: BufReader<PipeReader>,
     stderr: Option<PipeReader>,
     words: Vec<u8>,
+    /// The last message came soon.
+    thick: bool,
     _hook: Hook,
     leader: Leader,
 }
@@ -59,6 +69,7 @@ impl Dialogue {
             stdout: BufReader::new(stdout),
             stderr: Some(stderr),
             words: Vec::new(),
+            thick: false,
             _hook: control.on_interrupt(move || group.kill()),
             leader,
         })
@@ -67,8 +78,10 @@ impl Dialogue {
     /// Fills `bytes` with what the guest sends.
     pub(crate) fn receive(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            if self.stdout.buffer().is_empty() {
+            if self.stdout.buffer().is_empty() && !self.finds_soon()? {
+                let began = Instant::now();
                 self.listen()?;
+                self.thick = began.elapsed() < SOON;
             }
             match self.stdout.read(bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -90,6 +103,22 @@ impl Dialogue {
             }
         }
         Ok(())
+    }
+
+    /// Whether the guest has sent something, or does within a moment if it did the last time.
+    fn finds_soon(&mut self) -> io::Result<bool> {
+        if !self.thick {
+            return Ok(false);
+        }
+        let began = Instant::now();
+        let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+        while began.elapsed() < LOOK {
+            if retry_on_intr(|| poll(&mut stdout, Some(&Timespec::default())))? > 0 {
+                return Ok(true);
+            }
+        }
+        self.thick = false;
+        Ok(false)
     }
 
     /// Waits until the guest sends something or has ended. Meanwhile the runtime may speak.

@@ -308,6 +308,8 @@ mod tests {
 
     use rustix::process::{Signal, WaitOptions, getpid, kill_process, waitpid};
 
+    use wasmrun_core::Usage;
+
     use super::*;
     use crate::spawn::memory_file;
 
