@@ -1,15 +1,10 @@
-//! What an instance costs: the time to make one, and the memory that it takes while it lives.
-
-use std::{fs, thread, time::Duration};
+//! What it costs to make an instance, run it and drop it.
 
 use criterion::Criterion;
-use wasmrun::{Program, RunConfig, Stdout};
+use wasmrun::{RunConfig, Stdout};
 
 use crate::group::Group;
-use crate::{NOTHING, SLEEPER, by_hand, engines, guest, in_process};
-
-/// As many as live at the same time.
-const LIVE: usize = 1000;
+use crate::{NOTHING, by_hand, engines, guest, in_process};
 
 pub fn benches(criterion: &mut Criterion) {
     // By hand there are no streams either.
@@ -39,39 +34,4 @@ fn changing_data() -> String {
                     (local.set $at (i32.add (local.get $at) (i32.const 16384)))
                     (br_if $next (i32.lt_u (local.get $at) (i32.const 196608))))))"#
     )
-}
-
-/// Prints how much more memory this process has while guests live in it, for each of them.
-pub fn print_memory() {
-    println!("\n| engine | memory of each of {LIVE} live instances |\n|---|---:|");
-    for (name, engine) in in_process() {
-        let config = RunConfig::new().killable(true);
-        let program = Program::compile(engine, &guest("sleeper", SLEEPER), &config).expect(name);
-        let Some(before) = resident() else {
-            return println!("| {name} | unknown: this system does not tell |");
-        };
-        let runs: Vec<_> = (0..LIVE)
-            .map(|_| program.start(&config).expect(name))
-            .collect();
-        // Until all of them sleep.
-        thread::sleep(Duration::from_secs(2));
-        let more = resident().unwrap_or(before).saturating_sub(before);
-        for run in &runs {
-            run.kill().expect("killable");
-        }
-        for run in runs {
-            run.wait().expect(name);
-        }
-        println!("| {name} | {:.1} KiB |", more as f64 / LIVE as f64 / 1024.0);
-    }
-}
-
-/// Bytes of memory that this process has.
-fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
 }

@@ -42,13 +42,6 @@ fn main() {
     timeout::benches(&mut criterion);
     criterion.final_summary();
     summary::print();
-    // Without a filter, everything is asked for.
-    if std::env::args()
-        .skip(1)
-        .all(|argument| argument.starts_with('-'))
-    {
-        instances::print_memory();
-    }
 }
 
 /// When this process began.

@@ -1,5 +1,5 @@
 //! What is left behind by very many calls, and what very many guests take that live at the same time:
-//! `cargo bench -p wasmrun-benches --bench soak`. `cargo test` has a few of each.
+//! `cargo bench -p wasmrun-benches --bench soak`, of all engines or those that are named. `cargo test` has a few of each.
 
 mod process;
 
@@ -45,7 +45,12 @@ fn main() {
     if cfg!(feature = "wasmedge") {
         wasmrun_testkit::restart_with_wasmedge();
     }
-    let amounts = match std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let is_asked_for = |name: &str| {
+        let mut names = arguments.iter().filter(|name| !name.starts_with('-'));
+        names.clone().next().is_none() || names.any(|asked| asked == name)
+    };
+    let amounts = match arguments.iter().any(|argument| argument == "--bench") {
         true => Amounts {
             calls: 1_000_000,
             distant_calls: 20_000,
@@ -57,7 +62,8 @@ fn main() {
             guests: 20,
         },
     };
-    for (name, engine) in Engines::shared().all() {
+    let engines = Engines::shared().all().into_iter();
+    for (name, engine) in engines.filter(|(name, _)| is_asked_for(name)) {
         let engine = match engine {
             Ok(engine) => engine,
             Err(error) => {
