@@ -1,9 +1,9 @@
-//! One program, run by many threads at the same time.
+//! One program that many threads run, or make instances of, at the same time.
 
 use std::thread;
 
 use criterion::{Criterion, Throughput};
-use wasmrun::{Program, RunConfig, Stdout};
+use wasmrun::{Program, Request, RunConfig, Stdout};
 
 use crate::by_hand::{self, ByHand};
 use crate::group::Group;
@@ -25,9 +25,14 @@ pub fn benches(criterion: &mut Criterion) {
         let by_hand = by_hand::all(&guest, None).into_iter();
         group.by_hand(by_hand.map(|one| by_many(threads, one)).collect());
         for (name, engine) in in_process() {
-            let program = Program::compile(engine, &guest, &config).expect(name);
+            let program = Program::compile(engine.clone(), &guest, &config).expect(name);
             group.bench(name, || {
                 many(threads, || drop(program.run(&config).expect(name)));
+            });
+            let live = Request::from(&config).live();
+            let program = Program::compile(engine, &guest, live).expect(name);
+            group.bench(format!("{name}/instances"), || {
+                many(threads, || drop(program.instantiate(&config).expect(name)));
             });
         }
     }
