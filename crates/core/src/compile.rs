@@ -126,7 +126,15 @@ fn types(guest: &Guest, host: &HostFunctions) -> Vec<u8> {
     let functions = guest.imports().iter();
     let functions = functions.filter_map(|import| host.of_import(import));
     let types = functions.flat_map(|function| format!("{function:?}\n").into_bytes());
-    types.collect()
+    let mut types: Vec<u8> = types.collect();
+    if !host.is_empty() {
+        for import in guest.imported_functions() {
+            if let Some(function) = host.of_component(import) {
+                types.extend(format!("{import}{function:?}\n").into_bytes());
+            }
+        }
+    }
+    types
 }
 
 /// Code for a guest that was checked: from the cache or, with the guest as it is now, compiled.

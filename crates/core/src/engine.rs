@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::guest::{FuncSignature, ValueType};
+use crate::guest::{ComponentFunction, FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
-    Artifact, Capability, Clock, Control, Error, ErrorKind, Guest, HostFunctions, HostMemory,
-    HostRun, Limits, Network, Outcome, Preopen, Random, Request, Result, Stats, Usage, Value,
+    Artifact, Capability, Clock, ComponentValue, Control, Error, ErrorKind, Guest, HostFunctions,
+    HostMemory, HostRun, Limits, Network, Outcome, Preopen, Random, Request, Resource, Result,
+    Stats, Usage, Value,
 };
 
 /// An engine that is present and ready.
@@ -192,8 +193,60 @@ pub trait Live: Send {
     /// As for [`global`](Live::global).
     fn set_global(&mut self, name: &str, value: Value) -> Result<()>;
 
+    /// The number by which that function of a component is [called](Live::call_component). It is among the guest's
+    /// [exports](Guest::exported_functions). By default there is none: whoever keeps an instance of a component has this
+    /// and the two that follow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`function`](Live::function).
+    fn component_function(&mut self, function: &ComponentFunction) -> Result<usize> {
+        let _ = function;
+        Err(no_components())
+    }
+
+    /// Calls a function of a component to its end, with values of the types that it takes, and as [`call`](Live::call)
+    /// calls others. What it returned, or how the guest ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) for a [`Resource`] that is not this instance's, or was used up: the instance goes on.
+    /// Otherwise what kept the guest from being observed.
+    fn call_component(
+        &mut self,
+        function: usize,
+        params: &[ComponentValue],
+        call: CallLimits,
+        control: &Control,
+    ) -> Result<Result<Option<ComponentValue>, Outcome>> {
+        let _ = (function, params, call, control);
+        Err(no_components())
+    }
+
+    /// Drops a resource that a call gave back, for which the guest may have something to do. How it ended, if it did.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call_component`](Live::call_component).
+    fn drop_resource(
+        &mut self,
+        resource: &Resource,
+        call: CallLimits,
+        control: &Control,
+    ) -> Result<Option<Outcome>> {
+        let _ = (resource, call, control);
+        Err(no_components())
+    }
+
     /// What it tells of its cost so far: the fuel of the last call, the peak of memory.
     fn stats(&mut self) -> Stats;
+}
+
+fn no_components() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "cannot call functions of components",
+    )
 }
 
 /// What one call of an instance may use.

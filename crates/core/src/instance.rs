@@ -1,5 +1,7 @@
 //! A guest that stays, and is called.
 
+mod component;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,6 +19,8 @@ use crate::{
     Attachments, Captured, Control, Error, ErrorKind, HostMemory, HostValues, Killer, LogLine,
     MemoryError, Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout, Value,
 };
+
+pub use component::component_function;
 
 /// An instance of a guest: it stays, with its memory and its globals, and its functions are called as often as one
 /// likes.
@@ -51,6 +55,7 @@ pub struct Instance {
     /// The functions that were asked for, with their numbers in this life's instance.
     functions: Vec<Function>,
     by_name: HashMap<Arc<str>, usize>,
+    of_component: component::Functions,
     streams: Streams,
     host_end: Option<Slot>,
     /// The time of a call, unless that of all ran before.
@@ -152,6 +157,7 @@ impl Program {
             life,
             functions: Vec::new(),
             by_name: HashMap::new(),
+            of_component: component::Functions::default(),
             streams,
             host_end,
         };
@@ -513,27 +519,39 @@ impl Instance {
 
     /// Calls the function at that place, with its parameters in these slots, which its results are put into.
     fn invoke(&mut self, place: usize, slots: &mut [u64]) -> Result<Called<()>> {
-        let Instance {
-            program,
-            config,
-            control,
-            life,
-            functions,
-            host_end,
-            timeout,
-            ..
-        } = self;
-        let live = life.live().map_err(|error| program.named(error))?;
-        let function = &mut functions[place];
+        let live = self.life.live();
+        let live = live.map_err(|error| self.program.named(error))?;
+        let function = &mut self.functions[place];
         let number = match function.number {
             Some(number) => number,
             None => {
                 let found = live.function(&function.name, &function.signature);
                 *function
                     .number
-                    .insert(found.map_err(|error| program.named(error))?)
+                    .insert(found.map_err(|error| self.program.named(error))?)
             }
         };
+        self.attend(|live, limits, control| {
+            let called = live.call(number, slots, limits, control)?;
+            Ok(called.map_or(Ok(()), Err))
+        })
+    }
+
+    /// Lets the guest do what a call asks of it, within the limits of one, and sees how it ended, if it did.
+    fn attend<T: Send>(
+        &mut self,
+        call: impl FnOnce(&mut dyn Live, CallLimits, &Control) -> Result<Result<T, Outcome>> + Send,
+    ) -> Result<Called<T>> {
+        let Instance {
+            program,
+            config,
+            control,
+            life,
+            host_end,
+            timeout,
+            ..
+        } = self;
+        let live = life.live().map_err(|error| program.named(error))?;
         let limits = CallLimits {
             fuel: config.limits.fuel,
         };
@@ -541,22 +559,24 @@ impl Instance {
             let runs = control.restart_time(timeout);
             runs.map_err(|error| program.named(error))?;
         }
-        let called = if control.interrupted().is_some() {
-            Ok(None)
-        } else if config.limits.stack.is_some() {
-            let control = &*control;
-            with_stack(program, config, || {
-                live.call(number, slots, limits, control)
-            })?
-        } else {
-            live.call(number, slots, limits, control)
+        let called = match control.interrupted() {
+            Some(reason) => Ok(Err(reason.outcome())),
+            None if config.limits.stack.is_some() => {
+                let control = &*control;
+                with_stack(program, config, || call(live, limits, control))?
+            }
+            None => call(live, limits, control),
         };
         if timeout.is_some() {
             control.stop_time();
         }
         let outcome = match (ended_from_outside(control, host_end.as_ref()), called) {
-            (None, Ok(None)) => return Ok(Called::Returned(())),
-            (Some(Ok(outcome)), _) | (None, Ok(Some(outcome))) => outcome,
+            (None, Ok(Ok(returned))) => return Ok(Called::Returned(returned)),
+            // The guest was not reached.
+            (None, Err(error)) if error.kind() == ErrorKind::Config => {
+                return Err(program.named(error));
+            }
+            (Some(Ok(outcome)), _) | (None, Ok(Err(outcome))) => outcome,
             (Some(Err(error)), _) | (None, Err(error)) => {
                 let error = program.named(error).with_operation("call");
                 *life = Life::Lost;

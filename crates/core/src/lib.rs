@@ -56,11 +56,14 @@ pub use engine::{
 };
 pub use entries::Entries;
 pub use host::{
-    Async, DistantMemory, Dynamic, GuestSlice, GuestStr, HostCall, HostEnded, HostFunction,
-    HostFunctions, HostMemory, HostParam, HostReturn, HostRun, HostValue, HostValues,
-    IntoHostFunction, MemoryError, NoState, Value,
+    Async, ComponentValue, DistantMemory, Dynamic, GuestSlice, GuestStr, HostCall, HostEnded,
+    HostFunction, HostFunctions, HostInterface, HostMemory, HostParam, HostReturn, HostRun,
+    HostValue, HostValues, InterfaceFunction, InterfaceParams, InterfaceResult, InterfaceReturn,
+    InterfaceValue, IntoHostFunction, MemoryError, Mismatch, NoState, Resource, Value,
 };
-pub use instance::{Called, GuestEnded, Instance, InstanceMemory, TypedFunction};
+pub use instance::{
+    Called, GuestEnded, Instance, InstanceMemory, TypedFunction, component_function,
+};
 pub use limits::{Limits, Overflow};
 pub use log::{LogLine, LogStream};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};

@@ -454,7 +454,7 @@ pub(crate) fn ended_from_outside(
 
 fn calls_host(guest: &Guest, host: &HostFunctions) -> bool {
     let mut imports = guest.imports().iter();
-    imports.any(|import| host.of_import(import).is_some())
+    imports.any(|import| host.of_import(import).is_some() || host.serves(import))
 }
 
 /// Whether the guest starts out with more than the limits allow.

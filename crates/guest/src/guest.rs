@@ -14,6 +14,7 @@ use crate::decl::{Export, ExportKind, FuncSignature, Import, ImportKind, MemoryD
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::inspect::{self, Facts, ImportTypes};
+use crate::interfaces::{self, Interfaces};
 use crate::kind::GuestKind;
 use crate::known::Known;
 use crate::malformed::invalid;
@@ -26,6 +27,7 @@ use crate::start;
 use crate::text;
 use crate::validate;
 use crate::wasi::{self, WasiVersion};
+use crate::wit::ComponentFunction;
 
 /// A program and what is known of it. Cloning shares it.
 #[derive(Clone)]
@@ -42,6 +44,7 @@ struct Inner {
     wasi: WasiVersion,
     facts: Facts,
     import_types: ImportTypes,
+    interfaces: OnceLock<Interfaces>,
     scanned: OnceLock<Scanned>,
     validated: OnceLock<Result<(), String>>,
     digest: OnceLock<Digest>,
@@ -120,6 +123,7 @@ impl Guest {
             wasi: known.wasi,
             facts: known.facts,
             import_types: Vec::new(),
+            interfaces: OnceLock::new(),
             scanned: OnceLock::from(known.scanned),
             validated: OnceLock::new(),
             digest: OnceLock::from(known.digest),
@@ -237,6 +241,7 @@ impl Guest {
             wasi,
             facts,
             import_types,
+            interfaces: OnceLock::new(),
             scanned: OnceLock::new(),
             validated: OnceLock::new(),
             digest: OnceLock::new(),
@@ -329,16 +334,56 @@ impl Guest {
         self.0.import_types.get(place)?.as_deref()
     }
 
+    /// The functions that a component exports, those of interfaces that it exports as well. None for one that is not
+    /// valid.
+    ///
+    /// The first call goes through all of the component but its code, and reads its file if it is not
+    /// [read](Guest::is_read); later ones are free.
+    pub fn exported_functions(&self) -> &[ComponentFunction] {
+        &self.interfaces().exported
+    }
+
+    /// The functions that a component imports and that are not WASI's. Otherwise as
+    /// [`exported_functions`](Guest::exported_functions).
+    pub fn imported_functions(&self) -> &[ComponentFunction] {
+        &self.interfaces().imported
+    }
+
+    /// The resources that a component imports and that are not WASI's: the interface of each, and its name there.
+    /// Otherwise as [`exported_functions`](Guest::exported_functions).
+    pub fn imported_resources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let resources = self.interfaces().imported_resources.iter();
+        resources.map(|(interface, name)| (&**interface, &**name))
+    }
+
+    fn interfaces(&self) -> &Interfaces {
+        self.0.interfaces.get_or_init(|| match self.0.kind {
+            GuestKind::Module | GuestKind::Package => Interfaces::default(),
+            GuestKind::Component => match self.read() {
+                Ok(guest) => interfaces::read(guest.bytes(), guest.imports(), guest.exports()),
+                // Who compiles it reads it again, and tells why it cannot be.
+                Err(_) => Interfaces::default(),
+            },
+        })
+    }
+
     /// The imports that no engine here can provide: they are not part of what a command has in any version
     /// of WASI. [`Import::why_unknown`] tells what each is.
     ///
     /// Function names and interfaces are compared with those of each version; WASIX alone is taken
     /// at its word, because its functions grow with its runtime. The shared `env.memory` and the
-    /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads).
+    /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads). So are interfaces of
+    /// nothing but types, for which a component needs nobody.
     pub fn unknown_imports(&self) -> Vec<&Import> {
         let threaded = self.shared_memory().is_some();
         let known = |import: &&Import| match self.0.kind {
-            GuestKind::Component => wasi::defines_for_component(import),
+            GuestKind::Component => {
+                let only_types = |import: &Import| {
+                    let names = &self.interfaces().only_types;
+                    import.kind == ImportKind::Instance && names.contains(&import.module)
+                };
+                wasi::defines_for_component(import) || only_types(import)
+            }
             GuestKind::Module | GuestKind::Package => wasi::defines_for_module(import, threaded),
         };
         self.imports()

@@ -10,6 +10,7 @@ use crate::kind::GuestKind;
 use crate::proposals::Proposals;
 use crate::shown::serialize_some_path;
 use crate::wasi::WasiVersion;
+use crate::wit::ComponentFunction;
 
 /// What [`Guest::inspect`] found; `wasmrun inspect --json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -46,6 +47,10 @@ pub struct Inspection {
     pub unknown_imports: Vec<Import>,
     /// [`Guest::exports`].
     pub exports: Vec<Export>,
+    /// [`Guest::imported_functions`].
+    pub imported_functions: Vec<ComponentFunction>,
+    /// [`Guest::exported_functions`].
+    pub exported_functions: Vec<ComponentFunction>,
 }
 
 impl Guest {
@@ -67,6 +72,8 @@ impl Guest {
             imports: self.imports().to_vec(),
             unknown_imports: self.unknown_imports().into_iter().cloned().collect(),
             exports: self.exports().to_vec(),
+            imported_functions: self.imported_functions().to_vec(),
+            exported_functions: self.exported_functions().to_vec(),
         }
     }
 }

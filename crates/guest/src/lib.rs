@@ -50,6 +50,7 @@ mod fingerprint;
 mod guest;
 mod inspect;
 mod inspection;
+mod interfaces;
 mod kind;
 mod known;
 mod malformed;
@@ -67,6 +68,7 @@ mod text;
 mod unserved;
 mod validate;
 mod wasi;
+mod wit;
 
 pub use data::WithoutData;
 pub use decl::{
@@ -83,7 +85,8 @@ pub use known::Known;
 pub use proposals::Proposals;
 pub use shown::{serialize_path, shown};
 pub use unserved::nearest;
-pub use wasi::{WasiVersion, is_wasi};
+pub use wasi::{WasiVersion, is_wasi, is_wasi_interface};
+pub use wit::{ComponentFunction, ComponentSignature, ComponentType, ResourceType};
 
 /// Changes with what is found of a guest, and with what [`Guest::without_data`] and
 /// [`Guest::start_as_export`] make of it: a part of the identity of code that is kept. See [`fingerprint`].
@@ -94,6 +97,7 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("decl.rs"),
     include_bytes!("expansion.rs"),
     include_bytes!("inspect.rs"),
+    include_bytes!("interfaces.rs"),
     include_bytes!("own_modules.rs"),
     include_bytes!("parser.rs"),
     include_bytes!("scan.rs"),

@@ -145,17 +145,21 @@ pub fn is_wasi(module: &str, name: &str) -> bool {
     }
 }
 
+/// Whether some version of WASI defines an interface that components import by this name.
+pub fn is_wasi_interface(name: &str) -> bool {
+    interface(name).is_some_and(|(interface, version)| {
+        let list = match version.get(..4) {
+            Some("0.2.") => PREVIEW2_INTERFACES,
+            Some("0.3.") => PREVIEW3_INTERFACES,
+            _ => return false,
+        };
+        list.contains(&interface) && is_release(version)
+    })
+}
+
 /// Whether some version of WASI defines what a component imports.
 pub(crate) fn defines_for_component(import: &Import) -> bool {
-    let Some((interface, version)) = interface(&import.module) else {
-        return false;
-    };
-    let list = match version.get(..4) {
-        Some("0.2.") => PREVIEW2_INTERFACES,
-        Some("0.3.") => PREVIEW3_INTERFACES,
-        _ => return false,
-    };
-    import.kind == ImportKind::Instance && list.contains(&interface) && is_release(version)
+    import.kind == ImportKind::Instance && is_wasi_interface(&import.module)
 }
 
 /// Of a version of three parts: `0.2.0-rc-…` came before its release and differs from it.

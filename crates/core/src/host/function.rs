@@ -105,22 +105,7 @@ impl HostFunction {
         memory: HostMemory<'a>,
         slots: &mut [u64],
     ) -> Result<(), HostEnded> {
-        if run.control().interrupted().is_some() {
-            return Err(HostEnded);
-        }
-        let mut call = HostCall::new(run, memory);
-        // What a panic leaves half done is the closure's own, and the run's state, which nobody sees again.
-        let called = catch_unwind(AssertUnwindSafe(|| (self.0.body)(&mut call, slots)));
-        let end = match called {
-            Ok(Ok(())) => match call.run().exit() {
-                None => return Ok(()),
-                Some(code) => HostEnd::Exited(code),
-            },
-            Ok(Err(failure)) => HostEnd::Failed(Trap::of_host(format!("{self} failed"), failure)),
-            Err(panic) => HostEnd::Panicked(format!("{self} panicked: {}", words(&*panic))),
-        };
-        call.run().end(end);
-        Err(HostEnded)
+        attend(run, memory, self, |call| (self.0.body)(call, slots))
     }
 }
 
@@ -132,6 +117,31 @@ pub(crate) fn with_slots<R>(count: usize, work: impl FnOnce(&mut [u64]) -> R) ->
         5..=24 => work(&mut [0; 24][..count]),
         _ => work(&mut vec![0; count]),
     }
+}
+
+/// Lets a function that is called so do its work, and notes how it ended the guest, if it did.
+pub(super) fn attend<'a, T>(
+    run: &'a mut HostRun,
+    memory: HostMemory<'a>,
+    name: &dyn fmt::Display,
+    work: impl FnOnce(&mut HostCall<'a>) -> Result<T, Failure>,
+) -> Result<T, HostEnded> {
+    if run.control().interrupted().is_some() {
+        return Err(HostEnded);
+    }
+    let mut call = HostCall::new(run, memory);
+    // What a panic leaves half done is the closure's own, and the run's state, which nobody sees again.
+    let called = catch_unwind(AssertUnwindSafe(|| work(&mut call)));
+    let end = match called {
+        Ok(Ok(result)) => match call.run().exit() {
+            None => return Ok(result),
+            Some(code) => HostEnd::Exited(code),
+        },
+        Ok(Err(failure)) => HostEnd::Failed(Trap::of_host(format!("{name} failed"), failure)),
+        Err(panic) => HostEnd::Panicked(format!("{name} panicked: {}", words(&*panic))),
+    };
+    call.run().end(end);
+    Err(HostEnded)
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -3,6 +3,7 @@
 mod call;
 mod function;
 mod future;
+mod interface;
 mod memory;
 mod run;
 mod set;
@@ -14,6 +15,11 @@ pub use call::{HostCall, NoState};
 pub(crate) use function::with_slots;
 pub use function::{HostEnded, HostFunction};
 pub use future::Async;
+pub use interface::{
+    ComponentValue, HostInterface, InterfaceFunction, InterfaceParams, InterfaceResult,
+    InterfaceReturn, InterfaceValue, Mismatch, Resource,
+};
+pub(crate) use interface::{compatible, signature};
 pub use memory::{DistantMemory, HostMemory, MemoryError};
 pub use run::HostRun;
 pub(crate) use run::{HostEnd, Listener, Slot};

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::guest::{FuncSignature, Import, ImportKind, ValueType, is_wasi};
+use crate::guest::{
+    ComponentFunction, FuncSignature, Import, ImportKind, ValueType, is_wasi, is_wasi_interface,
+    shown,
+};
 
 use super::function::HostFunction;
+use super::interface::{HostInterface, InterfaceFunction, compatible};
 use super::typed::IntoHostFunction;
 
 /// Functions of the host that guests may import, by module and name. Made before there is an engine, cheap to
@@ -41,9 +45,16 @@ use super::typed::IntoHostFunction;
 /// assert_eq!(host.get("env", "add").map(|add| add.signature().to_string()).as_deref(), Some("(i32, i32) -> (i32)"));
 /// ```
 #[derive(Clone, Default)]
-pub struct HostFunctions(Option<Arc<Modules>>);
+pub struct HostFunctions(Option<Arc<All>>);
 
-type Modules = BTreeMap<String, BTreeMap<String, Defined>>;
+#[derive(Clone, Default)]
+struct All {
+    modules: BTreeMap<String, BTreeMap<String, Defined>>,
+    /// What components may import; under no name what they import as functions of their own.
+    interfaces: BTreeMap<String, HostInterface>,
+    /// An interface that was defined more than once.
+    twice: Option<String>,
+}
 
 #[derive(Clone)]
 struct Defined {
@@ -86,6 +97,48 @@ impl HostFunctions {
         self.define(module.into(), name.into(), function, true)
     }
 
+    /// Defines an interface that components may import, by the name that WIT has for it (`ns:pkg/name@1.0.0`). One of
+    /// a version serves components that import a [compatible](https://semver.org) one; of several that would, the
+    /// newest does. WASI's own cannot be defined.
+    ///
+    /// ```
+    /// use wasmrun_core::{HostFunctions, HostInterface};
+    ///
+    /// let host = HostFunctions::new().interface(
+    ///     "acme:host/text@1.0.0",
+    ///     HostInterface::new()
+    ///         // join: func(parts: list<string>, with: option<char>) -> string
+    ///         .function("join", |_, (parts, with): (Vec<String>, Option<char>)| {
+    ///             parts.join(&with.map(String::from).unwrap_or_default())
+    ///         })
+    ///         // parse: func(text: string) -> result<s64, string>, an error that the guest sees
+    ///         .function("parse", |_, (text,): (String,)| {
+    ///             text.parse::<i64>().map_err(|error| error.to_string())
+    ///         })
+    ///         // Whatever a guest imports it as.
+    ///         .dynamic("show", |call, params| {
+    ///             call.emit(format!("{params:?}"));
+    ///             Ok(None)
+    ///         }),
+    /// );
+    /// # assert!(!host.is_empty());
+    /// ```
+    #[must_use]
+    pub fn interface(mut self, name: impl Into<String>, interface: HostInterface) -> Self {
+        let name = name.into();
+        let all = Arc::make_mut(self.0.get_or_insert_default());
+        if all.interfaces.insert(name.clone(), interface).is_some() {
+            all.twice = Some(name);
+        }
+        self
+    }
+
+    /// Defines the functions that components import as such, and not in an interface.
+    #[must_use]
+    pub fn world(self, functions: HostInterface) -> Self {
+        self.interface("", functions)
+    }
+
     fn define<Marker>(
         mut self,
         module: String,
@@ -97,8 +150,8 @@ impl HostFunctions {
         let sees_guest = function.sees_guest();
         let body = function.into_body();
         let function = HostFunction::new(&module, &name, signature, sees_guest, body);
-        let modules = Arc::make_mut(self.0.get_or_insert_default());
-        let functions = modules.entry(module).or_default();
+        let all = Arc::make_mut(self.0.get_or_insert_default());
+        let functions = all.modules.entry(module).or_default();
         let twice = !replaces && functions.contains_key(&name);
         let defined = Defined {
             function,
@@ -111,7 +164,7 @@ impl HostFunctions {
 
     /// The function of that name, if there is one.
     pub fn get(&self, module: &str, name: &str) -> Option<&HostFunction> {
-        Some(&self.0.as_ref()?.get(module)?.get(name)?.function)
+        Some(&self.0.as_ref()?.modules.get(module)?.get(name)?.function)
     }
 
     /// The function that a guest imports there, if there is one.
@@ -119,6 +172,38 @@ impl HostFunctions {
         match import.kind {
             ImportKind::Function => self.get(&import.module, &import.name),
             _ => None,
+        }
+    }
+
+    /// The interface that a component finds by that name, which may be of another, compatible version; under no name
+    /// the functions that are of none.
+    pub fn get_interface(&self, name: &str) -> Option<&HostInterface> {
+        let interfaces = &self.0.as_ref()?.interfaces;
+        interfaces.get(name).or_else(|| {
+            let (wanted, _) = compatible(name)?;
+            let serve = interfaces.iter().filter_map(|(name, interface)| {
+                let (serves, version) = compatible(name)?;
+                (serves == wanted).then_some((version, interface))
+            });
+            let newest = serve.max_by_key(|(version, _)| *version)?;
+            Some(newest.1)
+        })
+    }
+
+    /// The function that a component imports as this, if there is one.
+    pub fn of_component(&self, import: &ComponentFunction) -> Option<&InterfaceFunction> {
+        self.get_interface(&import.interface)?.get(&import.name)
+    }
+
+    /// Whether a component that imports this is served, as far as the name tells.
+    pub(crate) fn serves(&self, import: &Import) -> bool {
+        match import.kind {
+            ImportKind::Instance => self.get_interface(&import.module).is_some(),
+            ImportKind::ComponentFunction => {
+                let world = self.get_interface("");
+                world.is_some_and(|world| world.get(&import.module).is_some())
+            }
+            _ => false,
         }
     }
 
@@ -134,19 +219,53 @@ impl HostFunctions {
 
     /// The modules that there are functions of.
     pub(crate) fn modules(&self) -> Vec<&str> {
-        let modules = self.0.iter().flat_map(|modules| modules.keys());
+        let modules = self.0.iter().flat_map(|all| all.modules.keys());
         modules.map(String::as_str).collect()
+    }
+
+    /// The interfaces that there are functions of.
+    pub(crate) fn interfaces(&self) -> Vec<&str> {
+        let names = self.0.iter().flat_map(|all| all.interfaces.keys());
+        names
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+            .collect()
     }
 
     /// The names of that module's functions.
     pub(crate) fn names_of(&self, module: &str) -> Vec<&str> {
-        let functions = self.0.iter().filter_map(|modules| modules.get(module));
+        let functions = self.0.iter().filter_map(|all| all.modules.get(module));
         let names = functions.flat_map(BTreeMap::keys);
         names.map(String::as_str).collect()
     }
 
     /// Why no guest can be given this set.
     pub(crate) fn problem(&self) -> Option<String> {
+        self.problem_of_interfaces()
+            .or_else(|| self.problem_of_modules())
+    }
+
+    fn problem_of_interfaces(&self) -> Option<String> {
+        let all = self.0.as_ref()?;
+        if let Some(twice) = &all.twice {
+            return Some(match twice.as_str() {
+                "" => "the host defines the functions of the world twice".to_owned(),
+                twice => format!("the host defines the interface {} twice", shown(twice)),
+            });
+        }
+        all.interfaces.iter().find_map(|(name, interface)| {
+            if is_wasi_interface(name) {
+                Some(format!(
+                    "the host defines {name}, which is WASI's own; give it another name"
+                ))
+            } else {
+                let (twice, name) = (interface.twice()?, shown(name));
+                Some(format!("the host defines {name}#{} twice", shown(twice)))
+            }
+        })
+    }
+
+    fn problem_of_modules(&self) -> Option<String> {
         self.defined().find_map(|defined| {
             let (function, replaces) = (&defined.function, defined.replaces);
             let FuncSignature { params, results } = function.signature();
@@ -172,7 +291,7 @@ impl HostFunctions {
     }
 
     fn defined(&self) -> impl Iterator<Item = &Defined> {
-        let modules = self.0.iter().flat_map(|modules| modules.values());
+        let modules = self.0.iter().flat_map(|all| all.modules.values());
         modules.flat_map(BTreeMap::values)
     }
 }

@@ -1,0 +1,77 @@
+//! The functions of one interface.
+
+use std::collections::BTreeMap;
+
+use super::super::call::HostCall;
+use super::super::function::Failure;
+use super::function::InterfaceFunction;
+use super::typed::{InterfaceParams, InterfaceReturn};
+use super::value::ComponentValue;
+
+/// The functions that a host has of an interface, for components: see [`HostFunctions::interface`].
+///
+/// [`HostFunctions::interface`]: crate::HostFunctions::interface
+#[derive(Debug, Clone, Default)]
+pub struct HostInterface {
+    functions: BTreeMap<String, InterfaceFunction>,
+    twice: Option<String>,
+}
+
+impl HostInterface {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A closure, which is given the call and a tuple of [values of Rust](crate::InterfaceValue). Its type follows from
+    /// that, and a component that imports it as another is refused. What it returns is in [`InterfaceReturn`].
+    ///
+    /// The [call](HostCall) has the run's state and the like. A component's memory is not offered: it has 0 bytes there.
+    #[must_use]
+    pub fn function<P: InterfaceParams, R: InterfaceReturn>(
+        self,
+        name: impl Into<String>,
+        function: impl Fn(&mut HostCall<'_>, P) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.define(name.into(), InterfaceFunction::typed(function))
+    }
+
+    /// A closure that takes whatever a component imports it as. What it returns has to be of the type that the
+    /// component expects; the guest ends if it is not, as it does by an error.
+    #[must_use]
+    pub fn dynamic(
+        self,
+        name: impl Into<String>,
+        function: impl Fn(
+            &mut HostCall<'_>,
+            &[ComponentValue],
+        ) -> Result<Option<ComponentValue>, Failure>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.define(name.into(), InterfaceFunction::dynamic(function))
+    }
+
+    fn define(mut self, name: String, function: InterfaceFunction) -> Self {
+        if self.functions.insert(name.clone(), function).is_some() {
+            self.twice = Some(name);
+        }
+        self
+    }
+
+    /// The function of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&InterfaceFunction> {
+        self.functions.get(name)
+    }
+
+    /// The names of all.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.functions.keys().map(String::as_str).collect()
+    }
+
+    /// A name that was defined more than once.
+    pub(crate) fn twice(&self) -> Option<&str> {
+        self.twice.as_deref()
+    }
+}
