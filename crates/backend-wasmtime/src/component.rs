@@ -1,17 +1,18 @@
-//! Components, over preview2.
+//! Components, over preview2 and functions of the host.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wasmrun_core::{
-    Artifact, Code, Compile, Control, Error, ErrorKind, Outcome, Ran, Result, Task,
+    Artifact, Code, Compile, Control, Entries, Error, ErrorKind, Guest, HostRun, Instantiated,
+    Outcome, Ran, Result, Task,
 };
 use wasmrun_memory::Image;
 #[cfg(target_os = "linux")]
 use wasmrun_wasi_preview1::CutShort;
-use wasmrun_wasi_preview1::{block_on, context, most_open_files};
-use wasmtime::component::{Component, Resource, ResourceTable};
+use wasmrun_wasi_preview1::{Outputs, block_on, context, most_open_files};
+use wasmtime::component::{Component, InstancePre, Resource, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView};
 use wasmtime_wasi::p2::FsResult;
@@ -19,11 +20,13 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::bindings::filesystem::types::{self, Host as _, HostDescriptor};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::epoch::Interruption;
+use crate::live_component::LiveComponent;
 use crate::store::{self, Host};
 use crate::variant::Variant;
-use crate::{compiler, data, kept, refusal, traps};
+use crate::{compiler, data, interfaces, kept, refusal, traps};
 
-type Linker = wasmtime::component::Linker<Host<World>>;
+pub(crate) type Linker = wasmtime::component::Linker<Host<World>>;
 
 /// What components import.
 pub(crate) struct Imports(Linker);
@@ -47,6 +50,8 @@ pub(crate) struct World {
     context: WasiCtx,
     resources: ResourceTable,
     control: Control,
+    /// What functions of the host have of the run.
+    pub(crate) host: HostRun,
 }
 
 impl WasiView for Host<World> {
@@ -117,7 +122,9 @@ async fn open_at(
 pub(crate) struct ComponentCode {
     variant: Arc<Variant>,
     component: Component,
-    command: CommandPre<Host<World>>,
+    instance: InstancePre<Host<World>>,
+    /// The same, if it is a command.
+    command: Option<CommandPre<Host<World>>>,
     /// What its memory is to be made with.
     data: Option<Arc<Image>>,
 }
@@ -133,12 +140,13 @@ impl ComponentCode {
             compiler::until_interrupted(compile.control, variant.is_parallel(), || {
                 Component::new(variant.engine(), binary).map_err(refusal::of_code)
             })?;
-        ComponentCode::of(variant, imports, component, data)
+        ComponentCode::of(variant, imports, compile, component, data)
     }
 
     pub(crate) fn load(
         variant: Arc<Variant>,
         imports: &Imports,
+        compile: Compile<'_>,
         artifact: Artifact,
     ) -> Result<Self> {
         let open = || {
@@ -150,23 +158,33 @@ impl ComponentCode {
             Ok((component, data))
         };
         let (component, data) = open().map_err(refusal::of_artifact)?;
-        ComponentCode::of(variant, imports, component, data)
+        ComponentCode::of(variant, imports, compile, component, data)
     }
 
     fn of(
         variant: Arc<Variant>,
         imports: &Imports,
+        compile: Compile<'_>,
         component: Component,
         data: Option<Image>,
     ) -> Result<Self> {
-        let command = imports
-            .0
-            .instantiate_pre(&component)
-            .and_then(CommandPre::new)
-            .map_err(refusal::of_imports)?;
+        let link = || {
+            let instance = if compile.host.is_empty() {
+                imports.0.instantiate_pre(&component)?
+            } else {
+                let mut linker = imports.0.clone();
+                interfaces::offer(&mut linker, compile)?;
+                linker.instantiate_pre(&component)?
+            };
+            let command = compile.guest.is_command();
+            let command = command.then(|| CommandPre::new(instance.clone()));
+            Ok((instance, command.transpose()?))
+        };
+        let (instance, command) = link().map_err(refusal::of_imports)?;
         Ok(ComponentCode {
             variant,
             component,
+            instance,
             command,
             data: data.map(Arc::new),
         })
@@ -177,24 +195,14 @@ impl Code for ComponentCode {
     // A component has one entry, so whichever name was asked for is that of `wasi:cli/run`.
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
-        let (mut context, outputs) = context(&mut task)?;
-        let world = World {
-            context: context.build(),
-            resources: resources(),
-            control: control.clone(),
-        };
+        let command = self.command.as_ref();
+        let command = command.ok_or_else(|| Entries::lost(Guest::DEFAULT_ENTRY))?;
         task.usage.on_this_thread();
-        let (mut store, _interruption) = store::make(
-            &self.variant,
-            world,
-            &task.limits,
-            task.usage.clone(),
-            control,
-        )?;
+        let (mut store, outputs, _interruption) = self.store(&mut task, control)?;
         let mut made = None;
         let ended = kept::beginning_with(self.data.as_ref(), || {
             block_on(control, async {
-                let ended = self.call(&mut store, &mut made).await;
+                let ended = call(command, &mut store, &mut made).await;
                 outputs.written().await;
                 ended
             })
@@ -214,6 +222,29 @@ impl Code for ComponentCode {
         })
     }
 
+    fn instantiate(&self, mut task: Task, control: &Control) -> Result<Instantiated> {
+        let (mut store, outputs, _interruption) = self.store(&mut task, control)?;
+        let made = kept::beginning_with(self.data.as_ref(), || {
+            block_on(control, async {
+                let made = self.instance.instantiate_async(&mut store).await;
+                outputs.written().await;
+                made
+            })
+        });
+        Ok(match made {
+            Ok(Ok(instance)) => {
+                let variant = self.variant.clone();
+                let live = LiveComponent::new(variant, store, instance, outputs);
+                Instantiated::Live(Box::new(live))
+            }
+            Ok(Err(error)) => {
+                let limiter = &store.data().limiter;
+                Instantiated::Ended(traps::outcome_of_start(error, control, limiter)?)
+            }
+            Err(reason) => Instantiated::Ended(reason.outcome()),
+        })
+    }
+
     fn artifact(&self, _: Option<&Control>) -> Result<Option<Vec<u8>>> {
         let code = self.component.serialize();
         let artifact = code.and_then(|code| Ok(data::artifact(code, self.data.as_deref())?));
@@ -229,14 +260,33 @@ fn resources() -> ResourceTable {
 }
 
 impl ComponentCode {
-    /// Makes the component, notes when that was done, and runs it.
-    async fn call(
+    /// A store for an instance, what it writes to, and what it can be interrupted by as long as that is kept.
+    fn store(
         &self,
-        store: &mut Store<Host<World>>,
-        made: &mut Option<Instant>,
-    ) -> wasmtime::Result<Result<(), ()>> {
-        let command = self.command.instantiate_async(&mut *store).await?;
-        *made = Some(Instant::now());
-        command.wasi_cli_run().call_run(store).await
+        task: &mut Task,
+        control: &Control,
+    ) -> Result<(Store<Host<World>>, Outputs, Option<Interruption>)> {
+        let (mut context, outputs) = context(task)?;
+        let world = World {
+            context: context.build(),
+            resources: resources(),
+            control: control.clone(),
+            host: std::mem::take(&mut task.host),
+        };
+        let usage = task.usage.clone();
+        let (store, interruption) =
+            store::make(&self.variant, world, &task.limits, usage, control)?;
+        Ok((store, outputs, interruption))
     }
+}
+
+/// Makes the component, notes when that was done, and runs it.
+async fn call(
+    command: &CommandPre<Host<World>>,
+    store: &mut Store<Host<World>>,
+    made: &mut Option<Instant>,
+) -> wasmtime::Result<Result<(), ()>> {
+    let command = command.instantiate_async(&mut *store).await?;
+    *made = Some(Instant::now());
+    command.wasi_cli_run().call_run(store).await
 }

@@ -132,7 +132,8 @@ impl Engine for WasmtimeEngine {
             GuestKind::Module => Ok(Arc::new(ModuleCode::load(variant, compile, artifact)?)),
             GuestKind::Component => {
                 let imports = shared.imports()?;
-                Ok(Arc::new(ComponentCode::load(variant, imports, artifact)?))
+                let code = ComponentCode::load(variant, imports, compile, artifact)?;
+                Ok(Arc::new(code))
             }
             GuestKind::Package => Err(no_packages()),
         }

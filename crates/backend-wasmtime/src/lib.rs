@@ -19,14 +19,17 @@
 
 mod compiler;
 mod component;
+mod component_values;
 mod data;
 mod engine;
 mod epoch;
 mod host;
+mod interfaces;
 #[cfg_attr(not(target_os = "linux"), path = "kept/unsupported.rs")]
 mod kept;
 mod limits;
 mod live;
+mod live_component;
 mod module;
 mod refusal;
 mod store;
