@@ -372,15 +372,15 @@ impl Guest {
     ///
     /// Function names and interfaces are compared with those of each version; WASIX alone is taken
     /// at its word, because its functions grow with its runtime. The shared `env.memory` and the
-    /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads). So are interfaces of
-    /// nothing but types, for which a component needs nobody.
+    /// `wasi.thread-spawn` of wasi-threads are known: see [`needs_threads`](Guest::needs_threads). So are types, and
+    /// interfaces of nothing else, for which a component needs nobody.
     pub fn unknown_imports(&self) -> Vec<&Import> {
         let threaded = self.shared_memory().is_some();
         let known = |import: &&Import| match self.0.kind {
             GuestKind::Component => {
                 let only_types = |import: &Import| {
-                    let names = &self.interfaces().only_types;
-                    import.kind == ImportKind::Instance && names.contains(&import.module)
+                    let can_be = matches!(import.kind, ImportKind::Instance | ImportKind::Type);
+                    can_be && self.interfaces().only_types.contains(&import.module)
                 };
                 wasi::defines_for_component(import) || only_types(import)
             }

@@ -26,7 +26,7 @@ pub(crate) struct Interfaces {
     pub(crate) imported: Vec<ComponentFunction>,
     /// Resources that it imports from interfaces that are not WASI's: the interface, and the name there.
     pub(crate) imported_resources: Vec<(String, String)>,
-    /// Interfaces of nothing but types, which nobody needs to have for a component that imports them.
+    /// Types, and interfaces of nothing else, which nobody needs to have for a component that imports them.
     pub(crate) only_types: Vec<String>,
 }
 
@@ -144,12 +144,14 @@ impl Reader<'_> {
     }
 
     fn is_only_types(&self, ty: ComponentEntityType) -> bool {
-        let ComponentEntityType::Instance(id) = ty else {
-            return false;
-        };
-        let mut exports = self.types[id].exports.values().peekable();
-        exports.peek().is_some()
-            && exports.all(|item| matches!(item.ty, ComponentEntityType::Type { .. }))
+        let is_type = |ty| matches!(ty, ComponentEntityType::Type { .. });
+        match ty {
+            ComponentEntityType::Instance(id) => {
+                let mut exports = self.types[id].exports.values().peekable();
+                exports.peek().is_some() && exports.all(|item| is_type(item.ty))
+            }
+            ty => is_type(ty),
+        }
     }
 
     /// The functions of what is imported or exported by that name.
@@ -343,6 +345,8 @@ mod tests {
                     (export "file" (type $file (sub resource)))
                     (type $own (own $file))
                     (export "open" (func (result $own)))))
+                (type $color' (enum "red" "green"))
+                (import "color" (type $color (eq $color')))
                 (import "acme:host/types@1.0.0" (instance
                     (type $size u32) (export "size" (type (eq $size)))))
                 (import "wasi:cli/environment@0.2.0" (instance

@@ -8,6 +8,7 @@ pub(crate) mod directories;
 mod environment;
 mod host_functions;
 mod instances;
+mod interfaces;
 mod kinds;
 mod limits;
 mod linux;
@@ -53,6 +54,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("host_functions", host_functions::RULES),
     ("instances", instances::RULES),
     ("live", live::RULES),
+    ("interfaces", interfaces::RULES),
 ];
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.
