@@ -291,8 +291,11 @@ pub struct GuestArgs {
 
     /// Call this exported function instead of the default entry
     ///
-    /// Of a module that is to run, one that takes values is given the ARGS, one each: integers, also as 0x…, and floats.
-    /// What it returns is printed, a line each. Otherwise it takes and returns nothing.
+    /// Of a guest that is to run, one that takes values is given the ARGS, one each. For a module these are integers, also
+    /// as 0x…, and floats; for a component they are written as WAVE has it (`1`, `"text"`, `[1, 2]`, `{x: 1}`), and may
+    /// as well come with the name: 'add(1, 2)'. Functions of interfaces are called NAMESPACE:PACKAGE/INTERFACE#FUNCTION, or
+    /// FUNCTION alone where only one has it. What it returns is printed in the same way, a line each. Of other commands, it
+    /// takes and returns nothing.
     #[arg(long, value_name = "EXPORT", help_heading = "What the guest sees")]
     pub invoke: Option<String>,
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytesize::ByteSize;
 use serde::Serialize;
-use wasmrun::guest::{Import, Inspection, MemoryDecl, TableDecl, shown};
+use wasmrun::guest::{ComponentFunction, Import, Inspection, MemoryDecl, TableDecl, shown};
 use wasmrun::{Choice, Engines, Explanation, RunConfig};
 
 use crate::args::InspectArgs;
@@ -67,6 +67,8 @@ impl Found {
         for imports in by_module(&guest.imports) {
             label("imports", &imports);
         }
+        label("calls", &functions(&guest.imported_functions));
+        label("offers", &functions(&guest.exported_functions));
         label("unserved", &strings(guest.unknown_imports.iter()));
         text += "\nEngines:\n";
         for line in self.engines.to_string().lines() {
@@ -74,6 +76,11 @@ impl Found {
         }
         text
     }
+}
+
+fn functions(functions: &[ComponentFunction]) -> Vec<String> {
+    let functions = functions.iter();
+    strings(functions.map(|function| format!("{function}: {}", function.signature)))
 }
 
 fn strings<T: ToString>(items: impl Iterator<Item = T>) -> Vec<String> {

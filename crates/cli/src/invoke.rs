@@ -1,22 +1,31 @@
 //! `--invoke` of a function that takes values or returns some.
 
-use wasmrun::guest::{ExportKind, FuncSignature, ValueType, shown};
+use wasmrun::guest::{
+    ComponentFunction, ComponentType, ExportKind, FuncSignature, ValueType, shown,
+};
 use wasmrun::{
-    Attachments, Called, Control, Guest, GuestKind, Outcome, Program, Request, Result, RunConfig,
-    Stats, Value,
+    Attachments, ComponentValue, Control, Guest, GuestKind, Outcome, Program, Request, Result,
+    RunConfig, Stats, Value, component_function,
 };
 
 use crate::resolve::usage;
+use crate::wave;
 
 /// A function to call, and with what.
 #[derive(Debug)]
-pub struct Invocation {
-    name: String,
-    params: Vec<Value>,
+pub enum Invocation {
+    Module {
+        name: String,
+        params: Vec<Value>,
+    },
+    Component {
+        name: String,
+        params: Vec<ComponentValue>,
+    },
 }
 
-/// How a guest ended, what that cost and, if its function returned, what.
-pub type Invoked = (Outcome, Stats, Vec<Value>);
+/// How a guest ended, what that cost and, if its function returned, what: a line each.
+pub type Invoked = (Outcome, Stats, String);
 
 impl Invocation {
     /// The call that `config` asks for, if it is one of a function that takes or returns values. One that does neither is
@@ -26,20 +35,10 @@ impl Invocation {
     ///
     /// The arguments are not the function's.
     pub fn of(guest: &Guest, config: &RunConfig) -> Result<Option<Self>> {
-        let (Some(name), GuestKind::Module) = (&config.entry, guest.kind()) else {
-            return Ok(None);
-        };
-        let mut exports = guest.exports().iter();
-        let signature = exports.find_map(|export| match &export.kind {
-            ExportKind::Function(signature) if export.name == *name => Some(signature),
-            _ => None,
-        });
-        match signature {
-            Some(signature) if !signature.is_empty() => Ok(Some(Invocation {
-                name: name.clone(),
-                params: params(name, signature, &config.args)?,
-            })),
-            _ => Ok(None),
+        match (&config.entry, guest.kind()) {
+            (Some(call), GuestKind::Module) => of_module(guest, call, &config.args),
+            (Some(call), GuestKind::Component) => of_component(guest, call, &config.args),
+            (None, _) | (_, GuestKind::Package) => Ok(None),
         }
     }
 
@@ -51,13 +50,122 @@ impl Invocation {
     pub fn run(&self, program: &Program, config: &RunConfig, control: &Control) -> Result<Invoked> {
         let attachments = Attachments::new().control(control);
         let mut instance = program.instantiate_with(config, attachments)?;
-        let called = instance.call(&self.name, &self.params)?;
+        let called = match self {
+            Invocation::Module { name, params } => {
+                let called = instance.call(name, params)?.returned();
+                called.map(|values| values.iter().map(line).collect())
+            }
+            Invocation::Component { name, params } => {
+                let called = instance.call_component(name, params)?.returned();
+                called.map(|value| value.as_ref().map(line_of_component).unwrap_or_default())
+            }
+        };
         let stats = instance.stats();
         Ok(match called {
-            Called::Returned(values) => (Outcome::Exited(0), stats, values),
-            Called::Ended(outcome) => (outcome, stats, Vec::new()),
+            Ok(printed) => (Outcome::Exited(0), stats, printed),
+            Err(outcome) => (outcome, stats, String::new()),
         })
     }
+}
+
+fn of_module(guest: &Guest, name: &str, args: &[String]) -> Result<Option<Invocation>> {
+    let mut exports = guest.exports().iter();
+    let signature = exports.find_map(|export| match &export.kind {
+        ExportKind::Function(signature) if export.name == *name => Some(signature),
+        _ => None,
+    });
+    match signature {
+        Some(signature) if !signature.is_empty() => Ok(Some(Invocation::Module {
+            name: name.to_owned(),
+            params: params(name, signature, args)?,
+        })),
+        _ => Ok(None),
+    }
+}
+
+/// `call` is the name of a function, or that with what it is to be given, in parentheses.
+fn of_component(guest: &Guest, call: &str, args: &[String]) -> Result<Option<Invocation>> {
+    // One that is not valid has no functions, and its engine tells why.
+    if guest.has_entry(call) || guest.exported_functions().is_empty() {
+        return Ok(None);
+    }
+    let (name, given) = match call.find('(') {
+        Some(place) => (&call[..place], Some(&call[place..])),
+        None => (call, None),
+    };
+    let function = component_function(guest, name.trim_end())?;
+    let params = params_of_component(function, given, args).map_err(|why| {
+        let signature = &function.signature;
+        usage(format!("{function} is {signature}: {why}"))
+    })?;
+    Ok(Some(Invocation::Component {
+        name: match &*function.interface {
+            "" => function.name.to_string(),
+            interface => format!("{interface}#{}", function.name),
+        },
+        params,
+    }))
+}
+
+/// What a function is given: in parentheses, or by arguments. Options at the end may be left out.
+fn params_of_component(
+    function: &ComponentFunction,
+    given: Option<&str>,
+    args: &[String],
+) -> Result<Vec<ComponentValue>, String> {
+    let types = function.signature.params.iter().map(|(_, ty)| ty);
+    if function.signature.is_opaque {
+        return Err("handles of resources, streams and the like cannot be written".to_owned());
+    }
+    if let Some(given) = given {
+        if !args.is_empty() {
+            return Err(
+                "it is given values in parentheses, and arguments behind the guest as well"
+                    .to_owned(),
+            );
+        }
+        return wave::values(types, given).map_err(|error| format!("{}: {error}", shown(given)));
+    }
+    let (needed, most) = (needed(types.clone()), types.len());
+    if !(needed..=most).contains(&args.len()) {
+        let takes = match needed == most {
+            true => most.to_string(),
+            false => format!("{needed} to {most}"),
+        };
+        let given = args.len();
+        return Err(format!("it takes {takes} arguments, and {given} are given"));
+    }
+    let rest = std::iter::repeat_n(ComponentValue::Option(None), most - args.len());
+    let values = types.zip(args).map(|(ty, arg)| {
+        wave::value(ty, arg).map_err(|error| {
+            let quotes = match ty {
+                ComponentType::String => r#"; a string is written "like this""#,
+                ComponentType::Char => "; a char is written 'c'",
+                _ => "",
+            };
+            format!("{} is no {ty}: {error}{quotes}", shown(arg))
+        })
+    });
+    values.chain(rest.map(Ok)).collect()
+}
+
+/// How many there are without the options at the end.
+fn needed<'a>(
+    types: impl DoubleEndedIterator<Item = &'a ComponentType> + ExactSizeIterator,
+) -> usize {
+    let all = types.len();
+    let options = types
+        .rev()
+        .take_while(|ty| matches!(ty, ComponentType::Option(_)));
+    all - options.count()
+}
+
+fn line_of_component(value: &ComponentValue) -> String {
+    let text = wave::written(value);
+    format!(
+        "{}\n",
+        text.as_deref().unwrap_or("a value that cannot be written")
+    )
 }
 
 /// What is asked of an engine.
@@ -125,7 +233,7 @@ fn integer(text: &str) -> Option<i128> {
 }
 
 /// A value, as a line.
-pub fn line(value: &Value) -> String {
+fn line(value: &Value) -> String {
     format!("{}\n", printed(value))
 }
 

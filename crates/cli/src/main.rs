@@ -32,6 +32,7 @@ mod scratch;
 mod signals;
 mod values;
 mod version;
+mod wave;
 mod world;
 mod wrap;
 

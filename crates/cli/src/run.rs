@@ -124,7 +124,7 @@ fn execute(
             None => {
                 let attachments = Attachments::new().control(&control);
                 let report = program.run_with(&config, attachments)?;
-                Ok((report.outcome, report.stats, Vec::new()))
+                Ok((report.outcome, report.stats, String::new()))
             }
         }
     };
@@ -135,12 +135,11 @@ fn execute(
     } else {
         (run(), None)
     };
-    let (outcome, stats, results) = match signal {
-        Some(_) => (Outcome::Killed, Stats::default(), Vec::new()),
+    let (outcome, stats, printed) = match signal {
+        Some(_) => (Outcome::Killed, Stats::default(), String::new()),
         None => ended?,
     };
     ending.lock().report.ended(&outcome, &stats, signal);
-    let printed: String = results.iter().map(invoke::line).collect();
     Ok(Ended {
         guest: shown(guest.name()),
         engine: info.name,

@@ -24,6 +24,8 @@ mod executable;
 mod exit_codes;
 mod help;
 mod inspect;
+#[cfg(feature = "wasmtime")]
+mod invoke;
 #[cfg(all(
     target_os = "linux",
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
