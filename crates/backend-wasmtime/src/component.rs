@@ -169,12 +169,12 @@ impl ComponentCode {
         data: Option<Image>,
     ) -> Result<Self> {
         let link = || {
-            let instance = if compile.host.is_empty() {
-                imports.0.instantiate_pre(&component)?
-            } else {
+            let instance = if compile.host.has_interfaces() {
                 let mut linker = imports.0.clone();
                 interfaces::offer(&mut linker, compile)?;
                 linker.instantiate_pre(&component)?
+            } else {
+                imports.0.instantiate_pre(&component)?
             };
             let command = compile.guest.is_command();
             let command = command.then(|| CommandPre::new(instance.clone()));

@@ -164,7 +164,7 @@ fn unmet_needs(capability: &Capability, guest: &Guest, host: &HostFunctions) -> 
         );
     }
     unmet_by_host(&mut found, capability, guest, host);
-    if guest.kind() == GuestKind::Component && !host.is_empty() {
+    if guest.kind() == GuestKind::Component && host.has_interfaces() {
         unmet_by_interfaces(&mut found, capability, guest, host);
     }
     found.refusals

@@ -127,7 +127,7 @@ fn types(guest: &Guest, host: &HostFunctions) -> Vec<u8> {
     let functions = functions.filter_map(|import| host.of_import(import));
     let types = functions.flat_map(|function| format!("{function:?}\n").into_bytes());
     let mut types: Vec<u8> = types.collect();
-    if !host.is_empty() {
+    if host.has_interfaces() {
         for import in guest.imported_functions() {
             if let Some(function) = host.of_component(import) {
                 types.extend(format!("{import}{function:?}\n").into_bytes());

@@ -16,8 +16,9 @@ use crate::program::{Prepared, ended_from_outside, exceeds, guest_thread, no_thr
 use crate::run::{logged, panicked};
 use crate::task::Streams;
 use crate::{
-    Attachments, Captured, Control, Error, ErrorKind, HostMemory, HostValues, Killer, LogLine,
-    MemoryError, Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout, Value,
+    Attachments, Captured, Control, Error, ErrorKind, GuestKind, HostMemory, HostValues, Killer,
+    LogLine, MemoryError, Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout,
+    Value,
 };
 
 pub use component::component_function;
@@ -507,7 +508,13 @@ impl Instance {
                 }
             },
         };
-        let message = format!("the guest exports no {what} {}{meant}", shown(name));
+        let message = match self.program.guest().kind() {
+            GuestKind::Component => format!(
+                "the guest is a component, whose functions Instance::call_component calls: it has no {what} {}",
+                shown(name)
+            ),
+            _ => format!("the guest exports no {what} {}{meant}", shown(name)),
+        };
         self.program.named(Error::new(ErrorKind::Config, message))
     }
 

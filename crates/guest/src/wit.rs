@@ -91,13 +91,8 @@ pub struct ComponentSignature {
 impl ComponentSignature {
     /// Whether the types are the same, whatever the parameters are called.
     pub fn is_as(&self, other: &ComponentSignature) -> bool {
-        let types = |signature: &ComponentSignature| {
-            let params = signature.params.iter();
-            params.map(|(_, ty)| ty.clone()).collect::<Vec<_>>()
-        };
-        self.params.len() == other.params.len()
-            && self.result == other.result
-            && types(self) == types(other)
+        let types = self.params.iter().map(|(_, ty)| ty);
+        types.eq(other.params.iter().map(|(_, ty)| ty)) && self.result == other.result
     }
 }
 

@@ -13,7 +13,7 @@ use super::run::{HostRun, Listener};
 ///
 /// Addresses are the guest's, counted in bytes from the start of the memory that it exports as `memory`; a guest
 /// that exports none has one of 0 bytes. They have 64 bits here, whatever they have in the guest. What is beyond the
-/// memory is an error and changes nothing.
+/// memory is an error and changes nothing. A component's memories are its own: where one calls, there are 0 bytes.
 #[derive(Debug)]
 pub struct HostCall<'a> {
     run: &'a mut HostRun,

@@ -223,6 +223,13 @@ impl HostFunctions {
         modules.map(String::as_str).collect()
     }
 
+    /// Whether there is something for components.
+    pub fn has_interfaces(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|all| !all.interfaces.is_empty())
+    }
+
     /// The interfaces that there are functions of.
     pub(crate) fn interfaces(&self) -> Vec<&str> {
         let names = self.0.iter().flat_map(|all| all.interfaces.keys());
@@ -298,6 +305,9 @@ impl HostFunctions {
 
 impl fmt::Debug for HostFunctions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        let mut list = f.debug_list();
+        list.entries(self.iter());
+        let interfaces = self.0.iter().flat_map(|all| &all.interfaces);
+        list.entries(interfaces).finish()
     }
 }

@@ -6,7 +6,8 @@ use super::{Called, Instance};
 use crate::guest::{ComponentFunction, nearest, shown};
 use crate::host::{compatible, signature};
 use crate::{
-    ComponentValue, Error, ErrorKind, Guest, InterfaceParams, InterfaceResult, Resource, Result,
+    ComponentValue, Error, ErrorKind, Guest, GuestKind, InterfaceParams, InterfaceResult, Resource,
+    Result,
 };
 
 /// The functions that were asked for, by the names that they were asked for by, with their numbers in this life's
@@ -20,6 +21,11 @@ pub(super) type Functions = HashMap<String, (ComponentFunction, usize)>;
 ///
 /// [`Config`](ErrorKind::Config) if there is none, or there are several: the message has the nearest name, or all.
 pub fn component_function<'a>(guest: &'a Guest, name: &str) -> Result<&'a ComponentFunction> {
+    if guest.kind() != GuestKind::Component {
+        let name = shown(name);
+        let message = format!("the guest is no component, and has no function {name} of one");
+        return Err(Error::new(ErrorKind::Config, message));
+    }
     let functions = guest.exported_functions();
     if let Some(function) = functions.iter().find(|function| function.is_called(name)) {
         return Ok(function);
@@ -131,16 +137,13 @@ impl Instance {
         name: &str,
         params: P,
     ) -> Result<Called<R>> {
-        let (function, number) = self.of_component(name)?;
+        let (function, _) = self.of_component(name)?;
         let (has, wanted) = (&function.signature, signature::<P, R>());
         if !has.is_as(&wanted) {
             let message = format!("the guest's {function} is {has}, and is asked for as {wanted}");
             return Err(self.program.named(Error::new(ErrorKind::Config, message)));
         }
-        let params = params.into_values();
-        let called = self.attend(|live, limits, control| {
-            live.call_component(number, &params, limits, control)
-        })?;
+        let called = self.call_component(name, &params.into_values())?;
         Ok(match called {
             Called::Ended(outcome) => Called::Ended(outcome),
             Called::Returned(value) => Called::Returned(R::from_value(value).ok_or_else(|| {

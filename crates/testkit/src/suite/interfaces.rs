@@ -10,6 +10,7 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured};
+use crate::guests::plain;
 use crate::particular;
 
 crate::suite::rules![
@@ -28,6 +29,8 @@ crate::suite::rules![
     a_result_of_another_type_ends_the_guest,
     an_exit_ends_the_guest,
     a_panic_is_an_error,
+    what_is_awaited_is_waited_for_and_dropped_when_the_guest_is_to_end,
+    functions_of_modules_are_not_those_of_components,
     a_trap_ends_the_instance_until_it_is_reset,
     fuel_and_time_are_for_each_call,
     memory_is_limited_for_the_instance,
@@ -650,6 +653,49 @@ fn a_panic_is_an_error(case: &Case) {
         let error: Error = ended.expect_err("a panic");
         assert_eq!(error.kind(), ErrorKind::Host, "{error:?}");
         assert!(error.message().contains("go panicked: oh no"), "{error}");
+    }
+}
+
+fn what_is_awaited_is_waited_for_and_dropped_when_the_guest_is_to_end(case: &Case) {
+    let world = |waits: bool| {
+        HostInterface::new().function_async("go", async move |_, (number,): (u32,)| match waits {
+            true => std::future::pending().await,
+            false => number + std::future::ready(1).await,
+        })
+    };
+    let config = captured().limit(|limits| limits.timeout = Some(Duration::from_millis(200)));
+    for (waits, expected) in [
+        (false, Called::Returned(21)),
+        (true, Called::Ended(Outcome::TimedOut)),
+    ] {
+        let host = HostFunctions::new().world(world(waits));
+        let made = instance_with(case, &host, &going(), &config, Attachments::new());
+        if let Some(mut instance) = made {
+            assert_eq!(go(&mut instance).expect("a call"), expected);
+        }
+    }
+}
+
+fn functions_of_modules_are_not_those_of_components(case: &Case) {
+    let Some(mut instance) = instance(case, &HostFunctions::new(), &numbers()) else {
+        return;
+    };
+    let error = instance.call("next", &[]).expect_err("it is a component");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    assert!(
+        error.message().contains("Instance::call_component"),
+        "{error}"
+    );
+    assert!(instance.memory("memory").is_err());
+    let guest = plain(r#"(func (export "next") (result i32) (i32.const 1))"#);
+    let config = captured();
+    let request = Request::from(&config).live();
+    if let Ok(program) = Program::compile(case.engine().clone(), &guest, request) {
+        let mut instance = program.instantiate(&config).expect("an instance");
+        let error = instance
+            .call_component("next", &[])
+            .expect_err("it is a module");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
     }
 }
 

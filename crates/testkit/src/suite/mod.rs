@@ -151,6 +151,9 @@ mod tests {
         "host_functions::a_name_that_neither_has_is_refused_with_the_nearest",
         "host_functions::another_type_is_refused_with_both",
         "instances::a_program_for_runs_makes_no_instance",
+        "interfaces::what_the_host_lacks_is_refused_with_the_nearest",
+        "interfaces::another_type_is_refused_with_both",
+        "interfaces::what_no_host_could_offer_is_refused",
     ];
 
     /// A rule that an engine keeps by doing nothing would prove nothing.

@@ -26,14 +26,14 @@ pub struct InterfaceFunction {
 
 impl InterfaceFunction {
     pub(super) fn typed<P: InterfaceParams, R: InterfaceReturn>(
-        function: impl Fn(&mut HostCall<'_>, P) -> R + Send + Sync + 'static,
+        function: impl Fn(&mut HostCall<'_>, P) -> Result<R, HostEnded> + Send + Sync + 'static,
     ) -> Self {
         InterfaceFunction {
             signature: Some(Arc::new(signature::<P, R::Result>())),
             body: Arc::new(move |call, params| {
                 // Core has compared the types.
                 let params = P::from_values(params).ok_or("it was given what it does not take")?;
-                Ok(function(call, params).into_result()?.into_value())
+                Ok(function(call, params)?.into_result()?.into_value())
             }),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::call::HostCall;
 use super::super::function::Failure;
+use super::super::future::wait;
 use super::function::InterfaceFunction;
 use super::typed::{InterfaceParams, InterfaceReturn};
 use super::value::ComponentValue;
@@ -33,7 +34,22 @@ impl HostInterface {
         name: impl Into<String>,
         function: impl Fn(&mut HostCall<'_>, P) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.define(name.into(), InterfaceFunction::typed(function))
+        let function = InterfaceFunction::typed(move |call, params| Ok(function(call, params)));
+        self.define(name.into(), function)
+    }
+
+    /// Likewise, an `async` closure: the guest's thread waits, and what is awaited is dropped when the guest is to end,
+    /// as with [`Async`](crate::Async).
+    #[must_use]
+    pub fn function_async<P: InterfaceParams, R: InterfaceReturn>(
+        self,
+        name: impl Into<String>,
+        function: impl AsyncFn(&mut HostCall<'_>, P) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let function = InterfaceFunction::typed(move |call: &mut HostCall<'_>, params| {
+            wait(&call.control(), function(call, params))
+        });
+        self.define(name.into(), function)
     }
 
     /// A closure that takes whatever a component imports it as. What it returns has to be of the type that the

@@ -8,7 +8,34 @@ use super::super::function::Failure;
 use super::value::ComponentValue;
 
 /// A value of the component model, as Rust has it: `bool`, integers, floats, `char`, `String`, `Vec`, `Option`,
-/// `Result` and tuples.
+/// `Result` and tuples. Records and the like are types of one's own:
+///
+/// ```
+/// use wasmrun_core::guest::ComponentType;
+/// use wasmrun_core::{ComponentValue, InterfaceValue};
+///
+/// /// record point { x: s32, y: s32 }
+/// struct Point { x: i32, y: i32 }
+///
+/// impl InterfaceValue for Point {
+///     fn ty() -> ComponentType {
+///         ComponentType::Record([("x".into(), i32::ty()), ("y".into(), i32::ty())].into())
+///     }
+///
+///     fn into_value(self) -> ComponentValue {
+///         let (x, y) = (self.x.into_value(), self.y.into_value());
+///         ComponentValue::Record(vec![("x".into(), x), ("y".into(), y)])
+///     }
+///
+///     fn from_value(value: ComponentValue) -> Option<Self> {
+///         let ComponentValue::Record(fields) = value else { return None };
+///         let [(_, x), (_, y)] = <[_; 2]>::try_from(fields).ok()?;
+///         Some(Point { x: i32::from_value(x)?, y: i32::from_value(y)? })
+///     }
+/// }
+/// # let point = Point::from_value(Point { x: 1, y: 2 }.into_value()).expect("a point");
+/// # assert_eq!((point.x, point.y), (1, 2));
+/// ```
 pub trait InterfaceValue: Sized {
     /// Its type.
     fn ty() -> ComponentType;
