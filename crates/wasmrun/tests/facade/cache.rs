@@ -10,6 +10,8 @@ use wasmrun::{
     Cache, CacheUse, Choice, Command, Engines, Guest, Limits, Miss, Outcome, Report, RunConfig,
     Stdout,
 };
+#[cfg(feature = "wasmtime")]
+use wasmrun::{Called, HostFunctions, HostInterface, Request};
 use wasmrun_testkit::{may_be_missing, particular};
 
 /// Those of this build that have something to keep of a guest.
@@ -415,4 +417,49 @@ fn a_warm_start_does_not_read_the_guest() {
             .expect("a guest");
         assert!(!guest.is_read());
     }
+}
+
+#[cfg(feature = "wasmtime")]
+#[test]
+fn a_component_that_calls_the_host_is_kept_and_checked_unread_too() {
+    const GUEST: &str = r#"(component
+        (import "acme:host/numbers@1.0.0" (instance $host
+            (export "next" (func (param "number" u32) (result u32)))))
+        (core func $next (canon lower (func $host "next")))
+        (core module $m
+            (import "host" "next" (func $next (param i32) (result i32)))
+            (func (export "next") (param i32) (result i32) (call $next (local.get 0))))
+        (core instance $i (instantiate $m (with "host" (instance (export "next" (func $next))))))
+        (func (export "next") (param "number" u32) (result u32) (canon lift (core func $i "next"))))"#;
+    let here = Here::new();
+    let guest = Guest::from_bytes("app.wat", GUEST).expect("a guest");
+    let file = here.file("app.wasm", guest.bytes());
+    // Until the file is certain to be older than what is known of it.
+    thread::sleep(Duration::from_millis(3100));
+    let config = RunConfig::new();
+    let compile = |interface| {
+        let engines = here.engines();
+        let guest = engines.guest(&file, Guest::DEFAULT_MAX_BYTES)?;
+        let host = HostFunctions::new().interface("acme:host/numbers@1.0.0", interface);
+        let request = Request::new(&config, &host).live();
+        let program = engines.compile(&guest, request, &Choice::from("wasmtime"))?;
+        Ok::<_, wasmrun::Error>((guest.is_read(), program))
+    };
+    for hit in [false, true] {
+        let next = HostInterface::new().function("next", |_, (number,): (u32,)| number + 1);
+        let (was_read, program) = compile(next).expect("a program");
+        assert_eq!(was_read, !hit);
+        assert_eq!(program.cache_use() == Some(&CacheUse::Hit), hit);
+        let mut instance = program.instantiate(&config).expect("an instance");
+        let called = instance.call_component_as("next", (20_u32,));
+        assert_eq!(called.expect("a call"), Called::Returned(21_u32));
+    }
+    let other = HostInterface::new().function("next", |_, (number,): (u64,)| number);
+    let error = compile(other).expect_err("of another type");
+    assert!(
+        error
+            .message()
+            .ends_with("and the host has it as func(u64) -> u64"),
+        "{error}"
+    );
 }
