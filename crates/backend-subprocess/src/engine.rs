@@ -86,6 +86,9 @@ impl Engine for SubprocessEngine {
             "memory" if has_uncounted(guest) => {
                 Some("nobody counts the objects and exceptions that this guest may make")
             }
+            "live" | "host_functions" if guest.kind() == GuestKind::Component => {
+                Some("components stay with the runtime, whose command line knows only runs")
+            }
             "modules" if self.0.is_too_large(guest) => Some(
                 "this one's memory has all the pages that 32 bits address, and here it may have one less",
             ),

@@ -355,6 +355,8 @@ impl WasmValue for Value {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record() -> T {
@@ -415,5 +417,24 @@ mod tests {
         assert!(values(types.iter(), "(1, 2, 3)").is_err());
         assert!(values(types.iter(), "(1) 2").is_err());
         assert_eq!(values([].iter(), "()").expect("none").len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_is_a_value_that_is_written_and_read_again(
+            text in "([{}()\\[\\],:%\"'a-z0-9. -]|some|none|ok|err|name: |at: |of: |how: |then: |inf|\u{e9}){0,20}",
+            kind in 0..5_usize,
+        ) {
+            let types = [T::F32, T::String, T::Char, T::List(Arc::new(T::Option(Arc::new(T::S8)))), record()];
+            let ty = &types[kind];
+            if let Ok(read) = value(ty, &text) {
+                prop_assert!(read.is_of(ty));
+                let text = written(&read).expect("it can be written");
+                let again = value(ty, &text).ok().and_then(|again| written(&again));
+                prop_assert_eq!(again, Some(text));
+            }
+            // Nothing is known of it but that it does not panic.
+            let _ = values(types.iter(), &text);
+        }
     }
 }

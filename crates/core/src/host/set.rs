@@ -13,8 +13,9 @@ use super::function::HostFunction;
 use super::interface::{HostInterface, InterfaceFunction, compatible};
 use super::typed::IntoHostFunction;
 
-/// Functions of the host that guests may import, by module and name. Made before there is an engine, cheap to
-/// clone, and shared by programs and threads.
+/// Functions of the host that guests may import: modules by module and name, components by
+/// [interface](HostFunctions::interface) and name. Made before there is an engine, cheap to clone, and shared by programs
+/// and threads.
 ///
 /// A function is a closure of up to twelve parameters. Its type, as the guest declares it, follows from them:
 ///
@@ -212,7 +213,7 @@ impl HostFunctions {
         self.0.is_none()
     }
 
-    /// All of them, by their modules and names.
+    /// All of them that are for modules, by their modules and names.
     pub fn iter(&self) -> impl Iterator<Item = &HostFunction> {
         self.defined().map(|defined| &defined.function)
     }

@@ -10,11 +10,12 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured};
-use crate::guests::plain;
+use crate::guests::{self, hello, plain};
 use crate::particular;
 
 crate::suite::rules![
     values_of_every_type_go_both_ways,
+    any_values_come_through_as_they_are,
     values_of_rust_go_both_ways,
     values_are_checked_before_a_call,
     functions_are_found_by_interface_and_name,
@@ -24,6 +25,7 @@ crate::suite::rules![
     what_no_host_could_offer_is_refused,
     types_alone_are_nobodys_to_have,
     a_command_calls_interfaces_too,
+    a_command_is_called_like_any_function,
     state_and_events_reach_functions_of_interfaces,
     an_error_ends_the_guest_and_is_kept,
     a_result_of_another_type_ends_the_guest,
@@ -34,6 +36,7 @@ crate::suite::rules![
     a_trap_ends_the_instance_until_it_is_reset,
     fuel_and_time_are_for_each_call,
     memory_is_limited_for_the_instance,
+    calls_have_the_stack_that_is_asked_for,
     resources_are_handles_that_are_used_up,
 ];
 
@@ -195,6 +198,73 @@ fn values_of_every_type_go_both_ways(case: &Case) {
         assert_eq!(called.expect("a call"), Called::Returned(Some(all.clone())));
     }
     assert_eq!(*seen.lock().expect("nobody panicked"), vec![all; 3]);
+}
+
+/// A random type, in the text format, and a value of it.
+fn any(random: &mut fastrand::Rng, levels: u32) -> (String, V) {
+    let kinds = if levels == 0 { 5 } else { 9 };
+    match random.u8(..kinds) {
+        0 => ("bool".into(), V::Bool(random.bool())),
+        1 => ("s16".into(), V::S16(random.i16(..))),
+        2 => ("u64".into(), V::U64(random.u64(..))),
+        3 => ("f64".into(), V::F64(random.f64())),
+        4 => {
+            let letters = (0..random.usize(..20)).map(|_| random.char(..));
+            ("string".into(), V::String(letters.collect()))
+        }
+        5 => {
+            // All of one type: that of the first, so as many times that value.
+            let (ty, value) = any(random, levels - 1);
+            let values = vec![value; random.usize(..5)];
+            (format!("(list {ty})"), V::List(values))
+        }
+        6 => {
+            let parts = (0..random.usize(1..5)).map(|_| any(random, levels - 1));
+            let (types, values): (Vec<_>, Vec<_>) = parts.unzip();
+            (format!("(tuple {})", types.join(" ")), V::Tuple(values))
+        }
+        7 => {
+            let (ty, value) = any(random, levels - 1);
+            let value = random.bool().then(|| Box::new(value));
+            (format!("(option {ty})"), V::Option(value))
+        }
+        _ => {
+            let (ok, fine) = any(random, levels - 1);
+            let (err, wrong) = any(random, levels - 1);
+            let value = match random.u8(..3) {
+                0 => V::Result(Ok(held(fine))),
+                _ => V::Result(Err(held(wrong))),
+            };
+            (format!("(result {ok} (error {err}))"), value)
+        }
+    }
+}
+
+fn any_values_come_through_as_they_are(case: &Case) {
+    let mut random = fastrand::Rng::with_seed(20_261_129);
+    let echo = || HostInterface::new().dynamic("echo", |_, params| Ok(params.first().cloned()));
+    let host = HostFunctions::new().interface("acme:test/echo@1.0.0", echo());
+    for number in 0..40 {
+        // So many parts that they are in memory, whatever comes with them.
+        let few = ["u8"; 17].join(" ");
+        let (ty, value) = any(&mut random, 4);
+        let guest = through(
+            ("acme:test/echo@1.0.0", "echo"),
+            &format!(
+                r#"(type $all (tuple {few} {ty}))
+                   (type $function (func (param "all" $all) (result $all)))"#
+            ),
+            "i32",
+        );
+        let Some(mut instance) = instance(case, &host, &guest) else {
+            return;
+        };
+        let parts = (0..17).map(V::U8).chain([value]);
+        let all = V::Tuple(parts.collect());
+        let called = instance.call_component("echo", std::slice::from_ref(&all));
+        let expected = Called::Returned(Some(all));
+        assert_eq!(called.expect("a call"), expected, "number {number}: {ty}");
+    }
 }
 
 /// `join: func(parts: list<string>, with: option<char>) -> result<string, u32>`
@@ -553,6 +623,18 @@ fn a_command_calls_interfaces_too(case: &Case) {
     }
 }
 
+fn a_command_is_called_like_any_function(case: &Case) {
+    let Some(mut instance) = instance(case, &HostFunctions::new(), &guests::component(&hello()))
+    else {
+        return;
+    };
+    let called = instance.call_component("run", &[]).expect("a call");
+    assert_eq!(called, Called::Returned(Some(V::Result(Ok(None)))));
+    assert_eq!(instance.take_stdout().bytes, b"hello\n");
+    let report = case.ran(instance.program().run(&captured()));
+    assert_eq!(report.stdout.bytes, b"hello\n");
+}
+
 fn state_and_events_reach_functions_of_interfaces(case: &Case) {
     let world = HostInterface::new().function("go", |call, (number,): (u32,)| {
         let state = call.state::<u32>()?;
@@ -758,6 +840,17 @@ fn memory_is_limited_for_the_instance(case: &Case) {
             .call_component_as("grow", (pages,))
             .expect("a call");
         assert_eq!(called, Called::Returned(before));
+    }
+}
+
+fn calls_have_the_stack_that_is_asked_for(case: &Case) {
+    let config = captured().limit(|limits| limits.stack = Some(1 << 20));
+    let (host, attachments) = (HostFunctions::new(), Attachments::new());
+    let made = instance_with(case, &host, &numbers(), &config, attachments);
+    if let Some(mut instance) = made {
+        for count in 1..4 {
+            assert_eq!(number(&mut instance, "next"), count);
+        }
     }
 }
 
