@@ -1,13 +1,15 @@
 //! The one place where what a guest needs and a caller asks meets what an engine can do.
 
+mod interfaces;
+
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::guest::{GuestKind, Import, ImportKind, WasiVersion, nearest, shown};
+use crate::guest::{GuestKind, Import, WasiVersion, nearest, shown};
 use crate::{
     Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest,
-    HostFunctions, HostInterface, Limits, Network, Random, Request, Result, Support,
+    HostFunctions, Limits, Network, Random, Request, Result, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -164,27 +166,14 @@ fn unmet_needs(capability: &Capability, guest: &Guest, host: &HostFunctions) -> 
         );
     }
     unmet_by_host(&mut found, capability, guest, host);
-    if guest.kind() == GuestKind::Component && host.has_interfaces() {
-        unmet_by_interfaces(&mut found, capability, guest, host);
-    }
+    interfaces::unmet(&mut found, capability, guest, host);
     found.refusals
 }
 
 /// Why neither WASI nor the host has what the guest imports there.
 fn why_unknown(import: &Import, host: &HostFunctions) -> String {
-    let of_component = match import.kind {
-        ImportKind::Instance => Some(host.interfaces()),
-        ImportKind::ComponentFunction => {
-            let world = host.get_interface("");
-            Some(world.map(HostInterface::names).unwrap_or_default())
-        }
-        _ => None,
-    };
-    if let Some(names) = of_component {
-        return match nearest(&import.module, &names) {
-            Some(near) => format!("the host does not have: was {} meant?", shown(near)),
-            None => import.why_unknown(),
-        };
+    if let Some(near) = interfaces::nearest_to(import, host) {
+        return format!("the host does not have: was {near} meant?");
     }
     let functions = host.names_of(&import.module);
     let near = if functions.is_empty() {
@@ -231,65 +220,6 @@ fn unmet_by_host(
                 format!("the guest imports {import} as {wanted}, and the host has it as {has}"),
             );
         }
-    }
-}
-
-/// What the interfaces of the host stand in the way of.
-fn unmet_by_interfaces(
-    found: &mut Refusals,
-    capability: &Capability,
-    guest: &Guest,
-    host: &HostFunctions,
-) {
-    for (interface, resource) in guest.imported_resources() {
-        if host.get_interface(interface).is_some() {
-            let name = format!("{}#{}", shown(interface), shown(resource));
-            found.never(
-                "imports",
-                format!(
-                    "the guest imports {name}, a resource, which functions of the host cannot make"
-                ),
-            );
-        }
-    }
-    for import in guest.imported_functions() {
-        let Some(interface) = host.get_interface(&import.interface) else {
-            continue;
-        };
-        found.unless(capability.host_functions, "host_functions", || {
-            format!("cannot offer functions of the host, and the guest imports {import}")
-        });
-        let wanted = &import.signature;
-        let why = match interface.get(&import.name) {
-            // It was told already, as an import that nobody has.
-            None if import.interface.is_empty() => continue,
-            None => {
-                let names = interface.names();
-                match nearest(&import.name, &names) {
-                    Some(near) => format!(
-                        "{import}, which the host does not have: was {} meant?",
-                        shown(near)
-                    ),
-                    None => {
-                        let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
-                        let has = shorten(&names);
-                        format!(
-                            "{import}, which the host does not have; of that interface it has {has}"
-                        )
-                    }
-                }
-            }
-            Some(function) => match function.signature() {
-                Some(has) if !has.is_as(wanted) => {
-                    format!("{import} as {wanted}, and the host has it as {has}")
-                }
-                None if wanted.is_opaque => format!(
-                    "{import} as {wanted}, and functions of the host take no resources, streams and the like"
-                ),
-                _ => continue,
-            },
-        };
-        found.never("imports", format!("the guest imports {why}"));
     }
 }
 

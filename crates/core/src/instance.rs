@@ -580,7 +580,9 @@ impl Instance {
         let outcome = match (ended_from_outside(control, host_end.as_ref()), called) {
             (None, Ok(Ok(returned))) => return Ok(Called::Returned(returned)),
             // The guest was not reached.
-            (None, Err(error)) if error.kind() == ErrorKind::Config => {
+            (None, Err(error))
+                if matches!(error.kind(), ErrorKind::Config | ErrorKind::Unsupported) =>
+            {
                 return Err(program.named(error));
             }
             (Some(Ok(outcome)), _) | (None, Ok(Err(outcome))) => outcome,

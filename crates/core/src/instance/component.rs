@@ -30,49 +30,47 @@ pub fn component_function<'a>(guest: &'a Guest, name: &str) -> Result<&'a Compon
     if let Some(function) = functions.iter().find(|function| function.is_called(name)) {
         return Ok(function);
     }
-    let (interface, wanted) = match name.rsplit_once('#') {
-        Some((interface, wanted)) => (compatible(interface), wanted),
-        None => (None, name),
+    let stands_for = |function: &ComponentFunction| match name.rsplit_once('#') {
+        Some((interface, name)) => {
+            let version = |interface| compatible(interface).map(|(version, _)| version);
+            let wanted = version(interface);
+            *function.name == *name
+                && wanted.is_some_and(|wanted| version(&function.interface) == Some(wanted))
+        }
+        None => *function.name == *name,
     };
-    let stands_for = |function: &ComponentFunction| match &interface {
-        Some((wanted, _)) => compatible(&function.interface).is_some_and(|(has, _)| has == *wanted),
-        None => !name.contains('#'),
-    };
-    let found: Vec<_> = functions
-        .iter()
-        .filter(|function| *function.name == *wanted && stands_for(function))
-        .collect();
-    let names = |functions: &[&ComponentFunction]| {
-        let functions = functions.iter().take(8);
-        let names: Vec<_> = functions.map(ToString::to_string).collect();
-        names.join(", ")
-    };
+    let found: Vec<_> = functions.iter().filter(|one| stands_for(one)).collect();
     let message = match found.as_slice() {
         [function] => return Ok(function),
-        [] => {
-            let all: Vec<_> = functions.iter().collect();
-            let of = |function: &ComponentFunction| match name.contains('#') {
-                true => format!("{}#{}", function.interface, function.name),
-                false => function.name.to_string(),
-            };
-            let known: Vec<_> = all.iter().map(|function| of(function)).collect();
-            let known: Vec<_> = known.iter().map(String::as_str).collect();
-            let meant = match (nearest(name, &known), all.as_slice()) {
-                (Some(near), _) => format!(": was {} meant?", shown(near)),
-                (None, []) => "; it exports none".to_owned(),
-                (None, all) => format!("; it exports {}", names(all)),
-            };
-            format!("the guest exports no function {}{meant}", shown(name))
-        }
+        [] => format!("no function {}{}", shown(name), meant(name, functions)),
         several => {
-            let name = shown(name);
-            format!(
-                "the guest exports {name} more than once: say which of {}",
-                names(several)
-            )
+            let (name, several) = (shown(name), names(several.iter().copied()));
+            format!("{name} more than once: say which of {several}")
         }
     };
+    let message = format!("the guest exports {message}");
     Err(Error::new(ErrorKind::Config, message))
+}
+
+/// Which of the functions may have been meant by a name that none has.
+fn meant(name: &str, functions: &[ComponentFunction]) -> String {
+    let called = functions.iter().map(|function| match name.contains('#') {
+        true => format!("{}#{}", function.interface, function.name),
+        false => function.name.to_string(),
+    });
+    let called: Vec<_> = called.collect();
+    let called: Vec<_> = called.iter().map(String::as_str).collect();
+    match nearest(name, &called) {
+        Some(near) => format!(": was {} meant?", shown(near)),
+        None if functions.is_empty() => "; it exports none".to_owned(),
+        None => format!("; it exports {}", names(functions)),
+    }
+}
+
+fn names<'a>(functions: impl IntoIterator<Item = &'a ComponentFunction>) -> String {
+    let functions = functions.into_iter().take(8);
+    let names: Vec<_> = functions.map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 impl Instance {

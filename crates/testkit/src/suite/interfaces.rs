@@ -37,6 +37,7 @@ crate::suite::rules![
     fuel_and_time_are_for_each_call,
     memory_is_limited_for_the_instance,
     calls_have_the_stack_that_is_asked_for,
+    what_a_call_takes_from_a_guest_is_bounded,
     resources_are_handles_that_are_used_up,
 ];
 
@@ -851,6 +852,44 @@ fn calls_have_the_stack_that_is_asked_for(case: &Case) {
         for count in 1..4 {
             assert_eq!(number(&mut instance, "next"), count);
         }
+    }
+}
+
+/// Lists of lists that are all the same bytes of the guest are many of the host's.
+fn what_a_call_takes_from_a_guest_is_bounded(case: &Case) {
+    let guest = component(
+        r#"(core module $m
+             (memory (export "memory") 16)
+             (func (export "lists") (param $count i32) (param $each i32) (result i32)
+               (local $at i32)
+               (i32.store (i32.const 0) (i32.const 8))
+               (i32.store (i32.const 4) (local.get $count))
+               (loop $again
+                 (if (i32.lt_u (local.get $at) (local.get $count)) (then
+                   (i32.store offset=12 (i32.mul (local.get $at) (i32.const 8)) (local.get $each))
+                   (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                   (br $again))))
+               (i32.const 0)))
+           (core instance $i (instantiate $m))
+           (alias core export $i "memory" (core memory $memory))
+           (func (export "lists") (param "count" u32) (param "each" u32) (result (list (list u8)))
+             (canon lift (core func $i "lists") (memory $memory)))"#,
+    );
+    let Some(mut instance) = instance(case, &HostFunctions::new(), &guest) else {
+        return;
+    };
+    let mut call = |count: u32, each: u32| {
+        let called = instance.call_component_as::<_, Vec<Vec<u8>>>("lists", (count, each));
+        called.expect("a call").returned()
+    };
+    assert_eq!(call(2, 1).map(|lists| lists.len()), Ok(2));
+    assert_eq!(
+        call(10, 100_000).map(|lists| lists.concat().len()),
+        Ok(1_000_000)
+    );
+    match call(10_000, 500_000) {
+        Err(Outcome::Trapped(_)) => {}
+        other => panic!("{:?}", other.map(|lists| lists.len())),
     }
 }
 
