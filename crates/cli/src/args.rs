@@ -43,6 +43,10 @@ Examples:
   Use a runtime that is not on PATH:
       wasmrun --engine wasmi-cli=/opt/wasmi/bin/wasmi app.wasm
 
+  Call a function of a module, or of a component:
+      wasmrun --invoke add module.wasm 1 2
+      wasmrun --invoke 'greet(\"world\")' component.wasm
+
   See whether all engines agree, and which is fastest:
       wasmrun compare app.wasm
       wasmrun bench --html bench.html app.wasm

@@ -335,7 +335,7 @@ impl Guest {
     }
 
     /// The functions that a component exports, those of interfaces that it exports as well. None for one that is not
-    /// valid.
+    /// valid, or has more of them than ten thousand.
     ///
     /// The first call goes through all of the component but its code, and reads its file if it is not
     /// [read](Guest::is_read); later ones are free.

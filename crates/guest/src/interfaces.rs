@@ -18,58 +18,29 @@ use crate::parser::{FEATURES, parser};
 use crate::wasi;
 use crate::wit::{ComponentFunction, ComponentSignature, ComponentType, ResourceType};
 
+/// The most functions, and bytes of their names, that a component may have to be told of. Real ones have some
+/// hundreds; few bytes can stand for many more, since an instance may be exported again and again.
+const MAX_FUNCTIONS: usize = 10_000;
+const MAX_NAMES: usize = 4 << 20;
+
 /// The functions of a component.
 #[derive(Default)]
 pub(crate) struct Interfaces {
     pub(crate) exported: Vec<ComponentFunction>,
     /// Those that are not WASI's.
     pub(crate) imported: Vec<ComponentFunction>,
-    /// Resources that it imports from interfaces that are not WASI's: the interface, and the name there.
-    pub(crate) imported_resources: Vec<(String, String)>,
+    /// Resources that it imports, and that are not WASI's: the interface, and the name there.
+    pub(crate) imported_resources: Vec<(Arc<str>, Arc<str>)>,
     /// Types, and interfaces of nothing else, which nobody needs to have for a component that imports them.
     pub(crate) only_types: Vec<String>,
 }
 
-/// Reads a component. One that is not valid has no functions; its engine tells what is wrong with it.
+/// Reads a component. One that is not valid has no functions, and its engine tells what is wrong with it; nor has one
+/// with more than there may be.
 pub(crate) fn read(wasm: &[u8], imports: &[Import], exports: &[Export]) -> Interfaces {
-    let mut read = Interfaces::default();
-    let Some(types) = types(wasm) else {
-        return read;
-    };
-    let mut reader = Reader {
-        types: &types,
-        known: HashMap::new(),
-        signatures: HashMap::new(),
-        resources: HashMap::new(),
-        opaque: HashSet::new(),
-        is_opaque: false,
-    };
-    let item_of = |import: &Import| types.component_item_for_import(&import.module);
-    let imported = imports
-        .iter()
-        .filter_map(|import| Some((import, item_of(import)?.ty)));
-    let exported = exports.iter().filter_map(|export| {
-        let item = types.component_item_for_export(&export.name)?;
-        Some((&*export.name, item.ty))
-    });
-    let names = imported.clone().map(|(import, ty)| (&*import.module, ty));
-    for (name, ty) in names.chain(exported.clone()) {
-        reader.name_resources(name, ty);
-    }
-    for (import, ty) in imported {
-        if !wasi::defines_for_component(import) {
-            let resources = reader.own_resources(&import.module, ty);
-            if resources.is_empty() && reader.is_only_types(ty) {
-                read.only_types.push(import.module.clone());
-            }
-            read.imported_resources.extend(resources);
-            reader.functions(&import.module, ty, &mut read.imported);
-        }
-    }
-    for (name, ty) in exported {
-        reader.functions(name, ty, &mut read.exported);
-    }
-    read
+    let types = types(wasm);
+    let read = types.and_then(|types| Reader::new(&types).read(imports, exports));
+    read.unwrap_or_default()
 }
 
 /// The types of all there is in a component.
@@ -84,63 +55,117 @@ fn types(wasm: &[u8]) -> Option<Types> {
     types
 }
 
+/// What was found of imports, or exports.
+#[derive(Default)]
+struct Found {
+    functions: Vec<ComponentFunction>,
+    /// Those that were not seen before.
+    resources: Vec<(Arc<str>, Arc<str>)>,
+}
+
 struct Reader<'a> {
     types: &'a Types,
+    functions: usize,
+    names: usize,
     /// What was read is shared: a type that has another twice, and so on, doubles when it is written out.
     known: HashMap<ComponentDefinedTypeId, ComponentType>,
     signatures: HashMap<ComponentFuncTypeId, Arc<ComponentSignature>>,
-    /// Those that have names, and what they were first imported or exported by.
-    resources: HashMap<ResourceId, (ResourceType, String)>,
+    resources: HashMap<ResourceId, ResourceType>,
     /// Types with something in them that cannot be written down.
     opaque: HashSet<ComponentDefinedTypeId>,
     /// Something like that was seen.
     is_opaque: bool,
 }
 
-impl Reader<'_> {
-    fn name_resources(&mut self, name: &str, ty: ComponentEntityType) {
-        for (resource, id) in self.resources_of(name, ty) {
-            let number = self.resources.len();
-            let new = || {
-                let ty = ResourceType {
-                    name: resource.into(),
-                    number,
-                };
-                (ty, name.to_owned())
-            };
-            self.resources.entry(id).or_insert_with(new);
+impl<'a> Reader<'a> {
+    fn new(types: &'a Types) -> Self {
+        Reader {
+            types,
+            functions: 0,
+            names: 0,
+            known: HashMap::new(),
+            signatures: HashMap::new(),
+            resources: HashMap::new(),
+            opaque: HashSet::new(),
+            is_opaque: false,
         }
     }
 
-    /// The resources among what is imported or exported by that name.
-    fn resources_of(&self, name: &str, ty: ComponentEntityType) -> Vec<(String, ResourceId)> {
-        let resource = |name: &str, ty: ComponentEntityType| match ty {
+    /// `None` if there is too much.
+    fn read(mut self, imports: &[Import], exports: &[Export]) -> Option<Interfaces> {
+        let mut read = Interfaces::default();
+        for import in imports {
+            let name = &import.module;
+            let Some(item) = self.types.component_item_for_import(name) else {
+                continue;
+            };
+            let found = self.all_of(name, item.ty)?;
+            // Resources have names from all.
+            if !wasi::defines_for_component(import) {
+                if found.resources.is_empty() && self.is_only_types(item.ty) {
+                    read.only_types.push(name.clone());
+                }
+                read.imported.extend(found.functions);
+                read.imported_resources.extend(found.resources);
+            }
+        }
+        for Export { name, .. } in exports {
+            if let Some(item) = self.types.component_item_for_export(name) {
+                read.exported.extend(self.all_of(name, item.ty)?.functions);
+            }
+        }
+        Some(read)
+    }
+
+    /// What there is of what is imported or exported by that name.
+    fn all_of(&mut self, name: &str, ty: ComponentEntityType) -> Option<Found> {
+        let mut found = Found::default();
+        let types = self.types;
+        if let ComponentEntityType::Instance(id) = ty {
+            let interface = name.into();
+            for (name, item) in &types[id].exports {
+                self.find(&interface, name, item.ty, &mut found)?;
+            }
+        } else {
+            self.find(&"".into(), name, ty, &mut found)?;
+        }
+        Some(found)
+    }
+
+    fn find(
+        &mut self,
+        interface: &Arc<str>,
+        name: &str,
+        ty: ComponentEntityType,
+        found: &mut Found,
+    ) -> Option<()> {
+        match ty {
+            ComponentEntityType::Func(id) => {
+                self.spend(interface, name)?;
+                found.functions.push(ComponentFunction {
+                    interface: interface.clone(),
+                    name: name.into(),
+                    signature: self.signature(id),
+                });
+            }
             ComponentEntityType::Type {
                 created: ComponentAnyTypeId::Resource(id),
                 ..
-            } => Some((name.to_owned(), id.resource())),
-            _ => None,
-        };
-        match ty {
-            ComponentEntityType::Instance(id) => {
-                let exports = self.types[id].exports.iter();
-                exports
-                    .filter_map(|(name, item)| resource(name, item.ty))
-                    .collect()
+            } if !self.resources.contains_key(&id.resource()) => {
+                self.spend(interface, name)?;
+                let name: Arc<str> = name.into();
+                self.resource(id.resource(), name.clone());
+                found.resources.push((interface.clone(), name));
             }
-            ty => resource(name, ty).into_iter().collect(),
+            _ => {}
         }
+        Some(())
     }
 
-    /// Of these, the ones that it did not have from another before.
-    fn own_resources(&self, name: &str, ty: ComponentEntityType) -> Vec<(String, String)> {
-        let is_own = |id: &ResourceId| self.resources.get(id).is_some_and(|(_, of)| of == name);
-        let mut resources = self.resources_of(name, ty);
-        resources.retain(|(_, id)| is_own(id));
-        let resources = resources.into_iter();
-        resources
-            .map(|(resource, _)| (name.to_owned(), resource))
-            .collect()
+    fn spend(&mut self, interface: &str, name: &str) -> Option<()> {
+        self.functions += 1;
+        self.names += interface.len() + name.len();
+        (self.functions <= MAX_FUNCTIONS && self.names <= MAX_NAMES).then_some(())
     }
 
     fn is_only_types(&self, ty: ComponentEntityType) -> bool {
@@ -151,35 +176,6 @@ impl Reader<'_> {
                 exports.peek().is_some() && exports.all(|item| is_type(item.ty))
             }
             ty => is_type(ty),
-        }
-    }
-
-    /// The functions of what is imported or exported by that name.
-    fn functions(
-        &mut self,
-        name: &str,
-        ty: ComponentEntityType,
-        functions: &mut Vec<ComponentFunction>,
-    ) {
-        match ty {
-            ComponentEntityType::Func(id) => functions.push(ComponentFunction {
-                interface: "".into(),
-                name: name.into(),
-                signature: self.signature(id),
-            }),
-            ComponentEntityType::Instance(id) => {
-                let interface: Arc<str> = name.into();
-                for (name, item) in &self.types[id].exports {
-                    if let ComponentEntityType::Func(id) = item.ty {
-                        functions.push(ComponentFunction {
-                            interface: interface.clone(),
-                            name: name.as_str().into(),
-                            signature: self.signature(id),
-                        });
-                    }
-                }
-            }
-            _ => {}
         }
     }
 
@@ -255,11 +251,11 @@ impl Reader<'_> {
                 ComponentType::Result((ok, err.map(|ty| self.ty(ty))).into())
             }
             D::Own(id) => {
-                let resource = self.resource(id.resource());
+                let resource = self.resource(id.resource(), UNNAMED.into());
                 self.opaque(ComponentType::Own(resource))
             }
             D::Borrow(id) => {
-                let resource = self.resource(id.resource());
+                let resource = self.resource(id.resource(), UNNAMED.into());
                 self.opaque(ComponentType::Borrow(resource))
             }
             D::Map { .. } => self.opaque(ComponentType::Other("map")),
@@ -274,16 +270,15 @@ impl Reader<'_> {
         ty
     }
 
-    fn resource(&mut self, id: ResourceId) -> ResourceType {
+    fn resource(&mut self, id: ResourceId, name: Arc<str>) -> ResourceType {
         let number = self.resources.len();
-        let unnamed = || {
-            let name = "resource".into();
-            (ResourceType { name, number }, String::new())
-        };
-        let (ty, _) = self.resources.entry(id).or_insert_with(unnamed);
-        ty.clone()
+        let new = || ResourceType { name, number };
+        self.resources.entry(id).or_insert_with(new).clone()
     }
 }
+
+/// What a resource is called that has no name.
+const UNNAMED: &str = "resource";
 
 fn primitive(ty: PrimitiveValType) -> ComponentType {
     match ty {
@@ -409,6 +404,29 @@ mod tests {
             panic!("{imported:?}");
         };
         assert!(text.contains('…') && text.len() < 3000, "{text}");
+    }
+
+    #[test]
+    fn more_functions_than_there_may_be_are_none() {
+        let component = |instances: usize, functions: usize, name: &str| {
+            let exports: String = (0..functions)
+                .map(|function| format!(r#"(export "{name}{function}" (func $f))"#))
+                .collect();
+            let again: String = (0..instances)
+                .map(|instance| format!(r#"(export "i{instance}" (instance $i))"#))
+                .collect();
+            format!(r#"(component (import "f" (func $f)) (instance $i {exports}) {again})"#)
+        };
+        let long = format!("f{}", "o".repeat(50_000));
+        for (instances, functions, name, listed_as) in [
+            (9, 1000, "f", 9000),
+            (11, 1000, "f", 0),
+            (8, 10, &long, 80),
+            (9, 10, &long, 0),
+        ] {
+            let (_, exported, _) = listed(&component(instances, functions, name));
+            assert_eq!(exported.len(), listed_as, "{instances} {functions}");
+        }
     }
 
     #[test]

@@ -26,9 +26,13 @@ pub(super) fn unmet(
     }
     for (interface, resource) in guest.imported_resources() {
         if host.get_interface(interface).is_some() {
-            let name = format!("{}#{}", shown(interface), shown(resource));
+            let of = match interface {
+                "" => String::new(),
+                interface => format!(" of {}", shown(interface)),
+            };
             let reason = format!(
-                "the guest imports {name}, a resource, which functions of the host cannot make"
+                "the guest imports the resource {}{of}, which functions of the host cannot make",
+                shown(resource)
             );
             found.never("imports", reason);
         }

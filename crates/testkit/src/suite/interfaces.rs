@@ -535,7 +535,7 @@ fn what_no_host_could_offer_is_refused(case: &Case) {
         case,
         &host,
         &guest,
-        "imports acme:test/files#file, a resource",
+        "imports the resource file of acme:test/files",
     );
     let twice = || joining(JOINS).interface(JOINS, files());
     is_refused(
