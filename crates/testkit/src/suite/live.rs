@@ -1,7 +1,7 @@
 //! Runs that are watched and steered.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,9 +56,12 @@ fn a_run_tells_its_state(case: &Case) {
 
 fn a_run_that_is_asked_to_end_does(case: &Case) {
     let config = killable().stdin(Stdin::Pipe);
-    if let Some(run) = case.start(&cat(), &config) {
+    if let Some(mut run) = case.start(&cat(), &config) {
+        let input = run.stdin.as_mut().expect("it has a pipe");
+        input.write_all(b"hello").expect("the guest reads it");
         let report = case.ran(run.stop(LONG));
         assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(report.stdout.bytes, b"hello");
     }
 }
 
