@@ -66,7 +66,7 @@ pub struct Instance {
 enum Life {
     Lives(Box<dyn Live>),
     Ended(Outcome),
-    /// A call could not be observed to its end.
+    /// A call could not be observed to its end, or a reset failed.
     Lost,
 }
 
@@ -183,7 +183,7 @@ impl Life {
             Life::Ended(outcome) => Err(gone(outcome, "has ended")),
             Life::Lost => Err(Error::new(
                 ErrorKind::Ended,
-                "the instance failed in a call before; reset it",
+                "the instance failed in a call or a reset before; reset it",
             )),
         }
     }
@@ -435,7 +435,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// As for [`Program::instantiate`].
+    /// As for [`Program::instantiate`]. There is no instance then until it is reset again.
     pub fn reset(&mut self) -> Result<()> {
         self.reset_with(Attachments::new())
     }
@@ -446,6 +446,8 @@ impl Instance {
     ///
     /// As for [`Program::instantiate`].
     pub fn reset_with(&mut self, attachments: Attachments) -> Result<()> {
+        // What it has of the engine's is the next one's to have.
+        self.life = Life::Lost;
         let again = self.program.instantiate_with(&self.config, attachments)?;
         let functions = std::mem::take(&mut self.functions);
         let by_name = std::mem::take(&mut self.by_name);

@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -16,7 +17,7 @@ use rustix::param::page_size;
 #[derive(Debug)]
 pub struct Image {
     /// Tells it from all others of this process.
-    pub(crate) number: u64,
+    number: u64,
     /// Where it is in a memory: whole pages.
     place: Range<usize>,
     data: Data,
@@ -25,7 +26,7 @@ pub struct Image {
 #[derive(Debug)]
 enum Data {
     /// So far from the start of a file, a whole number of pages. Memories share them until they write to them.
-    Shared(File, u64),
+    Shared(Arc<File>, u64),
     /// For each memory to have a copy of.
     Copied(Vec<u8>),
 }
@@ -45,7 +46,7 @@ impl Image {
         let place = begin..end.ok_or(io::ErrorKind::OutOfMemory)?;
         let before = at - begin;
         let data = match in_memory(place.len(), before, data) {
-            Ok(file) => Data::Shared(file, 0),
+            Ok(file) => Data::Shared(file.into(), 0),
             Err(_) => {
                 let mut copy = vec![0; place.len()];
                 copy[before..][..data.len()].copy_from_slice(data);
@@ -72,7 +73,7 @@ impl Image {
         if !are_pages || !from.is_multiple_of(page as u64) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(Image::of(place, Data::Shared(file, from)))
+        Ok(Image::of(place, Data::Shared(file.into(), from)))
     }
 
     fn of(place: Range<usize>, data: Data) -> Self {
@@ -107,12 +108,12 @@ impl Image {
         }
     }
 
-    /// Puts it into the memory that begins at `start`. Whether it is mapped there.
+    /// Puts it into the memory that begins at `start`. What is mapped there, if something is.
     ///
     /// # Safety
     ///
     /// That memory is the caller's alone, and its bytes at [`Image::place`] are accessible.
-    pub(crate) unsafe fn put(&self, start: NonNull<c_void>) -> io::Result<bool> {
+    pub(crate) unsafe fn put(&self, start: NonNull<c_void>) -> io::Result<Option<Mapped>> {
         // SAFETY: as the caller says.
         let at = unsafe { start.byte_add(self.place.start) };
         match &self.data {
@@ -120,8 +121,13 @@ impl Image {
                 let access = ProtFlags::READ | ProtFlags::WRITE;
                 let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
                 // SAFETY: as the caller says, and what was mapped there was the caller's.
-                unsafe { mmap(at.as_ptr(), self.place.len(), access, flags, file, *from)? };
-                Ok(true)
+                unsafe { mmap(at.as_ptr(), self.place.len(), access, flags, &**file, *from)? };
+                Ok(Some(Mapped {
+                    number: self.number,
+                    place: self.place(),
+                    file: file.clone(),
+                    from: *from,
+                }))
             }
             Data::Copied(bytes) => {
                 // SAFETY: as the caller says.
@@ -129,9 +135,32 @@ impl Image {
                     let at = at.cast::<u8>().as_ptr();
                     at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                 };
-                Ok(false)
+                Ok(None)
             }
         }
+    }
+}
+
+/// An image that is mapped in a memory.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    number: u64,
+    /// Within the memory.
+    pub(crate) place: Range<usize>,
+    file: Arc<File>,
+    from: u64,
+}
+
+impl Mapped {
+    /// Whether it is of that image.
+    pub(crate) fn is_of(&self, image: &Image) -> bool {
+        self.number == image.number
+    }
+
+    /// Reads what is `at` that byte of the memory, which is within the image's place, into `bytes`.
+    pub(crate) fn read(&self, at: usize, bytes: &mut [u8]) -> io::Result<()> {
+        let at = (at - self.place.start) as u64;
+        self.file.read_exact_at(bytes, self.from + at)
     }
 }
 

@@ -16,6 +16,8 @@ mod spare;
 mod stack;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
+#[cfg(target_os = "linux")]
+mod written;
 
 #[cfg(target_os = "linux")]
 pub use image::Image;

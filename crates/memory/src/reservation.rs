@@ -9,7 +9,8 @@ use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
 };
 
-use crate::Image;
+use crate::image::Mapped;
+use crate::{Image, written};
 
 /// Where a guest's memory is to be within what is reserved for it, in bytes. All are whole pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,21 +45,13 @@ pub(crate) struct Reservation {
     pub(crate) is_soiled: bool,
 }
 
-/// An image that is in a memory.
-#[derive(Debug)]
-pub(crate) struct Mapped {
-    number: u64,
-    /// Within what is accessible.
-    place: Range<usize>,
-}
-
 // SAFETY: it is owned, like a box of bytes.
 unsafe impl Send for Reservation {}
 // SAFETY: without `&mut` it gives only numbers away.
 unsafe impl Sync for Reservation {}
 
-/// So much is cleared by writing zeros, which concerns nobody else. To take pages back and to find others takes the system
-/// as long, and holds up all threads that do the like.
+/// So much is cleared by writing zeros to all of it, which concerns nobody else. To take pages back and to find others
+/// takes the system longer, and holds up all threads that do the like.
 const MOST_WRITTEN: usize = 128 << 10;
 
 /// Pages are the system's to find once they are written to, as wasmtime has it for its own.
@@ -85,8 +78,12 @@ impl Reservation {
         if image.is_some_and(|image| image.place().end > accessible) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let number = image.map(|image| image.number);
-        if self.image.as_ref().map(|mapped| mapped.number) == number {
+        let is_there = match (&self.image, image) {
+            (None, None) => true,
+            (Some(mapped), Some(image)) => mapped.is_of(image),
+            _ => false,
+        };
+        if is_there {
             return self.set_accessible(accessible);
         }
         if let Some(mapped) = self.image.take() {
@@ -95,11 +92,7 @@ impl Reservation {
         self.set_accessible(accessible)?;
         if let Some(image) = image {
             // SAFETY: nobody else has it, and the image's place is within what is accessible.
-            let is_mapped = unsafe { image.put(self.start())? };
-            self.image = is_mapped.then(|| Mapped {
-                number: image.number,
-                place: image.place(),
-            });
+            self.image = unsafe { image.put(self.start())? };
         }
         Ok(())
     }
@@ -157,12 +150,42 @@ impl Reservation {
 
     /// Whether all that is accessible could be made what it began with.
     pub(crate) fn clear_all(&mut self) -> bool {
-        if self.image.is_some() || self.accessible > MOST_WRITTEN {
-            return self.clear(0..self.accessible);
+        let all = 0..self.accessible;
+        if self.image.is_none() && self.accessible <= MOST_WRITTEN {
+            self.bytes(all).fill(0);
+            return true;
         }
-        // SAFETY: so much is accessible, and nobody else has it.
-        unsafe { self.start().cast::<u8>().write_bytes(0, self.accessible) };
-        true
+        let start = self.start().addr().get();
+        let written = written::pages(start + all.start..start + all.end);
+        let restored = written.map(|mut pages| {
+            pages.try_for_each(|pages| self.restore(pages.start - start..pages.end - start))
+        });
+        matches!(restored, Some(Ok(()))) || self.clear(all)
+    }
+
+    /// Writes to the range of what is accessible what was there in the beginning.
+    fn restore(&mut self, range: Range<usize>) -> io::Result<()> {
+        let place = self.image.as_ref().map(|image| image.place.clone());
+        let place = place.unwrap_or(range.end..range.end);
+        let begin = place.start.clamp(range.start, range.end);
+        let end = place.end.clamp(begin, range.end);
+        self.bytes(range.start..begin).fill(0);
+        self.bytes(end..range.end).fill(0);
+        let Some(image) = self.image.take_if(|_| begin < end) else {
+            return Ok(());
+        };
+        let read = image.read(begin, self.bytes(begin..end));
+        self.image = Some(image);
+        read
+    }
+
+    fn bytes(&mut self, range: Range<usize>) -> &mut [u8] {
+        debug_assert!(range.start <= range.end && range.end <= self.accessible);
+        // SAFETY: the range is within what is accessible, and nobody else has it.
+        unsafe {
+            let start = self.start().cast::<u8>().add(range.start);
+            std::slice::from_raw_parts_mut(start.as_ptr(), range.len())
+        }
     }
 
     /// Whether what is in the range of what is accessible could be made what it began with.

@@ -166,6 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn a_large_memory_of_which_little_was_written_to_begins_anew() {
+        let image = image((1 << 20) + 100, 1);
+        let place = image.place();
+        let mut expected = vec![0; 3 << 20];
+        expected[place.clone()].copy_from_slice(&image.bytes().expect("readable"));
+        let edges = [place.start, place.end].map(|edge| edge - 1..edge + 1);
+        for written in [vec![], vec![0..1, (3 << 20) - 1..3 << 20], edges.into()] {
+            let mut space = Space::take(LAYOUT, 3 << 20, Some(&image)).expect("space");
+            assert!(*bytes(&mut space) == *expected);
+            for range in written {
+                bytes(&mut space)[range].fill(0xff);
+            }
+        }
+        let mut space = Space::take(LAYOUT, 3 << 20, Some(&image)).expect("space");
+        assert!(*bytes(&mut space) == *expected);
+    }
+
+    #[test]
     fn an_image_is_within_what_is_accessible_and_goes_with_its_memory() {
         let image = image(100 << 10, 1);
         for _ in 0..2 {
