@@ -183,17 +183,15 @@ impl ComponentCode {
 
 /// Some runtimes pass over a directory they cannot open.
 fn check_directories(task: &Task) -> Result<()> {
-    for preopen in &task.preopens {
-        File::open(&preopen.host).map_err(|source| {
-            Error::new(
-                ErrorKind::Preopen,
-                format!(
-                    "cannot map {} to {}: the directory cannot be opened",
-                    preopen.host.display(),
-                    preopen.guest
-                ),
-            )
-            .with_source(source)
+    for mount in &task.mounts {
+        let Some(host) = mount.host() else { continue };
+        File::open(host).map_err(|source| {
+            let message = format!(
+                "cannot map {} to {}: the directory cannot be opened",
+                host.display(),
+                mount.path
+            );
+            Error::new(ErrorKind::Preopen, message).with_source(source)
         })?;
     }
     Ok(())

@@ -103,10 +103,10 @@ fn refuse(guest: &Guest, options: CompileOptions) -> Result<()> {
 }
 
 fn refuse_requests(task: &Task) -> Result<()> {
-    if let Some(preopen) = task.preopens.first() {
+    if let Some(mount) = task.mounts.first() {
         return Err(refused(format!(
             "cannot show {} to a guest that uses WASIX: wasmer lets symbolic links lead out of it",
-            preopen.guest
+            mount.path
         )));
     }
     for (asked, what) in [

@@ -8,7 +8,9 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use wasmrun::Mount;
 
+use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
 const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
@@ -262,7 +264,30 @@ pub struct GuestArgs {
     )]
     pub dir: Vec<DirArg>,
 
-    /// Let a later --dir take the guest path of an earlier one
+    /// Mount something in the guest: type=bind|tmpfs,src=HOST,dst=PATH[,ro][,size=SIZE][,entries=N]
+    ///
+    /// `bind` is a directory of the host, as with --dir; `tmpfs` is a file system in memory, empty at first and gone with the
+    /// run, of 256Mi unless it says otherwise. A field with a comma is put in quotes.
+    #[arg(
+        long,
+        value_name = "MOUNT",
+        value_parser = mounts::mount,
+        help_heading = "What the guest sees"
+    )]
+    pub mount: Vec<Mount>,
+
+    /// Mount a file system in memory: PATH[:SIZE]
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_parser = mounts::tmpfs,
+        help_heading = "What the guest sees"
+    )]
+    pub tmpfs: Vec<Mount>,
+
+    /// Let a later --dir, --mount or --tmpfs take the path of an earlier one
+    ///
+    /// The order is: every --dir, every --mount, every --tmpfs.
     #[arg(long, help_heading = "What the guest sees")]
     pub replace_dirs: bool,
 
@@ -557,6 +582,7 @@ pub fn option_for(capability: &str) -> Option<&'static str> {
         "argv0" => "--argv0",
         "env" => "--env",
         "preopens" | "mapped_preopens" | "read_only_preopens" => "--dir",
+        "memory_mounts" => "--tmpfs",
         "working_directory" => "--cwd",
         "entry" => "--invoke",
         "memory" => "--max-memory",

@@ -23,6 +23,7 @@ mod lineup;
 ))]
 mod linked_in;
 mod manual;
+mod mounts;
 mod progress;
 mod report;
 mod resolve;

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Network, Overflow,
-    Place, Preopen, Random, Result, RunConfig, Stdin, guest_path,
+    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, Network,
+    Overflow, Place, Random, Result, RunConfig, Stdin, guest_path,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -75,8 +75,10 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     if args.inherit_env {
         config.inherit_env = InheritEnv::All;
     }
-    config.preopens = args.dir.iter().map(preopen).collect::<Result<_>>()?;
-    config.replace_preopens = args.replace_dirs;
+    config.mounts = args.dir.iter().map(directory).collect::<Result<_>>()?;
+    config.mounts.extend_from_slice(&args.mount);
+    config.mounts.extend_from_slice(&args.tmpfs);
+    config.replace_mounts = args.replace_dirs;
     config.working_directory = args.cwd.clone();
     config.stdin = match &args.stdin {
         StdinArg::Inherit => Stdin::Inherit,
@@ -127,7 +129,7 @@ fn variable(arg: &EnvArg) -> Result<(String, String)> {
     }
 }
 
-fn preopen(dir: &DirArg) -> Result<Preopen> {
+fn directory(dir: &DirArg) -> Result<Mount> {
     let host = dir.host.to_string_lossy();
     let guest = match &dir.guest {
         Some(guest) => guest.clone(),
@@ -141,11 +143,7 @@ fn preopen(dir: &DirArg) -> Result<Preopen> {
             host.into_owned()
         }
     };
-    Ok(Preopen {
-        host: dir.host.clone(),
-        guest,
-        access: dir.access,
-    })
+    Ok(Mount::bind(&dir.host, guest, dir.access))
 }
 
 /// Catches `--dir /a:/b`, the form other tools have.
@@ -208,7 +206,7 @@ mod tests {
         .expect("resolves");
         let expected = RunConfig::new()
             .map_dir(".", "/data", Access::ReadOnly)
-            .replace_preopens(true)
+            .replace_mounts(true)
             .working_directory("/data")
             .env("A", "1")
             .inherit_env(InheritEnv::All)

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
-use wasmrun::{Access, Error, ErrorKind, Result, RunConfig};
+use wasmrun::{Access, Error, ErrorKind, Mount, MountSource, Result, RunConfig};
 
 use crate::scratch::{Directory, Scratch};
 
@@ -14,8 +14,8 @@ use crate::scratch::{Directory, Scratch};
 #[derive(Debug)]
 pub struct Originals {
     config: RunConfig,
-    /// Where each preopen really is.
-    hosts: Vec<PathBuf>,
+    /// Where each mounted directory of the host really is.
+    hosts: Vec<Option<PathBuf>>,
     /// Those a guest may write to, without those inside another.
     roots: Vec<PathBuf>,
 }
@@ -32,25 +32,22 @@ pub struct World {
 
 impl Originals {
     pub fn of(config: &RunConfig) -> Result<Self> {
-        let hosts: Vec<PathBuf> = config
-            .preopens
-            .iter()
-            .map(|preopen| {
-                preopen.host.canonicalize().map_err(|source| {
-                    Error::new(
-                        ErrorKind::Preopen,
-                        format!("cannot open the directory {}", preopen.host.display()),
-                    )
-                    .with_source(source)
-                })
+        let real = |host: &Path| {
+            host.canonicalize().map_err(|source| {
+                let message = format!("cannot open the directory {}", host.display());
+                Error::new(ErrorKind::Preopen, message).with_source(source)
             })
+        };
+        let hosts = config.mounts.iter().map(Mount::host);
+        let hosts: Vec<Option<PathBuf>> = hosts
+            .map(|host| host.map(real).transpose())
             .collect::<Result<_>>()?;
         let writable = config
-            .preopens
+            .mounts
             .iter()
             .zip(&hosts)
-            .filter(|(preopen, _)| preopen.access == Access::ReadWrite)
-            .map(|(_, host)| host);
+            .filter(|(mount, _)| mount.access == Access::ReadWrite)
+            .filter_map(|(_, host)| host.as_ref());
         let mut roots: Vec<PathBuf> = writable.cloned().collect();
         roots.sort();
         // A directory sorts before what is in it.
@@ -65,14 +62,15 @@ impl Originals {
     /// What a guest would see of its own writing in reality, and does not see with copies.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        for (preopen, host) in self.config.preopens.iter().zip(&self.hosts) {
+        for (mount, host) in self.config.mounts.iter().zip(&self.hosts) {
+            let Some(host) = host else { continue };
             let holds = |root: &&PathBuf| root.starts_with(host) && *root != host;
             let copied = self.roots.iter().any(|root| host.starts_with(root));
             if let (false, Some(root)) = (copied, self.roots.iter().find(holds)) {
                 warnings.push(format!(
                     "what the guest writes to {} is not seen under {}, which is not copied",
                     root.display(),
-                    preopen.guest
+                    mount.path
                 ));
             }
         }
@@ -98,7 +96,8 @@ impl Originals {
             })?;
         }
         let mut copies: Vec<(String, PathBuf)> = Vec::new();
-        for (preopen, host) in config.preopens.iter_mut().zip(&self.hosts) {
+        for (mount, host) in config.mounts.iter_mut().zip(&self.hosts) {
+            let Some(host) = host else { continue };
             let found = self.roots.iter().enumerate().find_map(|(number, root)| {
                 let inside = host.strip_prefix(root).ok()?;
                 Some((number, inside, inside.as_os_str().is_empty()))
@@ -108,9 +107,9 @@ impl Originals {
             };
             let copy = directory.path().join(number.to_string());
             if whole && copies.iter().all(|(_, other)| *other != copy) {
-                copies.push((preopen.guest.clone(), copy.clone()));
+                copies.push((mount.path.clone(), copy.clone()));
             }
-            preopen.host = copy.join(inside);
+            mount.source = MountSource::Bind(copy.join(inside));
         }
         Ok(World {
             config,
@@ -229,7 +228,7 @@ mod tests {
         let world = Originals::of(&config)
             .and_then(|originals| originals.copy(&scratch))
             .expect("a copy");
-        let copy = &world.config.preopens[0].host;
+        let copy = world.config.mounts[0].host().expect("a directory");
         assert_ne!(copy, original.path());
         assert_eq!(fs::read(copy.join("a")).expect("a file"), b"content");
         assert_eq!(fs::read(copy.join("d/deep")).expect("a file"), b"x");
@@ -260,12 +259,13 @@ mod tests {
         let originals = Originals::of(&config).expect("directories");
         assert!(originals.warnings().is_empty());
         let world = originals.copy(&scratch).expect("a copy");
-        let [inside, whole, seen] = &world.config.preopens[..] else {
+        let [inside, whole, seen] = &world.config.mounts[..] else {
             panic!("three directories");
         };
-        assert_eq!(inside.host, whole.host.join("in"));
-        assert_eq!(seen.host, inside.host);
-        assert_eq!(world.copies, [("/out".to_owned(), whole.host.clone())]);
+        let host = |mount: &Mount| mount.host().expect("a directory").to_owned();
+        assert_eq!(host(inside), host(whole).join("in"));
+        assert_eq!(host(seen), host(inside));
+        assert_eq!(world.copies, [("/out".to_owned(), host(whole))]);
 
         let config = RunConfig::new()
             .map_dir(outer, "/all", Access::ReadOnly)

@@ -101,6 +101,8 @@ capability! {
     mapped_preopens,
     /// Preopens in which nothing can be created, changed or removed.
     read_only_preopens,
+    /// File systems in memory.
+    memory_mounts,
     /// A working directory told to the guest.
     working_directory,
     /// Entry functions other than the default one.

@@ -269,24 +269,28 @@ pub(crate) fn unmet_requests(
             "cannot set environment variables".into()
         });
     }
-    if !config.preopens.is_empty() {
+    for mount in &config.mounts {
+        let Some(host) = mount.host() else {
+            found.unless(capability.memory_mounts, "memory_mounts", || {
+                format!("cannot show {} to a guest", mount.source)
+            });
+            continue;
+        };
         found.unless(capability.preopens, "preopens", || {
             "cannot show directories to a guest".into()
         });
-    }
-    for preopen in &config.preopens {
-        if preopen.host.as_os_str() != preopen.guest.as_str() {
+        if host.as_os_str() != mount.path.as_str() {
             found.unless(capability.mapped_preopens, "mapped_preopens", || {
                 format!(
                     "cannot show {} as {}: directories keep their host path",
-                    preopen.host.display(),
-                    preopen.guest
+                    host.display(),
+                    mount.path
                 )
             });
         }
-        if preopen.access == Access::ReadOnly {
+        if mount.access == Access::ReadOnly {
             found.unless(capability.read_only_preopens, "read_only_preopens", || {
-                format!("cannot make {} read-only", preopen.guest)
+                format!("cannot make {} read-only", mount.path)
             });
         }
     }

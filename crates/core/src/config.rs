@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{Access, Limits, Mount};
 
 /// What a caller asks of a run: what the guest sees, and what it may use.
 ///
@@ -20,7 +20,7 @@ use crate::Limits;
 ///     .env("LANG", "C.UTF-8")
 ///     .map_dir("/srv/data", "/data", Access::ReadOnly)
 ///     .stdout(Stdout::Capture);
-/// assert_eq!(config.preopens[0].guest, "/data");
+/// assert_eq!(config.mounts[0].path, "/data");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,11 +34,10 @@ pub struct RunConfig {
     pub env: Vec<(String, String)>,
     /// Which of the host's environment variables the guest gets; `env` goes over them.
     pub inherit_env: InheritEnv,
-    /// Host directories the guest may see.
-    pub preopens: Vec<Preopen>,
-    /// Whether a later preopen may take the guest path of an earlier one. Otherwise that is an
-    /// error.
-    pub replace_preopens: bool,
+    /// What the guest sees of files.
+    pub mounts: Vec<Mount>,
+    /// Whether a later mount may take the path of an earlier one. Otherwise that is an error.
+    pub replace_mounts: bool,
     /// The working directory told to the guest. Preview1 has none, so only components may ask.
     pub working_directory: Option<String>,
     /// Where the guest's standard input comes from.
@@ -78,31 +77,6 @@ pub enum InheritEnv {
     Named(Vec<String>),
     /// All of them.
     All,
-}
-
-/// A host directory shown to the guest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preopen {
-    /// The directory on the host.
-    pub host: PathBuf,
-    /// Its path in the guest, normalised before use; `..` above the root is an error.
-    pub guest: String,
-    /// What the guest may do in it.
-    #[serde(default)]
-    pub access: Access,
-}
-
-/// What a guest may do in a preopened directory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// Read, and nothing else: no creating, writing, truncating, renaming, removing, linking or
-    /// setting of times.
-    #[default]
-    ReadOnly,
-    /// Everything the host lets us do.
-    ReadWrite,
 }
 
 /// Where a guest's standard input comes from.
@@ -221,18 +195,21 @@ impl RunConfig {
         guest: impl Into<String>,
         access: Access,
     ) -> Self {
-        self.preopens.push(Preopen {
-            host: host.into(),
-            guest: guest.into(),
-            access,
-        });
+        self.mounts.push(Mount::bind(host, guest, access));
         self
     }
 
-    /// Lets a later preopen take the guest path of an earlier one.
+    /// Shows something to the guest at a path of its own.
     #[must_use]
-    pub fn replace_preopens(mut self, replace: bool) -> Self {
-        self.replace_preopens = replace;
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// Lets a later mount take the path of an earlier one.
+    #[must_use]
+    pub fn replace_mounts(mut self, replace: bool) -> Self {
+        self.replace_mounts = replace;
         self
     }
 

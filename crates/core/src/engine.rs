@@ -14,8 +14,8 @@ use crate::guest::{ComponentFunction, FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
     Artifact, Capability, Clock, ComponentValue, Control, Error, ErrorKind, Guest, HostFunctions,
-    HostMemory, HostRun, Limits, Network, Outcome, Preopen, Random, Request, Resource, Result,
-    Stats, Usage, Value,
+    HostMemory, HostRun, Limits, Mount, Network, Outcome, Random, Request, Resource, Result, Stats,
+    Usage, Value,
 };
 
 /// An engine that is present and ready.
@@ -349,8 +349,8 @@ pub struct Task {
     pub args: Vec<String>,
     /// The whole environment: names are unique and sound.
     pub env: Vec<(String, String)>,
-    /// Directories: hosts absolute and seen to be directories, guest paths normalised and unique.
-    pub preopens: Vec<Preopen>,
+    /// What the guest sees of files: hosts absolute and seen to be directories, paths normalised and unique.
+    pub mounts: Vec<Mount>,
     /// The working directory, for components.
     pub working_directory: Option<String>,
     /// Standard input.

@@ -29,6 +29,7 @@ mod host;
 mod instance;
 mod limits;
 mod log;
+mod mount;
 mod open;
 mod outcome;
 mod program;
@@ -48,7 +49,7 @@ pub use cache_use::{CacheUse, Miss};
 pub use capability::{Capability, Support};
 pub use check::Refusal;
 pub use compile::Compilation;
-pub use config::{Access, Clock, InheritEnv, Network, Preopen, Random, RunConfig, Stdin, Stdout};
+pub use config::{Clock, InheritEnv, Network, Random, RunConfig, Stdin, Stdout};
 pub use control::{Control, Hook, Interrupt};
 pub use engine::{
     CallLimits, Code, Compile, CompileOptions, Engine, EngineInfo, Instantiated, Live, Place, Ran,
@@ -66,6 +67,7 @@ pub use instance::{
 };
 pub use limits::{Limits, Overflow};
 pub use log::{LogLine, LogStream};
+pub use mount::{Access, MemoryMount, Mount, MountSource};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::{PipeReader, PipeWriter};
+use std::path::{Path, PathBuf};
 
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Preopen, Result, RunConfig, Task, Usage,
-    guest_path,
+    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Mount, MountSource, Result, RunConfig,
+    Task, Usage, guest_path,
 };
 
 /// Our own ends of the guest's streams.
@@ -29,7 +30,7 @@ pub(crate) fn resolve(
 ) -> Result<(Task, Streams)> {
     let args = arguments(guest, config)?;
     let env = environment(config)?;
-    let preopens = preopens(config)?;
+    let mounts = mounts(config)?;
     let working_directory = config
         .working_directory
         .as_deref()
@@ -44,7 +45,7 @@ pub(crate) fn resolve(
     let task = Task {
         args,
         env,
-        preopens,
+        mounts,
         working_directory,
         stdin: open_input(&config.stdin, &mut streams.stdin)?,
         stdout: open_output(
@@ -164,43 +165,41 @@ fn last_of_each(env: Vec<(String, String)>) -> Vec<(String, String)> {
     unique
 }
 
-fn preopens(config: &RunConfig) -> Result<Vec<Preopen>> {
-    let mut resolved: Vec<Preopen> = Vec::with_capacity(config.preopens.len());
-    for preopen in &config.preopens {
-        let preopen = Preopen {
-            host: directory(preopen)?,
-            guest: guest_path::normalise(&preopen.guest)?,
-            access: preopen.access,
+fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
+    let mut resolved: Vec<Mount> = Vec::with_capacity(config.mounts.len());
+    for mount in &config.mounts {
+        let path = guest_path::normalise(&mount.path)?;
+        let source = match &mount.source {
+            MountSource::Bind(host) => MountSource::Bind(directory(host, &path)?),
+            memory @ MountSource::Memory(_) => memory.clone(),
+        };
+        let mount = Mount {
+            path,
+            source,
+            access: mount.access,
         };
         let taken = resolved
             .iter()
-            .position(|other| guest_path::same(&other.guest, &preopen.guest));
+            .position(|other| guest_path::same(&other.path, &mount.path));
         match taken {
-            None => resolved.push(preopen),
-            Some(place) if config.replace_preopens => resolved[place] = preopen,
+            None => resolved.push(mount),
+            Some(place) if config.replace_mounts => resolved[place] = mount,
             Some(place) => {
-                return Err(Error::new(
-                    ErrorKind::Preopen,
-                    format!(
-                        "{} and {} are both mapped to {} in the guest",
-                        resolved[place].host.display(),
-                        preopen.host.display(),
-                        preopen.guest
-                    ),
-                ));
+                let message = format!(
+                    "{} and {} are both mounted at {} in the guest",
+                    resolved[place].source, mount.source, mount.path
+                );
+                return Err(Error::new(ErrorKind::Preopen, message));
             }
         }
     }
     Ok(resolved)
 }
 
-fn directory(preopen: &Preopen) -> Result<std::path::PathBuf> {
-    let host = &preopen.host;
+fn directory(host: &Path, path: &str) -> Result<PathBuf> {
     let refuse = |why: &str| {
-        Error::new(
-            ErrorKind::Preopen,
-            format!("cannot map {} to {}: {why}", host.display(), preopen.guest),
-        )
+        let message = format!("cannot map {} to {path}: {why}", host.display());
+        Error::new(ErrorKind::Preopen, message)
     };
     match std::fs::metadata(host) {
         Ok(found) if found.is_dir() => std::path::absolute(host)
@@ -272,15 +271,15 @@ mod tests {
     }
 
     #[test]
-    fn two_preopens_on_one_guest_path_are_refused_unless_allowed() {
+    fn two_mounts_on_one_guest_path_are_refused_unless_allowed() {
         let dir = tempfile::tempdir().expect("a directory");
         let config = RunConfig::new()
             .map_dir(dir.path(), "/data", Access::ReadWrite)
             .map_dir(dir.path(), "data/.", Access::ReadOnly);
         assert_eq!(refused(config.clone()).kind(), ErrorKind::Preopen);
-        let (task, _) = resolved(&config.replace_preopens(true)).expect("resolves");
-        assert_eq!(task.preopens.len(), 1);
-        assert_eq!(task.preopens[0].access, Access::ReadOnly);
+        let (task, _) = resolved(&config.replace_mounts(true)).expect("resolves");
+        assert_eq!(task.mounts.len(), 1);
+        assert_eq!(task.mounts[0].access, Access::ReadOnly);
     }
 
     #[test]

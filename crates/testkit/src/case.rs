@@ -171,6 +171,8 @@ impl Case {
         let limits = &config.limits;
         let component = guest.kind() == GuestKind::Component;
         let wasi = guest.wasi();
+        let mounts = || config.mounts.iter();
+        let binds = || mounts().filter_map(|mount| Some((mount.host()?, mount)));
         let asked = [
             ("modules", guest.kind() == GuestKind::Module),
             ("components", component),
@@ -196,20 +198,18 @@ impl Case {
                 "env",
                 !config.env.is_empty() || config.inherit_env != InheritEnv::None,
             ),
-            ("preopens", !config.preopens.is_empty()),
+            ("preopens", binds().next().is_some()),
             (
                 "mapped_preopens",
-                config
-                    .preopens
-                    .iter()
-                    .any(|preopen| preopen.host != Path::new(&preopen.guest)),
+                binds().any(|(host, mount)| host != Path::new(&mount.path)),
             ),
             (
                 "read_only_preopens",
-                config
-                    .preopens
-                    .iter()
-                    .any(|preopen| preopen.access == Access::ReadOnly),
+                binds().any(|(_, mount)| mount.access == Access::ReadOnly),
+            ),
+            (
+                "memory_mounts",
+                mounts().any(|mount| mount.host().is_none()),
             ),
             ("working_directory", config.working_directory.is_some()),
             ("entry", config.entry.is_some()),

@@ -46,6 +46,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("preopens", "directories"),
             ("mapped_preopens", "directories under another path"),
             ("read_only_preopens", "read-only directories"),
+            ("memory_mounts", "file systems in memory"),
             ("working_directory", "working directory"),
             ("network", "network"),
             ("fixed_clock", "fixed wall clock"),

@@ -119,6 +119,7 @@ fn everything() -> Capability {
         preopens: Support::Native,
         mapped_preopens: Support::Native,
         read_only_preopens: Support::Native,
+        memory_mounts: Support::Native,
         working_directory: Support::Native,
         entry: Support::Native,
         memory: Support::Native,

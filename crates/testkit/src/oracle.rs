@@ -10,14 +10,15 @@
 //! }
 //! ```
 //!
-//! What it says, what it writes, how it ends and what becomes of its directory are to be the same.
+//! What it says, what it writes, how it ends and what becomes of its directory are to be the same. If it makes all of its
+//! files itself, it is put into a file system in memory as well, and there says what it says in one of Linux.
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use wasmrun_core::{Access, Outcome, RunConfig, Stdin, Stdout};
+use wasmrun_core::{Access, Mount, Outcome, RunConfig, Stdin, Stdout};
 
 use crate::case::Case;
 use crate::{Tree, compiler};
@@ -71,10 +72,24 @@ struct Seen {
 /// Asserts that the program finds the same on an engine as on this machine. Where the engine lacks what it takes, that
 /// has been asserted instead.
 pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
-    let Some(guest) = as_guest(case, &program, scene) else {
+    let host = directory(case.mkdir("wasi"), scene);
+    let mount = Mount::bind(&host, "/d", Access::ReadWrite);
+    let Some(guest) = as_guest(case, &program, scene, mount) else {
         return;
     };
-    let native = as_native(case, &program, scene);
+    let guest = guest.with(read(&host));
+    let native = directory(case.mkdir("native"), scene);
+    same(&program, guest, as_native(&program, scene, &native));
+    if scene.files.is_empty() {
+        let memory = Mount::memory("/d", 64 << 20);
+        let guest = as_guest(case, &program, scene, memory).expect("it runs with a directory");
+        let native = tempfile::tempdir_in("/dev/shm").expect("Linux has memory for files there");
+        let native = as_native(&program, scene, native.path());
+        same(&program, guest, native.with(Tree::default()));
+    }
+}
+
+fn same(program: &Program, guest: Seen, native: Seen) {
     let lines = |seen: &Seen| seen.said.lines().map(str::to_owned).collect::<Vec<_>>();
     let differs = lines(&native)
         .into_iter()
@@ -86,18 +101,22 @@ pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
     assert_eq!(guest, native, "the guest's, and this machine's");
 }
 
-fn directory(case: &Case, scene: &Scene, name: &str) -> std::path::PathBuf {
-    let directory = case.mkdir(name);
+impl Seen {
+    fn with(self, tree: Tree) -> Self {
+        Seen { tree, ..self }
+    }
+}
+
+fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
     for (file, content) in scene.files {
         fs::write(directory.join(file), content).expect("a file in a directory just made");
     }
     directory
 }
 
-fn as_guest(case: &Case, program: &Program, scene: &Scene) -> Option<Seen> {
-    let directory = directory(case, scene, "wasi");
+fn as_guest(case: &Case, program: &Program, scene: &Scene, mount: Mount) -> Option<Seen> {
     let config = RunConfig::new()
-        .map_dir(&directory, "/d", Access::ReadWrite)
+        .mount(mount)
         .arg("/d")
         .stdin(Stdin::Bytes(scene.stdin.into()))
         .stdout(match scene.stdout {
@@ -114,15 +133,14 @@ fn as_guest(case: &Case, program: &Program, scene: &Scene) -> Option<Seen> {
             Outcome::Exited(code) => Some(code),
             _ => None,
         },
-        tree: read(&directory),
+        tree: Tree::default(),
     })
 }
 
-fn as_native(case: &Case, program: &Program, scene: &Scene) -> Seen {
-    let directory = directory(case, scene, "native");
+fn as_native(program: &Program, scene: &Scene, directory: &Path) -> Seen {
     let executable = compiler::native(program.name, program.source);
     let mut child = Command::new(executable)
-        .arg(&directory)
+        .arg(directory)
         .stdin(Stdio::piped())
         .stdout(match scene.stdout {
             Some(path) => File::create(path).expect("it can be written to").into(),
@@ -140,7 +158,7 @@ fn as_native(case: &Case, program: &Program, scene: &Scene) -> Seen {
         said: String::from_utf8_lossy(&output.stderr).into_owned(),
         written: output.stdout,
         code: output.status.code(),
-        tree: read(&directory),
+        tree: read(directory),
     }
 }
 

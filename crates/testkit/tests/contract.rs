@@ -103,10 +103,10 @@ fn a_task_is_resolved() {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         assert_eq!(env, ["A=3", "B=2"]);
-        assert_eq!(task.preopens.len(), 1);
-        assert_eq!(task.preopens[0].host, host);
-        assert_eq!(task.preopens[0].guest, "data");
-        assert_eq!(task.preopens[0].access, Access::ReadOnly);
+        assert_eq!(task.mounts.len(), 1);
+        assert_eq!(task.mounts[0].host(), Some(&*host));
+        assert_eq!(task.mounts[0].path, "data");
+        assert_eq!(task.mounts[0].access, Access::ReadOnly);
         assert!(matches!(task.stdin, Input::Null));
         Ok(Outcome::Exited(0))
     });

@@ -26,6 +26,11 @@ pub fn capability(how: Support) -> Capability {
     } else {
         Support::Unsupported
     };
+    let files = if cfg!(target_os = "linux") {
+        how
+    } else {
+        Support::Unsupported
+    };
     Capability {
         modules: Support::Native,
         preview1: how,
@@ -35,9 +40,10 @@ pub fn capability(how: Support) -> Capability {
         args: how,
         argv0: how,
         env: how,
-        preopens: how,
-        mapped_preopens: how,
-        read_only_preopens: how,
+        preopens: files,
+        mapped_preopens: files,
+        read_only_preopens: files,
+        memory_mounts: how,
         entry: how,
         timeout: ended,
         kill: ended,

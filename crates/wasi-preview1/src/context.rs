@@ -1,12 +1,18 @@
-//! From a checked task to the WASI context that wasmtime-wasi's functions work on.
+//! From a checked task to what a guest sees: of a component, the context that wasmtime-wasi's functions work on.
 
+use std::error::Error as StdError;
 use std::mem;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use wasmrun_core::stdio::{Input, Output};
-use wasmrun_core::{Access, Clock, Error, ErrorKind, Network, Preopen, Random, Result, Task};
+use wasmrun_core::{
+    Access, Clock, Error, ErrorKind, MemoryMount, Mount, MountSource, Network, Random, Result, Task,
+};
+use wasmrun_fs::{Memory, MemoryLimits, Mounted, World};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
 
 use crate::block;
@@ -36,7 +42,7 @@ pub fn context(task: &mut Task) -> Result<(WasiCtxBuilder, Outputs)> {
         stdout: Writer::new(streams.stdout),
         stderr: Writer::new(streams.stderr),
     };
-    let mut context = world(task)?;
+    let mut context = surroundings(task)?;
     context
         .stdin(streams.stdin)
         .stdout(outputs.stdout.clone())
@@ -52,6 +58,15 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// They lead nowhere.
+    pub(crate) fn nowhere() -> Self {
+        Streams {
+            stdin: Source::Null,
+            stdout: Sink::Null,
+            stderr: Sink::Null,
+        }
+    }
+
     /// Takes those of the task.
     pub(crate) fn of(task: &mut Task) -> Result<Self> {
         Ok(Streams {
@@ -62,14 +77,58 @@ impl Streams {
     }
 }
 
-/// What the guest sees, without its streams.
-pub(crate) fn world(task: &Task) -> Result<WasiCtxBuilder> {
+/// The files that the guest sees, if it sees any.
+pub(crate) fn world(task: &Task) -> Result<Option<World>> {
+    if task.mounts.is_empty() {
+        return Ok(None);
+    }
+    let mounts = task.mounts.iter().map(|mount| match &mount.source {
+        MountSource::Bind(host) => Mounted::bind(host, &mount.path, mount.access)
+            .map_err(|error| unopened(host, mount, error)),
+        MountSource::Memory(memory) => Ok(Mounted {
+            path: mount.path.clone(),
+            root: in_memory(memory, task.clock).root(),
+            access: mount.access,
+        }),
+        other => Err(unknown(other)),
+    });
+    Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+}
+
+fn in_memory(mount: &MemoryMount, clock: Clock) -> Memory {
+    let limits = MemoryLimits {
+        bytes: Some(mount.bytes.unwrap_or(MemoryMount::DEFAULT_BYTES)),
+        entries: mount.entries,
+    };
+    match clock {
+        Clock::Fixed(nanoseconds) => Memory::with_clock(limits, Arc::new(move || nanoseconds)),
+        _ => Memory::new(limits),
+    }
+}
+
+fn unopened(
+    host: &Path,
+    mount: &Mount,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Error {
+    let (host, path) = (host.display(), &mount.path);
+    let message = format!("cannot open {host} to map it to {path}");
+    Error::new(ErrorKind::Preopen, message).with_source(source)
+}
+
+fn unknown(source: &MountSource) -> Error {
+    let message = format!("{source:?} is not known here as something to mount");
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// What a component sees, without its streams.
+fn surroundings(task: &Task) -> Result<WasiCtxBuilder> {
     let mut context = WasiCtxBuilder::new();
     context.args(&task.args).envs(&task.env);
     // Files never make a guest wait for long; what does is waited for in futures.
     context.allow_blocking_current_thread(true);
-    for preopen in &task.preopens {
-        open(&mut context, preopen)?;
+    for mount in &task.mounts {
+        open(&mut context, mount)?;
     }
     if let Some(directory) = &task.working_directory {
         context.initial_cwd(directory);
@@ -94,24 +153,17 @@ pub(crate) fn world(task: &Task) -> Result<WasiCtxBuilder> {
     Ok(context)
 }
 
-fn open(context: &mut WasiCtxBuilder, preopen: &Preopen) -> Result<()> {
-    let permissions = match preopen.access {
+fn open(context: &mut WasiCtxBuilder, mount: &Mount) -> Result<()> {
+    let MountSource::Bind(host) = &mount.source else {
+        return Err(unknown(&mount.source));
+    };
+    let permissions = match mount.access {
         Access::ReadOnly => FsPerms::ReadOnly,
         Access::ReadWrite => FsPerms::ReadWrite,
     };
     context
-        .preopened_dir(&preopen.host, &preopen.guest, permissions)
-        .map_err(|source| {
-            Error::new(
-                ErrorKind::Preopen,
-                format!(
-                    "cannot open {} to map it to {}",
-                    preopen.host.display(),
-                    preopen.guest
-                ),
-            )
-            .with_source(source)
-        })?;
+        .preopened_dir(host, &mount.path, permissions)
+        .map_err(|source| unopened(host, mount, source))?;
     Ok(())
 }
 

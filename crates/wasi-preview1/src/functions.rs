@@ -1,19 +1,13 @@
 //! The functions, each listed once, and the ways to reach them: typed, raw, by name.
 
 use wasmrun_core::guest::{FuncSignature, ValueType};
-use wasmtime_wasi::p0::types as old;
-use wasmtime_wasi::p0::wasi_unstable;
-use wasmtime_wasi::p1::types::{self, Errno};
-use wasmtime_wasi::p1::wasi_snapshot_preview1;
 use wiggle::GuestMemory;
 
-use crate::call::{SUCCESS, refused, running};
-#[cfg(target_os = "linux")]
-use crate::{CutShort, readdir};
-use crate::{Stop, Wasi, block_on_ready, bounds, open, poll, standard};
+use crate::call::answer;
+use crate::{Abi, Stop, Wasi, descriptors, files, others, paths, poll, surroundings};
 
-/// Calls `$then` with what else it was given and the list. A mark in front of each function says
-/// how it is called: at once (`ready`), as a `future`, or with something of this crate's own.
+/// Calls `$then` with what else it was given and the list. In front of each function is where it is, and `abi` if it
+/// is another for each module.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __list {
@@ -21,69 +15,69 @@ macro_rules! __list {
         $then! {
             $($more;)?
             both {
-                [args] args_get(argv: i32, argv_buf: i32) -> i32;
-                [ready] args_sizes_get(count: i32, size: i32) -> i32;
-                [environ] environ_get(environ: i32, environ_buf: i32) -> i32;
-                [ready] environ_sizes_get(count: i32, size: i32) -> i32;
-                [clock] clock_res_get(id: i32, resolution: i32) -> i32;
-                [clock] clock_time_get(id: i32, precision: i64, time: i32) -> i32;
-                [stream] fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
-                [stream_ready] fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
-                [close] fd_close(fd: i32) -> i32;
-                [stream] fd_datasync(fd: i32) -> i32;
-                [fdstat] fd_fdstat_get(fd: i32, stat: i32) -> i32;
-                [stream_ready] fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
-                [rights] fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64) -> i32;
-                [future] fd_filestat_get(fd: i32, stat: i32) -> i32;
-                [stream] fd_filestat_set_size(fd: i32, size: i64) -> i32;
-                [stream] fd_filestat_set_times(fd: i32, atim: i64, mtim: i64, flags: i32) -> i32;
-                [pread] fd_pread(fd: i32, iovs: i32, len: i32, offset: i64, read: i32) -> i32;
-                [ready] fd_prestat_get(fd: i32, prestat: i32) -> i32;
-                [name] fd_prestat_dir_name(fd: i32, path: i32, len: i32) -> i32;
-                [stream] fd_pwrite(fd: i32, iovs: i32, len: i32, offset: i64, written: i32) -> i32;
-                [read] fd_read(fd: i32, iovs: i32, len: i32, read: i32) -> i32;
-                [readdir] fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, used: i32) -> i32;
-                [renumber] fd_renumber(fd: i32, to: i32) -> i32;
-                [seek] fd_seek(fd: i32, offset: i64, whence: i32, position: i32) -> i32;
-                [stream] fd_sync(fd: i32) -> i32;
-                [ready] fd_tell(fd: i32, position: i32) -> i32;
-                [write] fd_write(fd: i32, iovs: i32, len: i32, written: i32) -> i32;
-                [future] path_create_directory(fd: i32, path: i32, len: i32) -> i32;
-                [future] path_filestat_get(
+                [surroundings] args_get(argv: i32, argv_buf: i32) -> i32;
+                [surroundings] args_sizes_get(count: i32, size: i32) -> i32;
+                [surroundings] environ_get(environ: i32, environ_buf: i32) -> i32;
+                [surroundings] environ_sizes_get(count: i32, size: i32) -> i32;
+                [surroundings] clock_res_get(id: i32, resolution: i32) -> i32;
+                [surroundings] clock_time_get(id: i32, precision: i64, time: i32) -> i32;
+                [files] fd_advise(fd: i32, offset: i64, len: i64, advice: i32) -> i32;
+                [files] fd_allocate(fd: i32, offset: i64, len: i64) -> i32;
+                [descriptors] fd_close(fd: i32) -> i32;
+                [files] fd_datasync(fd: i32) -> i32;
+                [descriptors] fd_fdstat_get(fd: i32, stat: i32) -> i32;
+                [descriptors] fd_fdstat_set_flags(fd: i32, flags: i32) -> i32;
+                [descriptors] fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64) -> i32;
+                [files abi] fd_filestat_get(fd: i32, stat: i32) -> i32;
+                [files] fd_filestat_set_size(fd: i32, size: i64) -> i32;
+                [files] fd_filestat_set_times(fd: i32, atim: i64, mtim: i64, flags: i32) -> i32;
+                [files] fd_pread(fd: i32, iovs: i32, len: i32, offset: i64, read: i32) -> i32;
+                [descriptors] fd_prestat_get(fd: i32, prestat: i32) -> i32;
+                [descriptors] fd_prestat_dir_name(fd: i32, path: i32, len: i32) -> i32;
+                [files] fd_pwrite(fd: i32, iovs: i32, len: i32, offset: i64, written: i32) -> i32;
+                [files] fd_read(fd: i32, iovs: i32, len: i32, read: i32) -> i32;
+                [paths] fd_readdir(fd: i32, buf: i32, len: i32, cookie: i64, used: i32) -> i32;
+                [descriptors] fd_renumber(fd: i32, to: i32) -> i32;
+                [files abi] fd_seek(fd: i32, offset: i64, whence: i32, position: i32) -> i32;
+                [files] fd_sync(fd: i32) -> i32;
+                [files] fd_tell(fd: i32, position: i32) -> i32;
+                [files] fd_write(fd: i32, iovs: i32, len: i32, written: i32) -> i32;
+                [paths] path_create_directory(fd: i32, path: i32, len: i32) -> i32;
+                [paths abi] path_filestat_get(
                     fd: i32, flags: i32, path: i32, len: i32, stat: i32
                 ) -> i32;
-                [future] path_filestat_set_times(
+                [paths] path_filestat_set_times(
                     fd: i32, flags: i32, path: i32, len: i32, atim: i64, mtim: i64, fst_flags: i32
                 ) -> i32;
-                [future] path_link(
+                [paths] path_link(
                     fd: i32, flags: i32, path: i32, len: i32, new_fd: i32, new: i32, new_len: i32
                 ) -> i32;
-                [open] path_open(
+                [paths] path_open(
                     fd: i32, flags: i32, path: i32, len: i32, oflags: i32, base: i64,
                     inheriting: i64, fdflags: i32, opened: i32
                 ) -> i32;
-                [readlink] path_readlink(
+                [paths] path_readlink(
                     fd: i32, path: i32, len: i32, buf: i32, buf_len: i32, used: i32
                 ) -> i32;
-                [future] path_remove_directory(fd: i32, path: i32, len: i32) -> i32;
-                [future] path_rename(
+                [paths] path_remove_directory(fd: i32, path: i32, len: i32) -> i32;
+                [paths] path_rename(
                     fd: i32, path: i32, len: i32, new_fd: i32, new: i32, new_len: i32
                 ) -> i32;
-                [future] path_symlink(target: i32, target_len: i32, fd: i32, path: i32, len: i32) -> i32;
-                [future] path_unlink_file(fd: i32, path: i32, len: i32) -> i32;
-                [poll] poll_oneoff(subscriptions: i32, events: i32, count: i32, ready: i32) -> i32;
+                [paths] path_symlink(target: i32, target_len: i32, fd: i32, path: i32, len: i32) -> i32;
+                [paths] path_unlink_file(fd: i32, path: i32, len: i32) -> i32;
+                [poll abi] poll_oneoff(subscriptions: i32, events: i32, count: i32, ready: i32) -> i32;
                 [exit] proc_exit(code: i32);
-                [ready] proc_raise(signal: i32) -> i32;
-                [ready] sched_yield() -> i32;
-                [random] random_get(buf: i32, len: i32) -> i32;
-                [ready] sock_recv(
+                [others] proc_raise(signal: i32) -> i32;
+                [others] sched_yield() -> i32;
+                [surroundings] random_get(buf: i32, len: i32) -> i32;
+                [others] sock_recv(
                     fd: i32, iovs: i32, len: i32, flags: i32, received: i32, out_flags: i32
                 ) -> i32;
-                [ready] sock_send(fd: i32, iovs: i32, len: i32, flags: i32, sent: i32) -> i32;
-                [ready] sock_shutdown(fd: i32, how: i32) -> i32;
+                [others] sock_send(fd: i32, iovs: i32, len: i32, flags: i32, sent: i32) -> i32;
+                [others] sock_shutdown(fd: i32, how: i32) -> i32;
             }
             preview1 {
-                [ready] sock_accept(fd: i32, flags: i32, accepted: i32) -> i32;
+                [others] sock_accept(fd: i32, flags: i32, accepted: i32) -> i32;
             }
         }
     };
@@ -141,8 +135,8 @@ macro_rules! each_function {
 macro_rules! __flat {
     (
         $then:path;
-        both { $([$_kind:ident] $name:ident $params:tt $(-> $result:ident)?;)* }
-        preview1 { $([$_more_kind:ident] $more:ident $more_params:tt $(-> $more_result:ident)?;)* }
+        both { $([$($_kind:ident)*] $name:ident $params:tt $(-> $result:ident)?;)* }
+        preview1 { $([$($_more_kind:ident)*] $more:ident $more_params:tt $(-> $more_result:ident)?;)* }
     ) => {
         $then! {
             $(preview1::$name $params $(-> $result)?;)*
@@ -161,7 +155,9 @@ macro_rules! modules {
             /// The module guests import them from.
             pub const MODULE: &str = "wasi_snapshot_preview1";
 
-            typed! { wasi_snapshot_preview1 preview1; $($both)* $($preview1)* }
+            const ABI: Abi = Abi::Preview1;
+
+            typed! { $($both)* $($preview1)* }
         }
 
         /// The functions of `wasi_unstable`, preview1's predecessor, with their types.
@@ -171,16 +167,15 @@ macro_rules! modules {
             /// The module guests import them from.
             pub const MODULE: &str = "wasi_unstable";
 
-            typed! { wasi_unstable unstable; $($both)* }
+            const ABI: Abi = Abi::Unstable;
+
+            typed! { $($both)* }
         }
     };
 }
 
 macro_rules! typed {
-    (
-        $theirs:ident $ours:ident;
-        $([$kind:ident] $name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*
-    ) => {
+    ($([$($kind:ident)*] $name:ident($($param:ident: $type:ident),*) $(-> $result:ident)?;)*) => {
         $(
             #[doc = concat!("`", stringify!($name), "`, with pointers into `memory`.")]
             ///
@@ -189,11 +184,10 @@ macro_rules! typed {
             /// The [`Stop`] that ends the guest.
             #[allow(clippy::too_many_arguments)]
             pub fn $name(
-                wasi: &mut Wasi,
-                memory: &mut GuestMemory<'_>,
-                $($param: $type),*
+                wasi: &mut Wasi, memory: &mut GuestMemory<'_> $(, $param: $type)*
             ) -> result!($($result)?) {
-                call!([$kind] $theirs $ours $name wasi memory $($param)*)
+                wasi.running()?;
+                call!([$($kind)*] ABI $name wasi memory $($param)*)
             }
         )*
     };
@@ -205,217 +199,15 @@ macro_rules! result {
 }
 
 macro_rules! call {
-    ([ready] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
-        let (context, _) = $wasi.enter()?;
-        $theirs::$name(context, $memory $(, $param)*).or_else(refused)
-    }};
-    ([future] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
-        let (context, control) = $wasi.enter()?;
-        block_on_ready(control, $theirs::$name(context, $memory $(, $param)*))?.or_else(refused)
-    }};
-    // wasmtime-wasi has no clock for the time of a processor, and calls that a bad descriptor.
-    ([clock] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
-        let errno = call!([ready] $theirs $ours $name $wasi $memory $($param)*)?;
-        Ok(if errno == Errno::Badf as i32 { Errno::Inval as i32 } else { errno })
-    }};
-    // What a standard stream answers differently from a file.
-    ([stream] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {{
-        match standard::$name($wasi $(, $param)*)? {
-            Some(errno) => Ok(errno),
-            None => call!([future] $theirs $ours $name $wasi $memory $($param)*),
-        }
-    }};
-    ([stream_ready] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $($param:ident)*) => {{
-        match standard::$name($wasi $(, $param)*)? {
-            Some(errno) => Ok(errno),
-            None => call!([ready] $theirs $ours $name $wasi $memory $($param)*),
-        }
-    }};
-    ([pread] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $iovs:ident $len:ident $offset:ident $read:ident) => {{
-        let errno = call!([stream] $theirs $ours $name $wasi $memory
-            $fd $iovs $len $offset $read)?;
-        standard::unless_empty(errno, $memory, [$iovs, $len, $read])
-    }};
-    ([read] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $iovs:ident $len:ident $read:ident) => {{
-        if let Some(errno) = standard::fd_read($wasi, $memory, [$fd, $iovs, $len, $read])? {
-            return Ok(errno);
-        }
-        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $iovs $len $read)?;
-        standard::unless_empty(errno, $memory, [$iovs, $len, $read])
-    }};
-    ([write] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $iovs:ident $len:ident $written:ident) => {{
-        match standard::fd_write($wasi, $memory, [$fd, $iovs, $len, $written])? {
-            Some(errno) => Ok(errno),
-            None => call!([future] $theirs $ours $name $wasi $memory $fd $iovs $len $written),
-        }
-    }};
-    ([fdstat] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $stat:ident) => {{
-        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $stat)?;
-        if errno == SUCCESS {
-            standard::add_flags($wasi, $memory, [$fd, $stat])?;
-        }
-        Ok(errno)
-    }};
-    ([rights] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $base:ident $inheriting:ident) => {{
-        let [base, inheriting] = [$base, $inheriting].map(|rights| rights & rights!($ours));
-        call!([stream_ready] $theirs $ours $name $wasi $memory $fd base inheriting)
-    }};
-    ([seek] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $offset:ident $whence:ident $position:ident) => {{
-        const SET: i32 = set!($ours);
-        if $offset <= 0 || $whence == SET {
-            return call!([future] $theirs $ours $name $wasi $memory
-                $fd $offset $whence $position);
-        }
-        bounds::seek_forward(
-            $wasi,
-            $memory,
-            $position,
-            |wasi, memory| $ours::fd_tell(wasi, memory, $fd, 0),
-            |wasi, memory| {
-                let at = 0;
-                call!([future] $theirs $ours $name wasi memory $fd $offset $whence at)
-            },
-            |wasi, memory, offset| {
-                let (whence, at) = (SET, 0);
-                call!([future] $theirs $ours $name wasi memory $fd offset whence at)
-            },
-        )
-    }};
-    ([args] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $argv:ident $buf:ident) => {{
-        let (context, _) = $wasi.enter()?;
-        $theirs::args_get(context, $memory, $argv, $buf).or_else(|error| {
-            bounds::strings(
-                error,
-                context,
-                $memory,
-                [$argv, $buf],
-                |context, own| $theirs::args_sizes_get(context, own, 0, 4),
-                |context, own, buf| $theirs::args_get(context, own, 0, buf),
-            )
-        })
-    }};
-    ([environ] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $environ:ident $buf:ident) => {{
-        let (context, _) = $wasi.enter()?;
-        $theirs::environ_get(context, $memory, $environ, $buf).or_else(|error| {
-            bounds::strings(
-                error,
-                context,
-                $memory,
-                [$environ, $buf],
-                |context, own| $theirs::environ_sizes_get(context, own, 0, 4),
-                |context, own, buf| $theirs::environ_get(context, own, 0, buf),
-            )
-        })
-    }};
-    ([name] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $path:ident $len:ident) => {{
-        let (context, _) = $wasi.enter()?;
-        $theirs::$name(context, $memory, $fd, $path, $len)
-            .or_else(|error| bounds::filled(error, $memory, [$path, $len], None))
-    }};
-    ([readdir] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $buf:ident $len:ident $cookie:ident $used:ident) => {{
-        #[cfg(target_os = "linux")]
-        if let Some(errno) =
-            readdir::fd_readdir($wasi, $memory, [$fd, $buf, $len, $used], $cookie)?
-        {
-            return Ok(errno);
-        }
-        let (context, control) = $wasi.enter()?;
-        block_on_ready(control, $theirs::$name(context, $memory, $fd, $buf, $len, $cookie, $used))?
-            .or_else(|error| bounds::filled(error, $memory, [$buf, $len], Some($used)))
-    }};
-    ([readlink] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $path:ident $path_len:ident $buf:ident $len:ident $used:ident) => {{
-        let (context, control) = $wasi.enter()?;
-        let read = $theirs::$name(context, $memory, $fd, $path, $path_len, $buf, $len, $used);
-        block_on_ready(control, read)?
-            .or_else(|error| bounds::filled(error, $memory, [$buf, $len], Some($used)))
-    }};
-    // wasmtime-wasi makes all of it before it fills the buffer, and takes its time.
-    ([random] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $buf:ident $len:ident) => {{
-        for (at, len) in bounds::pieces($buf, $len) {
-            let (context, _) = $wasi.enter()?;
-            let errno = $theirs::$name(context, $memory, at, len)
-                .or_else(|error| bounds::filled(error, $memory, [at, len], None))?;
-            if errno != SUCCESS {
-                return Ok(errno);
-            }
-        }
-        Ok(SUCCESS)
-    }};
-    ([poll] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
-        poll::$ours($wasi, $memory, [$($param),*])
-    };
-    ([open] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $flags:ident $path:ident $len:ident $oflags:ident $base:ident
-        $inheriting:ident $($param:ident)*) => {{
-        if let Some(errno) = open::refusal($wasi, $memory, [$fd, $flags, $path, $len])? {
-            return Ok(errno);
-        }
-        let [base, inheriting] = [$base, $inheriting].map(|rights| rights & rights!($ours));
-        #[cfg(target_os = "linux")]
-        let _cut_short = CutShort::by(&$wasi.control);
-        let errno = call!([future] $theirs $ours $name $wasi $memory
-            $fd $flags $path $len $oflags base inheriting $($param)*)?;
-        if errno == SUCCESS {
-            $wasi.opened.more();
-        }
-        // It may have been cut short.
-        running(&$wasi.control)?;
-        Ok(errno)
-    }};
-    ([close] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $fd:ident) => {{
-        let errno = call!([future] $theirs $ours $name $wasi $memory $fd)?;
-        if errno == SUCCESS {
-            $wasi.closed($fd);
-        }
-        Ok(errno)
-    }};
-    // Closes what the number stood for.
-    ([renumber] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident
-        $fd:ident $to:ident) => {{
-        let errno = call!([future] $theirs $ours $name $wasi $memory $fd $to)?;
-        if errno == SUCCESS && $fd != $to {
-            $wasi.closed($to);
-            $wasi.renumbered($fd, $to);
-        }
-        Ok(errno)
-    }};
-    // wasmtime-wasi refuses codes from 126 on; ours arrive whole.
-    ([exit] $theirs:ident $ours:ident $name:ident $wasi:ident $memory:ident $code:ident) => {{
-        let _ = ($wasi, $memory);
+    ([exit] $abi:ident $name:ident $wasi:ident $memory:ident $code:ident) => {{
+        let _ = ($memory, $abi);
         Err(Stop::Exit($code))
     }};
-}
-
-/// The rights there are. Others mean nothing, as rights that nobody has.
-macro_rules! rights {
-    (preview1) => {
-        types::Rights::all().bits().cast_signed()
+    ([$file:ident] $abi:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
+        answer($file::$name($wasi, $memory $(, $param)*))
     };
-    (unstable) => {
-        old::Rights::all().bits().cast_signed()
-    };
-}
-
-/// From the start of a file.
-macro_rules! set {
-    (preview1) => {
-        types::Whence::Set as i32
-    };
-    (unstable) => {
-        old::Whence::Set as i32
+    ([$file:ident abi] $abi:ident $name:ident $wasi:ident $memory:ident $($param:ident)*) => {
+        answer($file::$name($abi, $wasi, $memory $(, $param)*))
     };
 }
 

@@ -1,8 +1,7 @@
 //! WASI preview1, and `wasi_unstable` before it, for any WebAssembly engine.
 //!
-//! The functions are those of wasmtime-wasi, which pass the whole conformance suite. Here they work
-//! on a plain slice of guest memory and need no wasmtime store, so that every engine can offer the
-//! same WASI: same files, same errno, same exit codes.
+//! The functions work on a plain slice of guest memory, so that every engine can offer the same WASI: same
+//! files, same errno, same exit codes. What is in files is [`wasmrun_fs`]'s.
 //!
 //! An engine needs three things:
 //!
@@ -19,11 +18,11 @@
 //!
 //! ```
 //! use wasmrun_core::Control;
-//! use wasmrun_wasi_preview1::{GuestMemory, Wasi, WasiCtxBuilder, find};
+//! use wasmrun_wasi_preview1::{GuestMemory, Wasi, World, find};
 //!
 //! // What the guest sees, and what may end it.
-//! let context = WasiCtxBuilder::new().args(&["app", "hello"]).build_p1();
-//! let mut wasi = Wasi::new(context, Control::new());
+//! let args = ["app", "hello"].map(String::from);
+//! let mut wasi = Wasi::new(&args, &World::new(Vec::new()), Control::new());
 //!
 //! // An import that the engine met in the guest, and the guest's memory.
 //! let function = find("wasi_snapshot_preview1", "args_sizes_get").ok_or("no such function")?;
@@ -37,21 +36,23 @@
 //! ```
 
 mod block;
-mod bounds;
 mod call;
 mod capability;
 mod context;
+mod descriptors;
+mod files;
 mod functions;
 mod imported;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod open;
+mod others;
+mod paths;
 mod poll;
-#[cfg(target_os = "linux")]
-mod readdir;
-mod standard;
 mod stdio;
 mod stop;
+mod streams;
+mod surroundings;
 mod wasi;
 
 pub use block::{block_on, block_on_ready};
@@ -64,8 +65,8 @@ pub use kernel::CutShort;
 pub use open::most_open_files;
 pub use stdio::{Outputs, STDIO_IS_INTERRUPTIBLE};
 pub use stop::Stop;
+pub(crate) use wasi::Abi;
 pub use wasi::{HOSTCALL_FUEL, Wasi};
 
-pub use wasmtime_wasi::WasiCtxBuilder;
-pub use wasmtime_wasi::p1::WasiP1Ctx;
+pub use wasmrun_fs::{Mounted, World};
 pub use wiggle::GuestMemory;

@@ -1,14 +1,9 @@
-//! Opening files: how many a guest may have open, and what it may not open.
+//! How many files a guest may have open.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasmtime_wasi::p1::types;
-use wasmtime_wasi::p1::wasi_snapshot_preview1::path_filestat_get;
-use wiggle::{GuestMemory, GuestPtr, GuestType};
-
-use crate::call::{SUCCESS, guest_error};
-use crate::{Stop, Wasi, block_on_ready};
 
 /// The most files one run may have open, however many this process may.
 const MOST_OF_A_RUN: u32 = 4096;
@@ -22,7 +17,7 @@ static OPEN: AtomicU32 = AtomicU32::new(0);
 
 impl Opened {
     /// What keeps the guest from opening one more: what it has itself, or all guests together.
-    fn refusal(&self) -> Option<types::Errno> {
+    pub(crate) fn refusal(&self) -> Option<types::Errno> {
         if self.0 >= most_open_files() {
             Some(types::Errno::Mfile)
         } else if OPEN.load(Ordering::Relaxed) >= ours() / 4 * 3 {
@@ -81,48 +76,3 @@ fn descriptors() -> Option<u32> {
 fn descriptors() -> Option<u32> {
     None
 }
-
-/// What keeps the guest from opening a path, if that is ours to say.
-///
-/// A FIFO or socket is none of the files that a directory is shown for; and to open a FIFO blocks
-/// in the kernel, where no deadline reaches the guest. (A device stays open to those whom the
-/// caller shows one.)
-pub(crate) fn refusal(
-    wasi: &mut Wasi,
-    memory: &GuestMemory<'_>,
-    [fd, flags, path, len]: [i32; 4],
-) -> Result<Option<i32>, Stop> {
-    if let Some(errno) = wasi.opened.refusal() {
-        return Ok(Some(errno as i32));
-    }
-    let path = GuestPtr::<[u8]>::new((path.cast_unsigned(), len.cast_unsigned()));
-    let (context, control) = wasi.enter()?;
-    // A path that cannot be read, or is longer than any, is for the function itself to refuse.
-    let Some(path) = memory
-        .as_cow(path)
-        .ok()
-        .filter(|path| path.len() <= LONGEST)
-    else {
-        return Ok(None);
-    };
-    // The function writes what it finds into its caller's memory, so it is given one of its own.
-    let found = types::Filestat::guest_size();
-    let mut own = vec![0; found as usize];
-    own.extend_from_slice(&path);
-    let mut own = GuestMemory::Unshared(&mut own);
-    let at = found.cast_signed();
-    let look = path_filestat_get(context, &mut own, fd, flags, at, len, 0);
-    let openable = match block_on_ready(control, look)? {
-        Ok(SUCCESS) => own
-            .read(GuestPtr::<types::Filestat>::new(0))
-            .is_ok_and(|found| found.filetype != types::Filetype::Unknown),
-        // What is not there, or out of reach: the function says so.
-        Ok(_) => true,
-        // wasmtime-wasi has no word for sockets. Flags that there are none of are told by the function.
-        Err(error) => guest_error(&error).is_some(),
-    };
-    Ok((!openable).then_some(types::Errno::Nxio as i32))
-}
-
-/// Longer than any path a system takes.
-const LONGEST: usize = 64 << 10;

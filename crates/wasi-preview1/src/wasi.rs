@@ -1,45 +1,49 @@
 //! What one run of a guest has of WASI.
 
 use std::fmt;
+use std::iter;
 
-use wasmrun_core::{Control, HostRun, Result, Task};
-use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
+use wasmrun_core::{Clock, Control, HostRun, Interrupt, Random, Result, Task};
+use wasmrun_fs::World;
 
-use crate::Stop;
 use crate::context::{Streams, world};
-use crate::open::Opened;
-#[cfg(target_os = "linux")]
-use crate::readdir::Listed;
-use crate::standard::Standard;
-use crate::stdio::Writer;
+use crate::descriptors::{Descriptor, Descriptors, OpenDirectory};
+use crate::streams::Stream;
+use crate::surroundings::{Chance, Clocks, Strings};
 
 /// The bytes one call may take from the guest, beyond which it fails: the bound that wasmtime sets.
 pub const HOSTCALL_FUEL: u32 = 128 << 20;
 
+/// Which of the two modules a function is called by, where that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abi {
+    Preview1,
+    Unstable,
+}
+
 /// What one run of a guest has of WASI: the world it sees, and the line on which it is told to end.
 pub struct Wasi {
-    context: WasiP1Ctx,
     pub(crate) control: Control,
-    pub(crate) opened: Opened,
-    pub(crate) standard: Standard,
+    pub(crate) args: Strings,
+    pub(crate) env: Strings,
+    pub(crate) clocks: Clocks,
+    pub(crate) chance: Chance,
+    pub(crate) descriptors: Descriptors,
     host: HostRun,
-    #[cfg(target_os = "linux")]
-    pub(crate) listed: Option<Listed>,
 }
 
 impl Wasi {
-    /// A run in the world of `context`, ended by `control`. Its standard streams are wasmtime-wasi's, in which
-    /// a write that fails has written an unknown part.
-    pub fn new(context: WasiP1Ctx, control: Control) -> Self {
+    /// A run that sees these arguments, `argv[0]` first, and these files, and nothing else. It is ended by `control`.
+    pub fn new(args: &[String], files: &World, control: Control) -> Self {
+        let descriptors = descriptors(Streams::nowhere(), Some(files));
         Wasi {
-            context,
             control,
-            opened: Opened::default(),
-            standard: Standard::default(),
+            args: Strings::new(args.iter().map(|arg| ["", "", arg])),
+            env: Strings::new(iter::empty()),
+            clocks: Clocks::new(Clock::default()),
+            chance: Chance::new(Random::default()),
+            descriptors,
             host: HostRun::default(),
-            #[cfg(target_os = "linux")]
-            listed: None,
         }
     }
 
@@ -49,16 +53,20 @@ impl Wasi {
     ///
     /// As for [`context`](crate::context).
     pub fn of(task: &mut Task, control: &Control) -> Result<Self> {
-        let mut context = world(task)?;
+        let files = world(task)?;
         let streams = Streams::of(task)?;
-        context
-            .stdin(streams.stdin.clone())
-            .stdout(Writer::new(streams.stdout.clone()))
-            .stderr(Writer::new(streams.stderr.clone()));
+        let env = task
+            .env
+            .iter()
+            .map(|(name, value)| [&**name, "=", &**value]);
         Ok(Wasi {
-            standard: Standard::of(streams),
+            control: control.clone(),
+            args: Strings::new(task.args.iter().map(|arg| ["", "", &**arg])),
+            env: Strings::new(env),
+            clocks: Clocks::new(task.clock),
+            chance: Chance::new(task.random),
+            descriptors: descriptors(streams, files.as_ref()),
             host: std::mem::take(&mut task.host),
-            ..Wasi::new(context.build_p1(), control.clone())
         })
     }
 
@@ -67,36 +75,23 @@ impl Wasi {
         &mut self.host
     }
 
-    /// The guest has closed a descriptor.
-    pub(crate) fn closed(&mut self, fd: i32) {
-        self.opened.less();
-        self.standard.closed(fd);
-        self.forget(fd);
+    /// Fails if the guest is to end.
+    pub(crate) fn running(&self) -> Result<(), Interrupt> {
+        crate::call::running(&self.control)
     }
+}
 
-    /// The guest has given a descriptor another number, of which what it stood for is closed.
-    pub(crate) fn renumbered(&mut self, from: i32, to: i32) {
-        self.standard.renumbered(from, to);
-        self.forget(from);
-    }
-
-    /// A number no longer stands for what it did.
-    #[cfg(target_os = "linux")]
-    fn forget(&mut self, fd: i32) {
-        self.listed.take_if(|listed| listed.is(fd));
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn forget(&mut self, _: i32) {}
-
-    /// What a call works with, unless the guest is to end.
-    pub(crate) fn enter(&mut self) -> Result<(&mut WasiP1Ctx, &Control), Stop> {
-        if let Some(reason) = self.control.interrupted() {
-            return Err(reason.into());
-        }
-        self.context.set_hostcall_fuel(HOSTCALL_FUEL as usize);
-        Ok((&mut self.context, &self.control))
-    }
+/// The descriptors a guest begins with: its standard streams, and the directories it is given.
+fn descriptors(streams: Streams, files: Option<&World>) -> Descriptors {
+    let streams = Stream::all(streams).into_iter().map(Descriptor::Stream);
+    let directories = files.into_iter().flat_map(World::mounts);
+    let directories = directories.map(|(path, place)| {
+        Descriptor::Directory(OpenDirectory {
+            place,
+            given: Some(path.to_owned()),
+        })
+    });
+    Descriptors::new(streams.chain(directories))
 }
 
 impl fmt::Debug for Wasi {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use wasmrun_core::guest::{Import, ValueType};
 use wasmrun_core::{Control, ErrorKind, Guest, HostFunctions, Interrupt, WasiVersion};
 use wasmrun_wasi_preview1::{
-    FUNCTIONS, GuestMemory, Imported, Stop, Wasi, WasiCtxBuilder, WasiP1Ctx, find, imported,
-    preview1, unstable,
+    FUNCTIONS, GuestMemory, Imported, Stop, Wasi, World, find, imported, preview1, unstable,
 };
 use wasmtime::{Engine, Extern, Linker, Store};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p1::WasiP1Ctx;
 
 type Types = (Vec<ValueType>, Vec<ValueType>);
 
@@ -124,10 +125,7 @@ fn what_a_guest_imports_is_found_by_name_and_type() {
 }
 
 fn wasi(control: &Control) -> Wasi {
-    let context = WasiCtxBuilder::new()
-        .allow_blocking_current_thread(true)
-        .build_p1();
-    Wasi::new(context, control.clone())
+    Wasi::new(&[], &World::new(Vec::new()), control.clone())
 }
 
 /// Calls a function of both modules on a memory of one page.
@@ -373,8 +371,8 @@ fn an_event_that_cannot_be_written_is_a_trap() {
 #[test]
 fn a_shared_memory_serves_as_well() {
     let memory: Vec<UnsafeCell<u8>> = (0..8).map(|_| UnsafeCell::new(0)).collect();
-    let context = WasiCtxBuilder::new().args(&["a", "bc"]).build_p1();
-    let mut wasi = Wasi::new(context, Control::new());
+    let args = ["a", "bc"].map(String::from);
+    let mut wasi = Wasi::new(&args, &World::new(Vec::new()), Control::new());
     let function = find(preview1::MODULE, "args_sizes_get").expect("a function of WASI");
     let called = (function.call)(&mut wasi, &mut GuestMemory::Shared(&memory), &[0, 4]);
     assert_eq!(called, Ok(Some(0)));

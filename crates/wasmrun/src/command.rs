@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use wasmrun_cache::Cache;
 use wasmrun_core::{
-    Access, Attachments, Clock, Control, Guest, HostFunctions, InheritEnv, Limits, Network,
-    Outcome, Preopen, Program, Random, Report, Request, Result, Run, RunConfig, Stdin, Stdout,
+    Access, Attachments, Clock, Control, Guest, HostFunctions, InheritEnv, Limits, Mount, Network,
+    Outcome, Program, Random, Report, Request, Result, Run, RunConfig, Stdin, Stdout,
 };
 
 use crate::{Choice, Engines};
@@ -154,11 +154,12 @@ impl Command {
         guest: impl Into<String>,
         access: Access,
     ) -> &mut Self {
-        self.config.preopens.push(Preopen {
-            host: host.into(),
-            guest: guest.into(),
-            access,
-        });
+        self.mount(Mount::bind(host, guest, access))
+    }
+
+    /// Shows something to the guest at a path of its own.
+    pub fn mount(&mut self, mount: Mount) -> &mut Self {
+        self.config.mounts.push(mount);
         self
     }
 
@@ -198,9 +199,9 @@ impl Command {
         self
     }
 
-    /// Lets a later directory take the guest path of an earlier one.
-    pub fn replace_preopens(&mut self, replace: bool) -> &mut Self {
-        self.config.replace_preopens = replace;
+    /// Lets a later mount take the path of an earlier one.
+    pub fn replace_mounts(&mut self, replace: bool) -> &mut Self {
+        self.config.replace_mounts = replace;
         self
     }
 

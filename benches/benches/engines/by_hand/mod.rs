@@ -9,7 +9,7 @@ pub mod wasmtime;
 use std::path::Path;
 
 use wasmrun::Guest;
-#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#[cfg(feature = "wasmtime")]
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, p1::WasiP1Ctx};
 
 /// Something to do with a guest.
@@ -31,7 +31,7 @@ pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
 }
 
 /// What a guest sees: `directory` as `/`, if there is one. Files are its own thread's work, or that of others.
-#[cfg(any(feature = "wasmtime", feature = "wasmer"))]
+#[cfg(feature = "wasmtime")]
 fn context(directory: Option<&Path>, on_own_thread: bool) -> WasiP1Ctx {
     let mut context = WasiCtxBuilder::new();
     context.allow_blocking_current_thread(on_own_thread);

@@ -6,10 +6,12 @@ use wasmer::{
     Engine, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Memory, Module, RuntimeError,
     Store,
 };
-use wasmrun::{Control, Guest};
-use wasmrun_wasi_preview1::{GuestMemory, Stop, Wasi, each_function, preview1, unstable};
+use wasmrun::{Access, Control, Guest};
+use wasmrun_wasi_preview1::{
+    GuestMemory, Mounted, Stop, Wasi, World, each_function, preview1, unstable,
+};
 
-use super::{ByHand, context};
+use super::ByHand;
 
 struct Host {
     wasi: Wasi,
@@ -50,7 +52,9 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let directory = directory.map(Path::to_owned);
     let run = move || {
         let mut store = Store::new(engine.clone());
-        let wasi = Wasi::new(context(directory.as_deref(), true), Control::new());
+        let shown = directory.iter();
+        let shown = shown.map(|host| Mounted::bind(host, "/", Access::ReadOnly).expect("is there"));
+        let wasi = Wasi::new(&[], &World::new(shown.collect()), Control::new());
         let host = FunctionEnv::new(&mut store, Host { wasi, memory: None });
         let bind = |bind: &Bind| bind(&mut store, &host).into();
         let imports: Vec<Extern> = bindings.iter().map(bind).collect();

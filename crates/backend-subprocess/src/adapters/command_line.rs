@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use wasmrun_core::{Error, ErrorKind, Preopen, Result};
+use wasmrun_core::{Error, ErrorKind, Mount, Result};
 
 /// Adds `option=NAME=VALUE` for each variable.
 pub(super) fn environment(args: &mut Vec<OsString>, option: &str, env: &[(String, String)]) {
@@ -19,17 +19,20 @@ pub(super) fn environment(args: &mut Vec<OsString>, option: &str, env: &[(String
 pub(super) fn directories(
     args: &mut Vec<OsString>,
     option: &str,
-    preopens: &[Preopen],
+    mounts: &[Mount],
     write: impl Fn(&str, &str) -> String,
     read: impl Fn(&str) -> (&str, &str),
 ) -> Result<()> {
-    for preopen in preopens {
-        let host = utf8(&preopen.host)?;
-        let text = write(host, &preopen.guest);
-        if read(&text) != (host, &preopen.guest) {
+    for mount in mounts {
+        let host = mount
+            .host()
+            .ok_or_else(|| unsupported(format!("cannot be told to mount {}", mount.source)))?;
+        let host = utf8(host)?;
+        let text = write(host, &mount.path);
+        if read(&text) != (host, &mount.path) {
             return Err(unsupported(format!(
                 "cannot be told to map {host} to {}: colons separate paths on its command line",
-                preopen.guest
+                mount.path
             )));
         }
         args.push(format!("{option}={text}").into());

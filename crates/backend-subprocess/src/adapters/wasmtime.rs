@@ -175,7 +175,7 @@ impl Components for Wasmtime {
         command_line::directories(
             &mut args,
             "--dir",
-            &task.preopens,
+            &task.mounts,
             |host, guest| format!("{host}::{guest}"),
             |text| {
                 let mut parts = text.split("::");

@@ -341,14 +341,13 @@ fn filetype(wasi: &mut Wasi, descriptor: i32) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use wasmrun_core::Control;
-    use wasmrun_wasi_preview1::WasiCtxBuilder;
+    use wasmrun_wasi_preview1::World;
 
     use super::*;
 
     #[test]
     fn what_a_stream_is_can_be_told_as_long_as_it_is_one() {
-        let context = WasiCtxBuilder::new().build_p1();
-        let mut wasi = Wasi::new(context, Control::new());
+        let mut wasi = Wasi::new(&[], &World::new(Vec::new()), Control::new());
         let known = [1, 2, 0, 3].map(|descriptor| filetype(&mut wasi, descriptor));
         // What is read has other rights, and a stream that goes nowhere has no type.
         assert_eq!(known, [Some(0), Some(0), None, None]);

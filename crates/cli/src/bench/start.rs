@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use wasmrun::{Access, Result, RunConfig, own_command};
+use wasmrun::{Result, RunConfig, own_command};
 
 use super::spawner::{Order, this_program};
 use crate::cache;
 use crate::lineup::Contestant;
+use crate::mounts;
 
 /// Whose process it is, and what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,16 +67,7 @@ impl Starts<'_> {
         }
         let mut args: Vec<OsString> = vec!["--engine".into(), contestant.asked.clone().into()];
         args.extend_from_slice(self.options);
-        for preopen in &config.preopens {
-            let mode = match preopen.access {
-                Access::ReadOnly => "ro",
-                Access::ReadWrite => "rw",
-            };
-            let mut dir = OsString::from("--dir=");
-            dir.push(&preopen.host);
-            dir.push(format!("::{}:{mode}", preopen.guest));
-            args.push(dir);
-        }
+        args.extend(config.mounts.iter().map(mounts::option));
         if start != Start::Warm {
             args.push("--no-cache".into());
         }

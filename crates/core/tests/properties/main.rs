@@ -73,7 +73,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
             let mut config = RunConfig::new()
                 .args(args)
                 .inherit_env(inherit)
-                .replace_preopens(replace)
+                .replace_mounts(replace)
                 .killable(killable)
                 .stdin(stdin)
                 .stdout(stdout)
@@ -142,7 +142,7 @@ proptest! {
     fn a_config_with_an_unknown_field_is_refused(
         (config, name) in (any_config(), "[a-z_]{1,12}x"),
     ) {
-        for place in ["", "/limits", "/preopens/0"] {
+        for place in ["", "/limits", "/mounts/0"] {
             let mut json = serde_json::to_value(&config).expect("it is written");
             let Some(object) = json.pointer_mut(place).and_then(|value| value.as_object_mut())
             else {

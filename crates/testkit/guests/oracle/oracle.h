@@ -57,6 +57,39 @@ __attribute__((unused)) static const char *in(const char *name) {
     return path;
 }
 
+/* A file with a content, whatever was there. */
+__attribute__((unused)) static void mkfile(const char *path, const char *content) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    size_t size = strlen(content);
+    if (fd < 0 || write(fd, content, size) != (ssize_t)size || close(fd) < 0)
+        fprintf(stderr, "no file made: %s\n", error_name(errno));
+}
+
+/* What is under a name, as a letter: links are not followed. */
+__attribute__((unused)) static char kind(const char *path) {
+    struct stat s;
+    if (lstat(path, &s) < 0)
+        return '.';
+    return S_ISREG(s.st_mode) ? 'f' : S_ISDIR(s.st_mode) ? 'd' : S_ISLNK(s.st_mode) ? 'l' : '?';
+}
+
+__attribute__((unused)) static void tell_kind(const char *name) {
+    fprintf(stderr, "%s is %c\n", name, kind(in(name)));
+}
+
+/* A line with what a file contains, or why it does not open. */
+__attribute__((unused)) static void tell_content(const char *name) {
+    char content[100];
+    int fd = open(in(name), O_RDONLY);
+    ssize_t size = fd < 0 ? -1 : read(fd, content, sizeof content);
+    if (size < 0)
+        fprintf(stderr, "%s: %s\n", name, error_name(errno));
+    else
+        fprintf(stderr, "%s: \"%.*s\"\n", name, (int)size, content);
+    if (fd >= 0)
+        close(fd);
+}
+
 static void look(void);
 
 int main(int argc, char **argv) {

@@ -63,8 +63,8 @@ pub(super) fn outcomes(
 /// Names the mapped directories by their paths in the guest.
 pub(crate) fn placed(operation: &str, config: &RunConfig) -> String {
     let mut operation = operation.to_owned();
-    for (number, preopen) in config.preopens.iter().enumerate() {
-        let path = guest_path::normalise(&preopen.guest).unwrap_or_default();
+    for (number, mount) in config.mounts.iter().enumerate() {
+        let path = guest_path::normalise(&mount.path).unwrap_or_default();
         if path.contains(' ') {
             continue;
         }
@@ -220,7 +220,7 @@ fn a_later_preopen_takes_the_place_of_an_earlier_one_if_allowed(case: &Case) {
     let config = captured()
         .map_dir(case.path("one"), "/data", Access::ReadWrite)
         .map_dir(case.path("two"), "/data", Access::ReadWrite)
-        .replace_preopens(true);
+        .replace_mounts(true);
     let _ = holds(
         case,
         &config,

@@ -14,6 +14,7 @@ mod limits;
 mod linux;
 mod live;
 mod memories;
+mod mounts;
 mod outcome;
 mod sandbox;
 mod streams;
@@ -47,6 +48,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("arguments", arguments::RULES),
     ("linux", linux::RULES),
     ("directories", directories::RULES),
+    ("mounts", mounts::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),

@@ -20,6 +20,12 @@ impl IsTerminal for Source {
     }
 }
 
+impl IsTerminal for Sink {
+    fn is_terminal(&self) -> bool {
+        self.descriptor().is_some_and(Descriptor::is_terminal)
+    }
+}
+
 impl StdinStream for Source {
     fn p2_stream(&self) -> Box<dyn InputStream> {
         Box::new(self.clone())
@@ -150,7 +156,7 @@ impl Drop for Ordered {
 
 impl IsTerminal for Writer {
     fn is_terminal(&self) -> bool {
-        self.0.to.descriptor().is_some_and(Descriptor::is_terminal)
+        self.0.to.is_terminal()
     }
 }
 

@@ -1,0 +1,250 @@
+//! Mounts as they are typed, in the words of Docker: `--mount type=tmpfs,dst=/tmp,size=64Mi`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use wasmrun::{Access, MemoryMount, Mount, MountSource};
+
+use crate::values;
+
+/// The keys of `--mount`, each with the other words it has.
+const KEYS: &[(&str, &[&str])] = &[
+    ("type", &[]),
+    ("src", &["source"]),
+    ("dst", &["destination", "target"]),
+    ("ro", &["readonly"]),
+    ("rw", &[]),
+    ("size", &["tmpfs-size"]),
+    ("entries", &[]),
+];
+
+/// `--mount type=…,KEY=VALUE…`, in which quotes may go around a field with a comma.
+pub fn mount(text: &str) -> Result<Mount, String> {
+    let mut fields = Fields::of(text)?;
+    let kind = fields.take("type").unwrap_or_else(|| "bind".into());
+    let path = fields.required("dst")?;
+    let access = match (fields.flag("ro")?, fields.flag("rw")?) {
+        (true, true) => return Err("it is either ro or rw".into()),
+        (true, false) => Access::ReadOnly,
+        (false, _) => Access::ReadWrite,
+    };
+    let source = match kind.as_str() {
+        "bind" => MountSource::Bind(PathBuf::from(fields.required("src")?)),
+        "tmpfs" => MountSource::Memory(MemoryMount {
+            bytes: fields
+                .take("size")
+                .map(|size| values::size(&size))
+                .transpose()?,
+            entries: fields
+                .take("entries")
+                .map(|number| {
+                    number
+                        .parse()
+                        .map_err(|_| format!("entries={number} is no number"))
+                })
+                .transpose()?,
+        }),
+        other => {
+            return Err(format!(
+                "there is no type={other}; the types are bind and tmpfs"
+            ));
+        }
+    };
+    fields.none_left(&kind)?;
+    Ok(Mount {
+        path,
+        source,
+        access,
+    })
+}
+
+/// `--tmpfs PATH[:SIZE]`.
+pub fn tmpfs(text: &str) -> Result<Mount, String> {
+    let (path, size) = match text.rsplit_once(':') {
+        Some((path, size)) => (path, Some(values::size(size)?)),
+        None => (text, None),
+    };
+    if path.is_empty() {
+        return Err("the form is PATH[:SIZE], as in /tmp:64Mi".into());
+    }
+    let bytes = size.unwrap_or(MemoryMount::DEFAULT_BYTES);
+    Ok(Mount::memory(path, bytes))
+}
+
+/// The option by which one asks for a mount.
+pub fn option(mount: &Mount) -> OsString {
+    if let Some(host) = mount.host() {
+        let mode = match mount.access {
+            Access::ReadOnly => "ro",
+            Access::ReadWrite => "rw",
+        };
+        let mut option = OsString::from("--dir=");
+        option.push(host);
+        option.push(format!("::{}:{mode}", mount.path));
+        return option;
+    }
+    let mut fields = vec![format!("dst={}", mount.path)];
+    if mount.access == Access::ReadOnly {
+        fields.push("ro".into());
+    }
+    if let MountSource::Memory(memory) = &mount.source {
+        fields.push("type=tmpfs".into());
+        fields.extend(memory.bytes.map(|bytes| format!("size={bytes}")));
+        fields.extend(memory.entries.map(|entries| format!("entries={entries}")));
+    }
+    let quoted = fields.iter().map(|field| match field.contains([',', '"']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.clone(),
+    });
+    format!("--mount={}", quoted.collect::<Vec<_>>().join(",")).into()
+}
+
+/// What was given for each key.
+struct Fields(Vec<(&'static str, Option<String>)>);
+
+impl Fields {
+    fn of(text: &str) -> Result<Self, String> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        let mut records = reader.records();
+        let record = match (records.next(), records.next()) {
+            (Some(Ok(record)), None) => record,
+            _ => return Err("the form is type=bind|tmpfs,KEY=VALUE,…".into()),
+        };
+        let mut fields = Vec::new();
+        for field in &record {
+            let (word, value) = match field.split_once('=') {
+                Some((word, value)) => (word, Some(value.to_owned())),
+                None => (field, None),
+            };
+            let key = key(word)?;
+            if fields.iter().any(|(other, _)| *other == key) {
+                return Err(format!("{key} is given twice"));
+            }
+            fields.push((key, value));
+        }
+        Ok(Fields(fields))
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        let place = self
+            .0
+            .iter()
+            .position(|(other, value)| *other == key && value.is_some())?;
+        self.0.remove(place).1
+    }
+
+    fn required(&mut self, key: &str) -> Result<String, String> {
+        let value = self.take(key).filter(|value| !value.is_empty());
+        value.ok_or_else(|| format!("{key}=… is missing"))
+    }
+
+    fn flag(&mut self, key: &str) -> Result<bool, String> {
+        let Some(place) = self.0.iter().position(|(other, _)| *other == key) else {
+            return Ok(false);
+        };
+        match self.0.remove(place).1.as_deref() {
+            None | Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(value) => Err(format!("{key}={value} is neither true nor false")),
+        }
+    }
+
+    fn none_left(&self, kind: &str) -> Result<(), String> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((key, None)) => Err(format!("{key} has no value")),
+            Some((key, _)) => Err(format!("{key} is not for type={kind}")),
+        }
+    }
+}
+
+fn key(word: &str) -> Result<&'static str, String> {
+    let known = KEYS
+        .iter()
+        .find(|(key, others)| *key == word || others.contains(&word));
+    known.map(|(key, _)| *key).ok_or_else(|| {
+        let keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
+        format!("there is no {word:?}; the keys are {}", keys.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_typed_as_docker_has_it() {
+        let memory = |bytes, entries| MountSource::Memory(MemoryMount { bytes, entries });
+        for (text, path, source, access) in [
+            (
+                "type=bind,src=/srv,dst=/data,ro",
+                "/data",
+                MountSource::Bind("/srv".into()),
+                Access::ReadOnly,
+            ),
+            (
+                "source=a b,target=/x,readonly=false",
+                "/x",
+                MountSource::Bind("a b".into()),
+                Access::ReadWrite,
+            ),
+            (
+                "type=tmpfs,dst=/tmp,size=64Mi,entries=10",
+                "/tmp",
+                memory(Some(64 << 20), Some(10)),
+                Access::ReadWrite,
+            ),
+            (
+                "type=tmpfs,\"dst=/a,b\"",
+                "/a,b",
+                memory(None, None),
+                Access::ReadWrite,
+            ),
+        ] {
+            let mount = mount(text).expect(text);
+            assert_eq!(
+                (mount.path.as_str(), &mount.source, mount.access),
+                (path, &source, access)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mount_is_told() {
+        for (text, words) in [
+            ("", "the form is"),
+            ("type=bind,dst=/x", "src=… is missing"),
+            ("type=tmpfs", "dst=… is missing"),
+            ("type=nfs,dst=/x", "there is no type=nfs; the types are"),
+            ("type=tmpfs,dst=/x,src=/y", "src is not for type=tmpfs"),
+            (
+                "type=bind,src=/y,dst=/x,size=1",
+                "size is not for type=bind",
+            ),
+            (
+                "type=tmpfs,dst=/x,siz=1",
+                "there is no \"siz\"; the keys are",
+            ),
+            ("type=tmpfs,dst=/x,dst=/y", "dst is given twice"),
+            ("type=tmpfs,dst=/x,ro,rw", "either ro or rw"),
+            ("type=tmpfs,dst=/x,ro=maybe", "neither true nor false"),
+            ("type=tmpfs,dst=/x,size", "size has no value"),
+            ("type=tmpfs,dst=/x,size=x", "a number of bytes"),
+            ("type=tmpfs,dst=/x,entries=x", "is no number"),
+        ] {
+            let told = mount(text).expect_err(text);
+            assert!(told.contains(words), "{text}: {told}");
+        }
+        assert!(tmpfs(":1Mi").is_err() && tmpfs("/tmp:x").is_err());
+    }
+
+    #[test]
+    fn a_mount_is_written_as_it_would_be_typed() {
+        let typed = tmpfs("/a,\"b:1Mi").expect("a mount");
+        let option = option(&typed).into_string().expect("UTF-8");
+        let text = option.strip_prefix("--mount=").expect("a mount");
+        assert_eq!(mount(text), Ok(typed));
+    }
+}

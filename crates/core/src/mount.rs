@@ -1,0 +1,100 @@
+//! What a guest sees of files: directories of the host and others, each at a path of the guest's.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Something that is shown to the guest at a path of its own.
+///
+/// Mounts may be in each other, and on `/`: the directory that one is in lists its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Its path in the guest, normalised before use; `..` above the root is an error.
+    pub path: String,
+    /// What is shown.
+    pub source: MountSource,
+    /// What the guest may do in it.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// What is shown at a path of the guest's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MountSource {
+    /// A directory of the host.
+    Bind(PathBuf),
+    /// A file system in memory, which is empty when the run begins, and gone when it has ended.
+    Memory(MemoryMount),
+}
+
+impl fmt::Display for MountSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MountSource::Bind(host) => host.display().fmt(f),
+            MountSource::Memory(_) => f.write_str("a file system in memory"),
+        }
+    }
+}
+
+/// How much may be in a file system in memory. Beyond it, the guest is told that no space is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryMount {
+    /// Bytes of files, each in pages of 4096; [`DEFAULT_BYTES`](MemoryMount::DEFAULT_BYTES) where `None`.
+    pub bytes: Option<u64>,
+    /// Files, directories, links and further names of files; one for each 4096 of the bytes where `None`.
+    pub entries: Option<u64>,
+}
+
+impl MemoryMount {
+    /// 256 MiB. There is always a bound, as what a guest writes there is memory of the host.
+    pub const DEFAULT_BYTES: u64 = 256 << 20;
+}
+
+impl Mount {
+    /// The directory `host` of the host at `path`.
+    pub fn bind(host: impl Into<PathBuf>, path: impl Into<String>, access: Access) -> Self {
+        Mount {
+            path: path.into(),
+            source: MountSource::Bind(host.into()),
+            access,
+        }
+    }
+
+    /// An empty file system in memory at `path`, with room for so many bytes.
+    pub fn memory(path: impl Into<String>, bytes: u64) -> Self {
+        let bytes = Some(bytes);
+        Mount {
+            path: path.into(),
+            source: MountSource::Memory(MemoryMount {
+                bytes,
+                entries: None,
+            }),
+            access: Access::ReadWrite,
+        }
+    }
+
+    /// The directory of the host, if it is one.
+    pub fn host(&self) -> Option<&Path> {
+        match &self.source {
+            MountSource::Bind(host) => Some(host),
+            _ => None,
+        }
+    }
+}
+
+/// What a guest may do in what is mounted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read, and nothing else: no creating, writing, truncating, renaming, removing, linking or
+    /// setting of times.
+    #[default]
+    ReadOnly,
+    /// Everything the host lets us do.
+    ReadWrite,
+}

@@ -1,0 +1,52 @@
+//! The file systems a guest sees: directories of the host, memory, and mounts of them in each other.
+//!
+//! It is in two layers, as in Linux:
+//!
+//! - **Below** are file systems. One is its root, a [`Directory`]; all it is asked is about one name in one
+//!   directory, or an open [`File`]. There are [`HostDirectory`] (Linux), [`Memory`], and who needs another writes it.
+//! - **Above** is what holds for all of them. A [`World`] is directories mounted at paths of the guest's, and a
+//!   [`Place`] one that the guest has reached: from there, paths are followed name by name, into other mounts as well, and
+//!   what is read-only stays as it is. The error of each call is the one that Linux has.
+//!
+//! A path goes on from a directory and never leads above it. A symbolic link that is absolute leads to a path of the
+//! guest's, or, where nothing is mounted there, to a path of the mount it is in: never out.
+//!
+//! ```
+//! use wasmrun_core::Access;
+//! use wasmrun_fs::{Errno, Memory, MemoryLimits, Mounted, OpenOptions, Opened, World};
+//!
+//! let memory = Memory::new(MemoryLimits { bytes: Some(1 << 20), entries: None });
+//! let mounted = Mounted { path: "/tmp".into(), root: memory.root(), access: Access::ReadWrite };
+//! let world = World::new(vec![mounted]);
+//! let (_, tmp) = world.mounts().next().ok_or(Errno::Noent)?;
+//!
+//! tmp.create_directory_path(b"a")?;
+//! let options = OpenOptions { write: true, create: true, ..OpenOptions::default() };
+//! let Opened::File(file, _) = tmp.open_path(b"a/./b", true, false, options)? else {
+//!     return Err(Errno::Isdir);
+//! };
+//! file.write_at(b"content", 0)?;
+//! assert_eq!(tmp.stat_path(b"a/b", true)?.size, 7);
+//! assert_eq!(tmp.stat_path(b"a/b/", true), Err(Errno::Notdir));
+//! assert_eq!(tmp.stat_path(b"../b", true), Err(Errno::Perm));
+//! # Ok::<(), Errno>(())
+//! ```
+
+mod errno;
+#[cfg(target_os = "linux")]
+mod host;
+mod memory;
+mod node;
+mod nothing;
+mod paths;
+mod walk;
+mod world;
+
+pub use errno::Errno;
+#[cfg(target_os = "linux")]
+pub use host::HostDirectory;
+pub use memory::{Memory, MemoryLimits, MemoryUse};
+pub use node::*;
+pub use paths::Opened;
+pub use walk::PATH_MAX;
+pub use world::{Mounted, Place, World};

@@ -1,0 +1,337 @@
+//! What a guest sees of files: directories mounted at paths of its own, in each other perhaps.
+//!
+//! Where directories are mounted is kept by path, as a tree of names. A [`Place`] that a guest has reached knows where in
+//! that tree it is, if anywhere, so that a path that goes on there comes to what is mounted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmrun_core::Access;
+
+use crate::nothing::Nothing;
+use crate::{Directory, Entry, Errno, FileType, Name, Result, SetTimes, Stat, Step};
+
+/// A directory mounted at a path of the guest's.
+#[derive(Clone)]
+pub struct Mounted {
+    /// The path, normalised. A relative one is from the guest's root, which is its working directory.
+    pub path: String,
+    /// The root of what is mounted.
+    pub root: Arc<dyn Directory>,
+    /// What the guest may do in it.
+    pub access: Access,
+}
+
+impl Mounted {
+    /// The directory of the host at `host`, shown at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being opened. Only Linux has what it takes.
+    pub fn bind(host: &Path, path: &str, access: Access) -> io::Result<Self> {
+        Ok(Mounted {
+            path: path.to_owned(),
+            root: root(host)?,
+            access,
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn root(host: &Path) -> io::Result<Arc<dyn Directory>> {
+    Ok(Arc::new(crate::HostDirectory::open(host)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn root(_: &Path) -> io::Result<Arc<dyn Directory>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// All that a guest sees of files.
+#[derive(Clone)]
+pub struct World(Arc<Mounts>);
+
+struct Mounts {
+    mounts: Vec<Mounted>,
+    spots: Vec<Spot>,
+}
+
+/// A name that leads to something mounted, or something that is.
+#[derive(Default)]
+struct Spot {
+    below: BTreeMap<Vec<u8>, usize>,
+    mount: Option<usize>,
+}
+
+/// The guest's root.
+const ROOT: usize = 0;
+
+impl World {
+    /// A world of these mounts. Of two at one path the later one is seen.
+    pub fn new(mounts: Vec<Mounted>) -> Self {
+        let mut spots = vec![Spot::default()];
+        for (number, mount) in mounts.iter().enumerate() {
+            let mut at = ROOT;
+            for name in names(mount.path.as_bytes()) {
+                at = match spots[at].below.get(name) {
+                    Some(&below) => below,
+                    None => {
+                        spots.push(Spot::default());
+                        let new = spots.len() - 1;
+                        spots[at].below.insert(name.to_vec(), new);
+                        new
+                    }
+                };
+            }
+            spots[at].mount = Some(number);
+        }
+        World(Arc::new(Mounts { mounts, spots }))
+    }
+
+    /// The directories that are mounted, in the order they were given.
+    pub fn mounts(&self) -> impl ExactSizeIterator<Item = (&str, Place)> {
+        let mounts = self.0.mounts.iter();
+        mounts.map(|mount| (mount.path.as_str(), self.mounted(mount)))
+    }
+
+    fn mounted(&self, mount: &Mounted) -> Place {
+        let (spot, _) = self.nearest(mount.path.as_bytes());
+        self.at_mount(mount, spot)
+    }
+
+    fn at_mount(&self, mount: &Mounted, spot: usize) -> Place {
+        Place {
+            world: self.clone(),
+            directory: mount.root.clone(),
+            access: mount.access,
+            mount: self.0.spots[spot].mount,
+            spot: Some(spot).filter(|spot| !self.0.spots[*spot].below.is_empty()),
+        }
+    }
+
+    /// How far a path leads among what is mounted, and what is mounted last on the way.
+    fn nearest(&self, path: &[u8]) -> (usize, Option<usize>) {
+        let mut at = ROOT;
+        let mut mount = self.0.spots[at].mount;
+        for name in names(path) {
+            match self.0.spots[at].below.get(name) {
+                Some(&below) => at = below,
+                // The root is its own parent.
+                None if at == ROOT && name == b".." => {}
+                None => break,
+            }
+            mount = self.0.spots[at].mount.or(mount);
+        }
+        (at, mount)
+    }
+
+    /// The guest's root, where something mounted has to do with this path.
+    pub(crate) fn root_for(&self, path: &[u8]) -> Option<Place> {
+        self.nearest(path).1?;
+        Some(self.spot(ROOT, None))
+    }
+
+    /// What is at a spot where no more than the way to something mounted may be.
+    fn spot(&self, spot: usize, below: Option<&Place>) -> Place {
+        match self.0.spots[spot].mount {
+            Some(mount) => self.at_mount(&self.0.mounts[mount], spot),
+            None => Place {
+                world: self.clone(),
+                directory: Arc::new(Nothing::at(spot)),
+                access: Access::ReadOnly,
+                mount: below.and_then(|place| place.mount),
+                spot: Some(spot),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self
+            .0
+            .mounts
+            .iter()
+            .map(|mount| (&mount.path, mount.access));
+        f.debug_map().entries(paths).finish()
+    }
+}
+
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+}
+
+/// A directory that a guest has reached.
+#[derive(Clone)]
+pub struct Place {
+    world: World,
+    pub(crate) directory: Arc<dyn Directory>,
+    access: Access,
+    mount: Option<usize>,
+    /// If something is mounted below.
+    spot: Option<usize>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("mount", &self.mount)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    /// What the guest may do here.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Whether the guest may change what is here.
+    pub(crate) fn writable(&self) -> Result<()> {
+        match self.access {
+            Access::ReadOnly => Err(Errno::Rofs),
+            Access::ReadWrite => Ok(()),
+        }
+    }
+
+    /// What is known of it.
+    pub fn stat(&self) -> Result<Stat> {
+        self.directory.stat()
+    }
+
+    /// Sets its times.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Rofs`] if it is read-only.
+    pub fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.writable()?;
+        self.directory.set_times(times)
+    }
+
+    /// Writes to the disk what is not there yet.
+    pub fn sync(&self) -> Result<()> {
+        self.directory.sync()
+    }
+
+    /// Where a symbolic link leads that is here and absolute: a path of the guest's, or, where nothing is mounted that
+    /// it leads to, of the mount the link is in.
+    pub(crate) fn origin_of(&self, target: &[u8]) -> Place {
+        let world = &self.world;
+        world.root_for(target).unwrap_or_else(|| match self.mount {
+            Some(mount) => world.mounted(&world.0.mounts[mount]),
+            None => world.spot(ROOT, None),
+        })
+    }
+
+    /// Whether a path that goes on here comes to no other mount.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.spot.is_none()
+    }
+
+    /// The spot below, if `name` leads to something mounted.
+    fn below(&self, name: Name<'_>) -> Option<usize> {
+        let spot = &self.world.0.spots[self.spot?];
+        spot.below.get(name.bytes()).copied()
+    }
+
+    /// A directory of the same mount, with nothing mounted in it.
+    pub(crate) fn with(&self, directory: Arc<dyn Directory>) -> Place {
+        Place {
+            directory,
+            spot: None,
+            ..self.clone()
+        }
+    }
+
+    /// What is at `name` for a path that goes on behind it.
+    pub(crate) fn enter(&self, name: Name<'_>) -> Result<Entered> {
+        let Some(spot) = self.below(name) else {
+            return Ok(match self.directory.enter(name)? {
+                Step::Directory(directory) => Entered::Place(self.with(directory)),
+                Step::Symlink(target) => Entered::Symlink(target),
+            });
+        };
+        Ok(Entered::Place(self.at_spot(spot, name)))
+    }
+
+    fn at_spot(&self, spot: usize, name: Name<'_>) -> Place {
+        if self.world.0.spots[spot].mount.is_none()
+            && let Ok(Step::Directory(directory)) = self.directory.enter(name)
+        {
+            return Place {
+                directory,
+                spot: Some(spot),
+                ..self.clone()
+            };
+        }
+        self.world.spot(spot, Some(self))
+    }
+
+    /// What is mounted at `name`, or the way to something that is.
+    pub(crate) fn mounted_at(&self, name: Name<'_>) -> Option<Place> {
+        Some(self.at_spot(self.below(name)?, name))
+    }
+
+    /// Lists the directory, as [`Directory::list`] does, and what is mounted in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Inval`] for a cookie that no list has, and what keeps the directory from being read.
+    pub fn list(
+        &self,
+        cookie: u64,
+        room: usize,
+        each: &mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let Some(spot) = self.spot else {
+            return self.directory.list(cookie, room, each);
+        };
+        let below = &self.world.0.spots[spot].below;
+        let mut ended = false;
+        if cookie & MOUNTED == 0 {
+            self.directory.list(cookie, room, &mut |mut entry| {
+                if below.contains_key(entry.name) {
+                    entry.file_type = FileType::Directory;
+                }
+                let flow = each(entry);
+                ended |= flow.is_break();
+                flow
+            })?;
+        }
+        // Behind them, what only a mount makes a name of this directory.
+        let begin = cookie.saturating_sub(MOUNTED) as usize;
+        for (number, (bytes, spot)) in below.iter().enumerate().skip(begin) {
+            if ended {
+                break;
+            }
+            let name = Name::new(bytes)?;
+            if self.directory.stat_at(name).is_ok() {
+                continue;
+            }
+            let entry = Entry {
+                name: bytes,
+                inode: self.at_spot(*spot, name).stat()?.inode,
+                file_type: FileType::Directory,
+                next: MOUNTED + number as u64 + 1,
+            };
+            ended = each(entry).is_break();
+        }
+        Ok(())
+    }
+}
+
+/// Cookies from here on are of what is mounted in a directory. Linux has none that large.
+const MOUNTED: u64 = 1 << 63;
+
+/// What a path comes to by a name.
+pub(crate) enum Entered {
+    Place(Place),
+    Symlink(Vec<u8>),
+}
