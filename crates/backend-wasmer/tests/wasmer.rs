@@ -227,7 +227,7 @@ fn a_read_only_directory_can_be_read_and_not_written() {
         outcome(&read, &config(Access::ReadOnly)),
         Outcome::Exited(0)
     );
-    for write in [open(0, WRITE), open(CREATE, READ)] {
+    for write in [open(0, WRITE), open(CREATE, WRITE)] {
         let write = command(OPEN, &write);
         let refused = outcome(&write, &config(Access::ReadOnly));
         assert!(

@@ -264,10 +264,11 @@ pub struct GuestArgs {
     )]
     pub dir: Vec<DirArg>,
 
-    /// Mount something in the guest: type=bind|tmpfs,src=HOST,dst=PATH[,ro][,size=SIZE][,entries=N]
+    /// Mount something in the guest: type=bind|volume|tmpfs|tar,src=HOST,dst=PATH[,ro][,size=SIZE][,entries=N]
     ///
-    /// `bind` is a directory of the host, as with --dir; `tmpfs` is a file system in memory, empty at first and gone with the
-    /// run, of 256Mi unless it says otherwise. A field with a comma is put in quotes.
+    /// `bind` is a directory of the host, as with --dir, or a single file; `volume` a directory that is kept by name; `tmpfs`
+    /// a file system in memory, empty at first and gone with the run, of 256Mi unless it says otherwise; `tar` what is in
+    /// a tar or tar.gz, read-only. A field with a comma is put in quotes.
     #[arg(
         long,
         value_name = "MOUNT",
@@ -285,9 +286,18 @@ pub struct GuestArgs {
     )]
     pub tmpfs: Vec<Mount>,
 
-    /// Let a later --dir, --mount or --tmpfs take the path of an earlier one
+    /// Mount a directory that is kept by name, and made when it is first used: NAME:PATH[:ro|:rw]
+    #[arg(
+        long,
+        value_name = "VOLUME",
+        value_parser = mounts::volume,
+        help_heading = "What the guest sees"
+    )]
+    pub volume: Vec<Mount>,
+
+    /// Let a later --dir, --mount, --tmpfs or --volume take the path of an earlier one
     ///
-    /// The order is: every --dir, every --mount, every --tmpfs.
+    /// The order is: every --dir, every --mount, every --tmpfs, every --volume.
     #[arg(long, help_heading = "What the guest sees")]
     pub replace_dirs: bool,
 
@@ -582,7 +592,7 @@ pub fn option_for(capability: &str) -> Option<&'static str> {
         "argv0" => "--argv0",
         "env" => "--env",
         "preopens" | "mapped_preopens" | "read_only_preopens" => "--dir",
-        "memory_mounts" => "--tmpfs",
+        "file_mounts" | "own_mounts" => "--mount",
         "working_directory" => "--cwd",
         "entry" => "--invoke",
         "memory" => "--max-memory",

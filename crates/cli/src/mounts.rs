@@ -25,11 +25,15 @@ pub fn mount(text: &str) -> Result<Mount, String> {
     let path = fields.required("dst")?;
     let access = match (fields.flag("ro")?, fields.flag("rw")?) {
         (true, true) => return Err("it is either ro or rw".into()),
+        (false, true) if kind == "tar" => return Err("a tar is ro".into()),
         (true, false) => Access::ReadOnly,
+        (false, false) if kind == "tar" => Access::ReadOnly,
         (false, _) => Access::ReadWrite,
     };
     let source = match kind.as_str() {
-        "bind" => MountSource::Bind(PathBuf::from(fields.required("src")?)),
+        "bind" => bind(PathBuf::from(fields.required("src")?)),
+        "volume" => MountSource::Volume(fields.required("src")?),
+        "tar" => MountSource::Tar(PathBuf::from(fields.required("src")?)),
         "tmpfs" => MountSource::Memory(MemoryMount {
             bytes: fields
                 .take("size")
@@ -46,7 +50,7 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         }),
         other => {
             return Err(format!(
-                "there is no type={other}; the types are bind and tmpfs"
+                "there is no type={other}; the types are bind, volume, tmpfs and tar"
             ));
         }
     };
@@ -56,6 +60,25 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         source,
         access,
     })
+}
+
+/// A directory of the host, or a file.
+fn bind(host: PathBuf) -> MountSource {
+    match host.is_file() {
+        true => MountSource::File(host),
+        false => MountSource::Bind(host),
+    }
+}
+
+/// `--volume NAME:PATH[:ro|:rw]`.
+pub fn volume(text: &str) -> Result<Mount, String> {
+    let (rest, access) = values::access(text);
+    match rest.split_once(':') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok(Mount::volume(name, path, access))
+        }
+        _ => Err("the form is NAME:PATH[:ro|:rw], as in cache:/var/cache".into()),
+    }
 }
 
 /// `--tmpfs PATH[:SIZE]`.
@@ -87,10 +110,16 @@ pub fn option(mount: &Mount) -> OsString {
     if mount.access == Access::ReadOnly {
         fields.push("ro".into());
     }
-    if let MountSource::Memory(memory) = &mount.source {
-        fields.push("type=tmpfs".into());
-        fields.extend(memory.bytes.map(|bytes| format!("size={bytes}")));
-        fields.extend(memory.entries.map(|entries| format!("entries={entries}")));
+    match &mount.source {
+        MountSource::Memory(memory) => {
+            fields.push("type=tmpfs".into());
+            fields.extend(memory.bytes.map(|bytes| format!("size={bytes}")));
+            fields.extend(memory.entries.map(|entries| format!("entries={entries}")));
+        }
+        MountSource::File(host) => fields.push(format!("type=bind,src={}", host.display())),
+        MountSource::Volume(name) => fields.push(format!("type=volume,src={name}")),
+        MountSource::Tar(archive) => fields.push(format!("type=tar,src={}", archive.display())),
+        _ => {}
     }
     let quoted = fields.iter().map(|field| match field.contains([',', '"']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
@@ -110,7 +139,7 @@ impl Fields {
         let mut records = reader.records();
         let record = match (records.next(), records.next()) {
             (Some(Ok(record)), None) => record,
-            _ => return Err("the form is type=bind|tmpfs,KEY=VALUE,…".into()),
+            _ => return Err("the form is type=bind|volume|tmpfs|tar,KEY=VALUE,…".into()),
         };
         let mut fields = Vec::new();
         for field in &record {
@@ -197,6 +226,24 @@ mod tests {
                 Access::ReadWrite,
             ),
             (
+                "type=tar,dst=/t,src=a.tar",
+                "/t",
+                MountSource::Tar("a.tar".into()),
+                Access::ReadOnly,
+            ),
+            (
+                "type=volume,src=v,dst=/v",
+                "/v",
+                MountSource::Volume("v".into()),
+                Access::ReadWrite,
+            ),
+            (
+                "src=Cargo.toml,dst=/c,ro",
+                "/c",
+                MountSource::File("Cargo.toml".into()),
+                Access::ReadOnly,
+            ),
+            (
                 "type=tmpfs,\"dst=/a,b\"",
                 "/a,b",
                 memory(None, None),
@@ -219,6 +266,7 @@ mod tests {
             ("type=tmpfs", "dst=… is missing"),
             ("type=nfs,dst=/x", "there is no type=nfs; the types are"),
             ("type=tmpfs,dst=/x,src=/y", "src is not for type=tmpfs"),
+            ("type=tar,dst=/x,src=/y,rw", "a tar is ro"),
             (
                 "type=bind,src=/y,dst=/x,size=1",
                 "size is not for type=bind",
@@ -238,6 +286,7 @@ mod tests {
             assert!(told.contains(words), "{text}: {told}");
         }
         assert!(tmpfs(":1Mi").is_err() && tmpfs("/tmp:x").is_err());
+        assert!(volume("v").is_err() && volume(":/v").is_err() && volume("v:").is_err());
     }
 
     #[test]

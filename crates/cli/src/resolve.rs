@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, Network,
-    Overflow, Place, Random, Result, RunConfig, Stdin, guest_path,
+    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
+    Network, Overflow, Place, Random, Result, RunConfig, Stdin, guest_path, volume_directory,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -78,6 +78,12 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     config.mounts = args.dir.iter().map(directory).collect::<Result<_>>()?;
     config.mounts.extend_from_slice(&args.mount);
     config.mounts.extend_from_slice(&args.tmpfs);
+    config.mounts.extend_from_slice(&args.volume);
+    for mount in &mut config.mounts {
+        if let MountSource::Volume(name) = &mount.source {
+            mount.source = MountSource::Bind(volume_directory(name, None)?);
+        }
+    }
     config.replace_mounts = args.replace_dirs;
     config.working_directory = args.cwd.clone();
     config.stdin = match &args.stdin {

@@ -57,7 +57,7 @@ pub fn dir(text: &str) -> Result<DirArg, String> {
 
 /// Takes `:ro` or `:rw` off the end. After another colon it is not a mode but a guest path:
 /// `data::ro` is `data`, shown as `ro`.
-fn access(text: &str) -> (&str, Access) {
+pub fn access(text: &str) -> (&str, Access) {
     for (mode, access) in [(":ro", Access::ReadOnly), (":rw", Access::ReadWrite)] {
         if let Some(rest) = text.strip_suffix(mode)
             && !rest.ends_with(':')

@@ -38,6 +38,16 @@ impl Originals {
                 Error::new(ErrorKind::Preopen, message).with_source(source)
             })
         };
+        let written = |mount: &&Mount| {
+            mount.access == Access::ReadWrite && matches!(mount.source, MountSource::File(_))
+        };
+        if let Some(file) = config.mounts.iter().find(written) {
+            let message = format!(
+                "every engine would write to {}; mount it read-only, or the directory it is in",
+                file.source
+            );
+            return Err(Error::new(ErrorKind::Preopen, message));
+        }
         let hosts = config.mounts.iter().map(Mount::host);
         let hosts: Vec<Option<PathBuf>> = hosts
             .map(|host| host.map(real).transpose())

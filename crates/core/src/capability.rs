@@ -101,8 +101,10 @@ capability! {
     mapped_preopens,
     /// Preopens in which nothing can be created, changed or removed.
     read_only_preopens,
-    /// File systems in memory.
-    memory_mounts,
+    /// Single files of the host.
+    file_mounts,
+    /// File systems of our own: in memory, and archives.
+    own_mounts,
     /// A working directory told to the guest.
     working_directory,
     /// Entry functions other than the default one.

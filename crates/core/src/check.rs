@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::guest::{GuestKind, Import, WasiVersion, nearest, shown};
 use crate::{
     Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest,
-    HostFunctions, Limits, Network, Random, Request, Result, Support,
+    HostFunctions, Limits, MountSource, Network, Random, Request, Result, Support,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -270,21 +270,32 @@ pub(crate) fn unmet_requests(
         });
     }
     for mount in &config.mounts {
-        let Some(host) = mount.host() else {
-            found.unless(capability.memory_mounts, "memory_mounts", || {
-                format!("cannot show {} to a guest", mount.source)
-            });
-            continue;
+        let host = match &mount.source {
+            MountSource::Bind(host) | MountSource::File(host) => Some(host),
+            MountSource::Volume(_) => None,
+            MountSource::Memory(_) | MountSource::Tar(_) => {
+                found.unless(capability.own_mounts, "own_mounts", || {
+                    format!("cannot show {} to a guest", mount.source)
+                });
+                continue;
+            }
         };
+        if let MountSource::File(_) = &mount.source {
+            found.unless(capability.file_mounts, "file_mounts", || {
+                format!(
+                    "cannot show {} to a guest: it is not a directory",
+                    mount.source
+                )
+            });
+        }
         found.unless(capability.preopens, "preopens", || {
             "cannot show directories to a guest".into()
         });
-        if host.as_os_str() != mount.path.as_str() {
+        if host.is_none_or(|host| host.as_os_str() != mount.path.as_str()) {
             found.unless(capability.mapped_preopens, "mapped_preopens", || {
                 format!(
                     "cannot show {} as {}: directories keep their host path",
-                    host.display(),
-                    mount.path
+                    mount.source, mount.path
                 )
             });
         }

@@ -38,6 +38,9 @@ pub struct RunConfig {
     pub mounts: Vec<Mount>,
     /// Whether a later mount may take the path of an earlier one. Otherwise that is an error.
     pub replace_mounts: bool,
+    /// The directory of the host that volumes are kept in, each in one of its name; `wasmrun/volumes` in the user's data
+    /// directory where `None`.
+    pub volumes: Option<PathBuf>,
     /// The working directory told to the guest. Preview1 has none, so only components may ask.
     pub working_directory: Option<String>,
     /// Where the guest's standard input comes from.

@@ -40,6 +40,7 @@ pub mod stdio;
 mod task;
 mod unwind;
 mod usage;
+mod volume;
 mod watchdog;
 
 pub use account::Account;
@@ -73,6 +74,7 @@ pub use program::Program;
 pub use request::{Attachments, Request};
 pub use run::{Event, Events, Killer, NoEvent, Run, RunState};
 pub use usage::{LiveStats, Usage};
+pub use volume::volume_directory;
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{

@@ -27,6 +27,14 @@ pub struct Mount {
 pub enum MountSource {
     /// A directory of the host.
     Bind(PathBuf),
+    /// A file of the host.
+    File(PathBuf),
+    /// A directory of that name that is kept for guests on the host, and made when it is first used: see
+    /// [`RunConfig::volumes`](crate::RunConfig::volumes). A name has letters, digits, `_`, `.` and `-`, and begins with
+    /// a letter or a digit.
+    Volume(String),
+    /// What a tar archive of the host has in it, which is read-only. The archive may be compressed by gzip.
+    Tar(PathBuf),
     /// A file system in memory, which is empty when the run begins, and gone when it has ended.
     Memory(MemoryMount),
 }
@@ -34,7 +42,9 @@ pub enum MountSource {
 impl fmt::Display for MountSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MountSource::Bind(host) => host.display().fmt(f),
+            MountSource::Bind(host) | MountSource::File(host) => host.display().fmt(f),
+            MountSource::Volume(name) => write!(f, "the volume {name}"),
+            MountSource::Tar(archive) => write!(f, "the archive {}", archive.display()),
             MountSource::Memory(_) => f.write_str("a file system in memory"),
         }
     }
@@ -62,6 +72,33 @@ impl Mount {
             path: path.into(),
             source: MountSource::Bind(host.into()),
             access,
+        }
+    }
+
+    /// The file `host` of the host at `path`.
+    pub fn file(host: impl Into<PathBuf>, path: impl Into<String>, access: Access) -> Self {
+        Mount {
+            path: path.into(),
+            source: MountSource::File(host.into()),
+            access,
+        }
+    }
+
+    /// The volume `name` at `path`.
+    pub fn volume(name: impl Into<String>, path: impl Into<String>, access: Access) -> Self {
+        Mount {
+            path: path.into(),
+            source: MountSource::Volume(name.into()),
+            access,
+        }
+    }
+
+    /// What the archive `host` has in it, at `path`.
+    pub fn tar(host: impl Into<PathBuf>, path: impl Into<String>) -> Self {
+        Mount {
+            path: path.into(),
+            source: MountSource::Tar(host.into()),
+            access: Access::ReadOnly,
         }
     }
 

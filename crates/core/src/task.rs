@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Mount, MountSource, Result, RunConfig,
-    Task, Usage, guest_path,
+    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Mount, MountSource, Result,
+    RunConfig, Task, Usage, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -171,7 +171,19 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
         let path = guest_path::normalise(&mount.path)?;
         let source = match &mount.source {
             MountSource::Bind(host) => MountSource::Bind(directory(host, &path)?),
-            memory @ MountSource::Memory(_) => memory.clone(),
+            MountSource::Volume(name) => {
+                MountSource::Bind(volume_directory(name, config.volumes.as_deref())?)
+            }
+            MountSource::Tar(_) if mount.access == Access::ReadWrite => {
+                let message = format!(
+                    "{} cannot be written, but at {path} it is to be",
+                    mount.source
+                );
+                return Err(Error::new(ErrorKind::Preopen, message));
+            }
+            source @ (MountSource::Memory(_) | MountSource::File(_) | MountSource::Tar(_)) => {
+                source.clone()
+            }
         };
         let mount = Mount {
             path,

@@ -1,9 +1,10 @@
-//! The file systems a guest sees: directories of the host, memory, and mounts of them in each other.
+//! The file systems a guest sees: directories of the host, memory, archives, and mounts of them in each other.
 //!
 //! It is in two layers, as in Linux:
 //!
 //! - **Below** are file systems. One is its root, a [`Directory`]; all it is asked is about one name in one
-//!   directory, or an open [`File`]. There are [`HostDirectory`] (Linux), [`Memory`], and who needs another writes it.
+//!   directory, or an open [`File`]. There are [`HostDirectory`] (Linux), [`Memory`] and
+//!   [`Tar`] (Unix), and who needs another writes it.
 //! - **Above** is what holds for all of them. A [`World`] is directories mounted at paths of the guest's, and a
 //!   [`Place`] one that the guest has reached: from there, paths are followed name by name, into other mounts as well, and
 //!   what is read-only stays as it is. The error of each call is the one that Linux has.
@@ -16,8 +17,7 @@
 //! use wasmrun_fs::{Errno, Memory, MemoryLimits, Mounted, OpenOptions, Opened, World};
 //!
 //! let memory = Memory::new(MemoryLimits { bytes: Some(1 << 20), entries: None });
-//! let mounted = Mounted { path: "/tmp".into(), root: memory.root(), access: Access::ReadWrite };
-//! let world = World::new(vec![mounted]);
+//! let world = World::new(vec![Mounted::new("/tmp", memory.root(), Access::ReadWrite)]);
 //! let (_, tmp) = world.mounts().next().ok_or(Errno::Noent)?;
 //!
 //! tmp.create_directory_path(b"a")?;
@@ -32,6 +32,7 @@
 //! # Ok::<(), Errno>(())
 //! ```
 
+mod device;
 mod errno;
 #[cfg(target_os = "linux")]
 mod host;
@@ -39,9 +40,13 @@ mod memory;
 mod node;
 mod nothing;
 mod paths;
+#[cfg(unix)]
+mod tar;
 mod walk;
 mod world;
 
+#[cfg(unix)]
+pub use self::tar::{Tar, TarError, TarLimits};
 pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;

@@ -85,8 +85,16 @@ impl Place {
             if last.slash && options.create {
                 return Err(Errno::Isdir);
             }
-            if let Some(mounted) = place.mounted_at(name) {
+            if let Some(mounted) = place.directory_at(name) {
                 return opened(&mounted, options);
+            }
+            if let Some((place, name)) = place.file_at(name) {
+                return match last.slash || directory {
+                    true => Err(Errno::Notdir),
+                    false => {
+                        open(&place, name, options).map(|file| Opened::File(file, place.access()))
+                    }
+                };
             }
             let target = if last.slash || directory {
                 match place.enter(name)? {
@@ -187,7 +195,7 @@ impl Place {
         place.writable()?;
         to.writable()?;
         let (name, new_name) = (walk.name(&range)?, new.name(&new_range)?);
-        if place.mounted_at(name).is_some() || to.mounted_at(new_name).is_some() {
+        if place.is_mount(name) || to.is_mount(new_name) {
             return Err(Errno::Busy);
         }
         if last.slash || new_last.slash {
@@ -209,8 +217,13 @@ impl Place {
         };
         let (place, name) = (walk.place(), walk.name(&range)?);
         place.writable()?;
-        if place.mounted_at(name).is_some() {
-            return Err(Errno::Isdir);
+        if place.is_mount(name) {
+            let is_directory = place.directory_at(name).is_some();
+            return Err(if is_directory {
+                Errno::Isdir
+            } else {
+                Errno::Busy
+            });
         }
         if last.slash {
             is_directory(place, name)?;
@@ -232,8 +245,13 @@ impl Place {
         };
         let (place, name) = (walk.place(), walk.name(&range)?);
         place.writable()?;
-        if place.mounted_at(name).is_some() {
-            return Err(Errno::Busy);
+        if place.is_mount(name) {
+            let is_directory = place.directory_at(name).is_some();
+            return Err(if is_directory {
+                Errno::Busy
+            } else {
+                Errno::Notdir
+            });
         }
         place.directory.remove_directory(name)
     }
@@ -246,8 +264,15 @@ impl Place {
                 return Ok(Target::Place(walk.place().clone()));
             };
             let (place, name) = (walk.place(), walk.name(&range)?);
-            if let Some(mounted) = place.mounted_at(name) {
+            if let Some(mounted) = place.directory_at(name) {
                 return Ok(Target::Place(mounted));
+            }
+            if let Some((place, name)) = place.file_at(name) {
+                let stat = place.directory.stat_at(name)?;
+                return match last.slash {
+                    true => Err(Errno::Notdir),
+                    false => Ok(named(&place, name, stat)),
+                };
             }
             let stat = place.directory.stat_at(name)?;
             match stat.file_type {
@@ -275,7 +300,7 @@ impl Place {
             return Err(Errno::Exist);
         };
         let (place, name) = (walk.place(), walk.name(&range)?);
-        if place.mounted_at(name).is_some() {
+        if place.is_mount(name) {
             return Err(Errno::Exist);
         }
         let refused = match place.writable() {

@@ -4,6 +4,7 @@
 //! that tree it is, if anywhere, so that a path that goes on there comes to what is mounted.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
@@ -15,29 +16,65 @@ use wasmrun_core::Access;
 use crate::nothing::Nothing;
 use crate::{Directory, Entry, Errno, FileType, Name, Result, SetTimes, Stat, Step};
 
-/// A directory mounted at a path of the guest's.
+/// A directory or a file mounted at a path of the guest's.
 #[derive(Clone)]
 pub struct Mounted {
-    /// The path, normalised. A relative one is from the guest's root, which is its working directory.
-    pub path: String,
-    /// The root of what is mounted.
-    pub root: Arc<dyn Directory>,
-    /// What the guest may do in it.
-    pub access: Access,
+    path: String,
+    directory: Arc<dyn Directory>,
+    /// If it is not the directory, but what has this name there.
+    file: Option<Vec<u8>>,
+    access: Access,
 }
 
 impl Mounted {
+    /// A directory at `path`, which is normalised. A relative one is from the guest's root, which is its working
+    /// directory.
+    pub fn new(path: impl Into<String>, directory: Arc<dyn Directory>, access: Access) -> Self {
+        Mounted {
+            path: path.into(),
+            directory,
+            file: None,
+            access,
+        }
+    }
+
+    /// What has this name in `directory` at `path`, which is not the guest's root.
+    pub fn file(
+        path: impl Into<String>,
+        directory: Arc<dyn Directory>,
+        name: Name<'_>,
+        access: Access,
+    ) -> Self {
+        Mounted {
+            file: Some(name.bytes().to_vec()),
+            ..Mounted::new(path, directory, access)
+        }
+    }
+
     /// The directory of the host at `host`, shown at `path`.
     ///
     /// # Errors
     ///
     /// Whatever keeps it from being opened. Only Linux has what it takes.
     pub fn bind(host: &Path, path: &str, access: Access) -> io::Result<Self> {
-        Ok(Mounted {
-            path: path.to_owned(),
-            root: root(host)?,
-            access,
-        })
+        Ok(Mounted::new(path, root(host)?, access))
+    }
+
+    /// The file of the host at `host`, shown at `path`. Should another take its place there, that is shown.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being found. Only Linux has what it takes.
+    pub fn bind_file(host: &Path, path: &str, access: Access) -> io::Result<Self> {
+        let host = host.canonicalize()?;
+        let name = host.file_name().map(OsStr::as_encoded_bytes);
+        let name = name.and_then(|name| Name::new(name).ok());
+        match (host.parent(), name) {
+            (Some(directory), Some(name)) => {
+                Ok(Mounted::file(path, root(directory)?, name, access))
+            }
+            _ => Err(io::ErrorKind::IsADirectory.into()),
+        }
     }
 }
 
@@ -58,6 +95,8 @@ pub struct World(Arc<Mounts>);
 struct Mounts {
     mounts: Vec<Mounted>,
     spots: Vec<Spot>,
+    /// Paths of the guest's at which it is given a directory, and where they are.
+    given: Vec<(String, usize)>,
 }
 
 /// A name that leads to something mounted, or something that is.
@@ -73,72 +112,51 @@ const ROOT: usize = 0;
 impl World {
     /// A world of these mounts. Of two at one path the later one is seen.
     pub fn new(mounts: Vec<Mounted>) -> Self {
-        let mut spots = vec![Spot::default()];
-        for (number, mount) in mounts.iter().enumerate() {
-            let mut at = ROOT;
-            for name in names(mount.path.as_bytes()) {
-                at = match spots[at].below.get(name) {
-                    Some(&below) => below,
-                    None => {
-                        spots.push(Spot::default());
-                        let new = spots.len() - 1;
-                        spots[at].below.insert(name.to_vec(), new);
-                        new
-                    }
-                };
+        let mut world = Mounts {
+            mounts: Vec::with_capacity(mounts.len()),
+            spots: vec![Spot::default()],
+            given: Vec::with_capacity(mounts.len()),
+        };
+        for mount in mounts {
+            let spot = world.make(mount.path.as_bytes());
+            world.spots[spot].mount = Some(world.mounts.len());
+            if mount.file.is_none() {
+                world.given.push((mount.path.clone(), spot));
             }
-            spots[at].mount = Some(number);
+            world.mounts.push(mount);
         }
-        World(Arc::new(Mounts { mounts, spots }))
+        world.give_files();
+        World(Arc::new(world))
     }
 
-    /// The directories that are mounted, in the order they were given.
+    /// The directories that a guest is given, and their paths: those that are mounted, in the order they were given, and
+    /// those without which no path would lead to a file that is.
     pub fn mounts(&self) -> impl ExactSizeIterator<Item = (&str, Place)> {
-        let mounts = self.0.mounts.iter();
-        mounts.map(|mount| (mount.path.as_str(), self.mounted(mount)))
+        let given = self.0.given.iter();
+        given.map(|(path, spot)| (path.as_str(), self.spot(*spot, None)))
     }
 
-    fn mounted(&self, mount: &Mounted) -> Place {
-        let (spot, _) = self.nearest(mount.path.as_bytes());
-        self.at_mount(mount, spot)
-    }
-
-    fn at_mount(&self, mount: &Mounted, spot: usize) -> Place {
+    fn at_mount(&self, number: usize, spot: usize) -> Place {
+        let mount = &self.0.mounts[number];
         Place {
             world: self.clone(),
-            directory: mount.root.clone(),
+            directory: mount.directory.clone(),
             access: mount.access,
-            mount: self.0.spots[spot].mount,
+            mount: Some((number, spot)),
             spot: Some(spot).filter(|spot| !self.0.spots[*spot].below.is_empty()),
         }
     }
 
-    /// How far a path leads among what is mounted, and what is mounted last on the way.
-    fn nearest(&self, path: &[u8]) -> (usize, Option<usize>) {
-        let mut at = ROOT;
-        let mut mount = self.0.spots[at].mount;
-        for name in names(path) {
-            match self.0.spots[at].below.get(name) {
-                Some(&below) => at = below,
-                // The root is its own parent.
-                None if at == ROOT && name == b".." => {}
-                None => break,
-            }
-            mount = self.0.spots[at].mount.or(mount);
-        }
-        (at, mount)
-    }
-
     /// The guest's root, where something mounted has to do with this path.
     pub(crate) fn root_for(&self, path: &[u8]) -> Option<Place> {
-        self.nearest(path).1?;
+        self.0.nearest(path).1?;
         Some(self.spot(ROOT, None))
     }
 
     /// What is at a spot where no more than the way to something mounted may be.
     fn spot(&self, spot: usize, below: Option<&Place>) -> Place {
         match self.0.spots[spot].mount {
-            Some(mount) => self.at_mount(&self.0.mounts[mount], spot),
+            Some(mount) => self.at_mount(mount, spot),
             None => Place {
                 world: self.clone(),
                 directory: Arc::new(Nothing::at(spot)),
@@ -147,6 +165,56 @@ impl World {
                 spot: Some(spot),
             },
         }
+    }
+}
+
+impl Mounts {
+    /// The spot of a path.
+    fn make(&mut self, path: &[u8]) -> usize {
+        let mut at = ROOT;
+        for name in names(path) {
+            at = match self.spots[at].below.get(name) {
+                Some(&below) => below,
+                None => {
+                    self.spots.push(Spot::default());
+                    let new = self.spots.len() - 1;
+                    self.spots[at].below.insert(name.to_vec(), new);
+                    new
+                }
+            };
+        }
+        at
+    }
+
+    /// Gives the guest the directories of files that are mounted where no directory is.
+    fn give_files(&mut self) {
+        for number in 0..self.mounts.len() {
+            let Mounted { path, file, .. } = &self.mounts[number];
+            let (directory, _) = path.rsplit_once('/').unwrap_or((".", path));
+            let directory = if directory.is_empty() { "/" } else { directory }.to_owned();
+            let is_reached = self.nearest(directory.as_bytes()).1.is_some();
+            let is_given = self.given.iter().any(|(given, _)| *given == directory);
+            if file.is_some() && !is_reached && !is_given {
+                let spot = self.make(directory.as_bytes());
+                self.given.push((directory, spot));
+            }
+        }
+    }
+
+    /// How far a path leads among what is mounted, and what is mounted last on the way.
+    fn nearest(&self, path: &[u8]) -> (usize, Option<usize>) {
+        let mut at = ROOT;
+        let mut mount = self.spots[at].mount;
+        for name in names(path) {
+            match self.spots[at].below.get(name) {
+                Some(&below) => at = below,
+                // The root is its own parent.
+                None if at == ROOT && name == b".." => {}
+                None => break,
+            }
+            mount = self.spots[at].mount.or(mount);
+        }
+        (at, mount)
     }
 }
 
@@ -172,7 +240,8 @@ pub struct Place {
     world: World,
     pub(crate) directory: Arc<dyn Directory>,
     access: Access,
-    mount: Option<usize>,
+    /// What is mounted here, and where.
+    mount: Option<(usize, usize)>,
     /// If something is mounted below.
     spot: Option<usize>,
 }
@@ -225,7 +294,7 @@ impl Place {
     pub(crate) fn origin_of(&self, target: &[u8]) -> Place {
         let world = &self.world;
         world.root_for(target).unwrap_or_else(|| match self.mount {
-            Some(mount) => world.mounted(&world.0.mounts[mount]),
+            Some((mount, spot)) => world.at_mount(mount, spot),
             None => world.spot(ROOT, None),
         })
     }
@@ -258,7 +327,17 @@ impl Place {
                 Step::Symlink(target) => Entered::Symlink(target),
             });
         };
-        Ok(Entered::Place(self.at_spot(spot, name)))
+        match self.file(spot) {
+            Some(_) => Err(Errno::Notdir),
+            None => Ok(Entered::Place(self.at_spot(spot, name))),
+        }
+    }
+
+    /// The file that is mounted at a spot.
+    fn file(&self, spot: usize) -> Option<(usize, &[u8])> {
+        let number = self.world.0.spots[spot].mount?;
+        let file = self.world.0.mounts[number].file.as_deref()?;
+        Some((number, file))
     }
 
     fn at_spot(&self, spot: usize, name: Name<'_>) -> Place {
@@ -274,9 +353,33 @@ impl Place {
         self.world.spot(spot, Some(self))
     }
 
-    /// What is mounted at `name`, or the way to something that is.
-    pub(crate) fn mounted_at(&self, name: Name<'_>) -> Option<Place> {
-        Some(self.at_spot(self.below(name)?, name))
+    /// Whether something is mounted at `name`, or it is the way to something that is.
+    pub(crate) fn is_mount(&self, name: Name<'_>) -> bool {
+        self.below(name).is_some()
+    }
+
+    /// The directory that is mounted at `name`, or the way to something that is.
+    pub(crate) fn directory_at(&self, name: Name<'_>) -> Option<Place> {
+        let spot = self.below(name)?;
+        match self.file(spot) {
+            Some(_) => None,
+            None => Some(self.at_spot(spot, name)),
+        }
+    }
+
+    /// The file that is mounted at `name`: the directory it is in, and its name there.
+    pub(crate) fn file_at(&self, name: Name<'_>) -> Option<(Place, Name<'_>)> {
+        let spot = self.below(name)?;
+        let (number, file) = self.file(spot)?;
+        let place = self.world.at_mount(number, spot);
+        Some((place, Name::new(file).ok()?))
+    }
+
+    fn type_at(&self, spot: usize) -> FileType {
+        match self.file(spot) {
+            Some(_) => FileType::Regular,
+            None => FileType::Directory,
+        }
     }
 
     /// Lists the directory, as [`Directory::list`] does, and what is mounted in it.
@@ -297,8 +400,8 @@ impl Place {
         let mut ended = false;
         if cookie & MOUNTED == 0 {
             self.directory.list(cookie, room, &mut |mut entry| {
-                if below.contains_key(entry.name) {
-                    entry.file_type = FileType::Directory;
+                if let Some(&spot) = below.get(entry.name) {
+                    entry.file_type = self.type_at(spot);
                 }
                 let flow = each(entry);
                 ended |= flow.is_break();
@@ -315,10 +418,14 @@ impl Place {
             if self.directory.stat_at(name).is_ok() {
                 continue;
             }
+            let stat = match self.file_at(name) {
+                Some((place, name)) => place.directory.stat_at(name)?,
+                None => self.at_spot(*spot, name).stat()?,
+            };
             let entry = Entry {
                 name: bytes,
-                inode: self.at_spot(*spot, name).stat()?.inode,
-                file_type: FileType::Directory,
+                inode: stat.inode,
+                file_type: self.type_at(*spot),
                 next: MOUNTED + number as u64 + 1,
             };
             ended = each(entry).is_break();

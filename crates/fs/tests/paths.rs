@@ -181,9 +181,7 @@ fn whole(directory: Arc<dyn Directory>) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn place(root: Arc<dyn Directory>) -> Place {
-    let path = "/".to_owned();
-    let access = Access::ReadWrite;
-    let world = World::new(vec![Mounted { path, root, access }]);
+    let world = World::new(vec![Mounted::new("/", root, Access::ReadWrite)]);
     let (_, place) = world.mounts().next().expect("a mount");
     place
 }

@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
-    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Network,
-    Place, Program, Random, Report, Run, RunConfig, Stdout, WasiVersion, check,
+    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Mount,
+    MountSource, Network, Place, Program, Random, Report, Run, RunConfig, Stdout, WasiVersion,
+    check,
 };
 
 use crate::known_differences;
@@ -172,7 +173,9 @@ impl Case {
         let component = guest.kind() == GuestKind::Component;
         let wasi = guest.wasi();
         let mounts = || config.mounts.iter();
-        let binds = || mounts().filter_map(|mount| Some((mount.host()?, mount)));
+        let own =
+            |mount: &&Mount| matches!(mount.source, MountSource::Memory(_) | MountSource::Tar(_));
+        let binds = || mounts().filter(|mount| !own(mount));
         let asked = [
             ("modules", guest.kind() == GuestKind::Module),
             ("components", component),
@@ -201,16 +204,22 @@ impl Case {
             ("preopens", binds().next().is_some()),
             (
                 "mapped_preopens",
-                binds().any(|(host, mount)| host != Path::new(&mount.path)),
+                binds().any(|mount| match &mount.source {
+                    MountSource::Bind(host) | MountSource::File(host) => {
+                        host != Path::new(&mount.path)
+                    }
+                    _ => true,
+                }),
             ),
             (
                 "read_only_preopens",
-                binds().any(|(_, mount)| mount.access == Access::ReadOnly),
+                binds().any(|mount| mount.access == Access::ReadOnly),
             ),
             (
-                "memory_mounts",
-                mounts().any(|mount| mount.host().is_none()),
+                "file_mounts",
+                mounts().any(|mount| matches!(mount.source, MountSource::File(_))),
             ),
+            ("own_mounts", mounts().any(|mount| own(&mount))),
             ("working_directory", config.working_directory.is_some()),
             ("entry", config.entry.is_some()),
             ("memory", limits.memory.is_some()),

@@ -12,7 +12,7 @@ use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
     Access, Clock, Error, ErrorKind, MemoryMount, Mount, MountSource, Network, Random, Result, Task,
 };
-use wasmrun_fs::{Memory, MemoryLimits, Mounted, World};
+use wasmrun_fs::{Directory, Memory, MemoryLimits, Mounted, World};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
 
 use crate::block;
@@ -85,14 +85,29 @@ pub(crate) fn world(task: &Task) -> Result<Option<World>> {
     let mounts = task.mounts.iter().map(|mount| match &mount.source {
         MountSource::Bind(host) => Mounted::bind(host, &mount.path, mount.access)
             .map_err(|error| unopened(host, mount, error)),
-        MountSource::Memory(memory) => Ok(Mounted {
-            path: mount.path.clone(),
-            root: in_memory(memory, task.clock).root(),
-            access: mount.access,
-        }),
+        MountSource::Memory(memory) => {
+            let root = in_memory(memory, task.clock).root();
+            Ok(Mounted::new(&mount.path, root, mount.access))
+        }
+        MountSource::File(host) => Mounted::bind_file(host, &mount.path, mount.access)
+            .map_err(|error| unopened(host, mount, error)),
+        MountSource::Tar(archive) => {
+            let root = tar(archive).map_err(|error| unopened(archive, mount, error))?;
+            Ok(Mounted::new(&mount.path, root, mount.access))
+        }
         other => Err(unknown(other)),
     });
     Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+}
+
+#[cfg(unix)]
+fn tar(archive: &Path) -> Result<Arc<dyn Directory>, wasmrun_fs::TarError> {
+    Ok(wasmrun_fs::Tar::open(archive, wasmrun_fs::TarLimits::default())?.root())
+}
+
+#[cfg(not(unix))]
+fn tar(_: &Path) -> Result<Arc<dyn Directory>, std::io::Error> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 fn in_memory(mount: &MemoryMount, clock: Clock) -> Memory {

@@ -5,10 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::content::PAGE_SIZE;
 use super::{MemoryLimits, MemoryUse};
-use crate::{Errno, Result};
-
-/// Far from the numbers of the devices of a host, which have 32 bits in practice.
-static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 32);
+use crate::{Errno, Result, device};
 
 /// What all files of one file system share.
 pub(super) struct Space {
@@ -28,7 +25,7 @@ impl Space {
         let pages = limits.bytes.unwrap_or(u64::MAX) / PAGE_SIZE as u64;
         let entries = limits.entries.or(limits.bytes.map(|_| pages + 1));
         Arc::new(Space {
-            device: NEXT_DEVICE.fetch_add(1, Relaxed),
+            device: device::next(),
             pages: Arc::new(Budget::new(pages)),
             entries: Budget::new(entries.unwrap_or(u64::MAX)),
             clock,

@@ -139,6 +139,7 @@ mod tests {
         "streams::a_pipe_nobody_could_use_is_refused",
         "directories::two_preopens_on_one_guest_path_are_an_error",
         "directories::a_preopen_that_is_no_directory_is_an_error",
+        "mounts::two_mounts_on_one_path_are_an_error",
         "limits::more_elements_than_there_are_for_any_guest_are_refused",
         "limits::time_that_is_over_before_the_start_ends_the_guest_before_it",
         "limits::time_covers_compiling",

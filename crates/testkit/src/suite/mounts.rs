@@ -2,7 +2,7 @@
 
 use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, RunConfig};
 
-use super::directories::{all_fail, holds};
+use super::directories::{all_fail, holds, outcomes};
 use crate::case::{Case, captured};
 use crate::guests::hello;
 
@@ -20,6 +20,12 @@ crate::suite::rules![
     nothing_moves_between_file_systems,
     an_absolute_link_is_a_path_of_the_guest,
     two_mounts_on_one_path_are_an_error,
+    a_single_file_is_mounted,
+    a_file_is_mounted_over_another,
+    a_volume_lasts_from_run_to_run,
+    an_archive_is_read_as_it_is,
+    an_archive_cannot_be_written,
+    what_is_no_archive_is_an_error_that_names_it,
 ];
 
 const MIB: u64 = 1 << 20;
@@ -262,5 +268,143 @@ fn two_mounts_on_one_path_are_an_error(case: &Case) {
     if let Some(program) = case.compile(&hello(), &config) {
         let error = program.run(&config).expect_err("two on one path");
         assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
+    }
+}
+
+fn a_single_file_is_mounted(case: &Case) {
+    let host = case.write("host.txt", "content");
+    case.write("secret", "");
+    let config = |access| captured().mount(Mount::file(&host, "/etc/app/conf", access));
+    let _ = holds(
+        case,
+        &config(Access::ReadOnly),
+        &[("preopen 3", "ok /etc/app"), ("preopen 4", "BADF")],
+    );
+    let read = ["list /etc/app", "open a /etc/app:conf read", "read a"];
+    if let Some(seen) = outcomes(case, &config(Access::ReadOnly), &read) {
+        assert_eq!(seen, ["ok conf", "ok", "ok content"]);
+    }
+    let change = [
+        "open a /etc/app:conf write",
+        "open a /etc/app:conf write truncate",
+        "touch-path /etc/app:conf 5",
+        "unlink /etc/app:conf",
+        "rename /etc/app:conf /etc/app:other",
+        "open b /etc/app:conf/ read",
+        "mkdir /etc/app:d",
+    ];
+    if let Some(seen) = outcomes(case, &config(Access::ReadOnly), &change) {
+        let expected = ["ROFS", "ROFS", "ROFS", "ROFS", "ROFS", "NOTDIR", "ROFS"];
+        assert_eq!(seen, expected);
+        assert_eq!(case.read("host.txt"), "content");
+    }
+    let write = ["open a /etc/app:conf write truncate", "write a new"];
+    if outcomes(case, &config(Access::ReadWrite), &write).is_some() {
+        assert_eq!(case.read("host.txt"), "new");
+    }
+}
+
+fn a_file_is_mounted_over_another(case: &Case) {
+    case.write("outer/conf", "hidden");
+    let over = case.write("over", "seen");
+    let config = captured()
+        .map_dir(case.path("outer"), "/o", Access::ReadWrite)
+        .mount(Mount::file(over, "/o/conf", Access::ReadOnly));
+    let done = holds(
+        case,
+        &config,
+        &[
+            ("list 3", "ok conf"),
+            ("open a 3:conf read", "ok"),
+            ("read a", "ok seen"),
+            ("unlink 3:conf", "BUSY"),
+            ("rename 3:conf 3:x", "BUSY"),
+            ("open b 3:conf write", "ROFS"),
+            ("open c 3:new write create", "ok"),
+        ],
+    );
+    if done {
+        assert_eq!(case.read("outer/conf"), "hidden");
+    }
+}
+
+fn a_volume_lasts_from_run_to_run(case: &Case) {
+    let mut config = captured().mount(Mount::volume("data", "/v", Access::ReadWrite));
+    config.volumes = Some(case.path("volumes"));
+    let first = [("open a 3:file write create", "ok"), ("write a x", "ok 1")];
+    if holds(case, &config, &first) {
+        assert!(holds(case, &config, &[("stat 3:file", "ok file 1")]));
+        assert_eq!(case.read("volumes/data/file"), "x");
+    }
+}
+
+/// A tar that has `d/file` and a link to it.
+fn archive(case: &Case) -> std::path::PathBuf {
+    case.write("tree/d/file", "content");
+    let link = case.path("tree").join("link");
+    std::os::unix::fs::symlink("d/file", link).expect("a link in a directory just made");
+    let archive = case.path("a.tar.gz");
+    let made = std::process::Command::new("tar")
+        .arg("-czf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(case.path("tree"))
+        .arg(".")
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+    archive
+}
+
+fn an_archive_is_read_as_it_is(case: &Case) {
+    let config = captured().mount(Mount::tar(archive(case), "/t"));
+    let _ = holds(
+        case,
+        &config,
+        &[
+            ("list 3", "ok d/ link@"),
+            ("open a 3:link read", "ok"),
+            ("read a", "ok content"),
+            ("pread a 3 2", "ok te"),
+            ("readlink 3:link", "ok d/file"),
+            ("stat 3:d/file", "ok file 7"),
+            ("stat 3:d/none", "NOENT"),
+            ("stat 3:d/file/", "NOTDIR"),
+        ],
+    );
+}
+
+fn an_archive_cannot_be_written(case: &Case) {
+    let config = captured().mount(Mount::tar(archive(case), "/t"));
+    all_fail(
+        case,
+        &config,
+        &[
+            "open a 3:d/file write",
+            "open a 3:new write create",
+            "unlink 3:d/file",
+            "mkdir 3:e",
+            "touch-path 3:d/file 5",
+        ],
+    );
+    let config = captured().mount(Mount {
+        access: Access::ReadWrite,
+        ..Mount::tar(case.path("a.tar.gz"), "/t")
+    });
+    if let Some(program) = case.compile(&hello(), &config) {
+        let error = program.run(&config).expect_err("it is to be written");
+        assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
+    }
+}
+
+fn what_is_no_archive_is_an_error_that_names_it(case: &Case) {
+    let garbage = case.write("garbage.tar", "no archive");
+    for path in [garbage, case.path("missing.tar")] {
+        let config = captured().mount(Mount::tar(&path, "/t"));
+        if let Some(program) = case.compile(&hello(), &config) {
+            let error = program.run(&config).expect_err("no archive");
+            assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
+            let told = format!("{error:#}");
+            assert!(told.contains(&*path.to_string_lossy()), "{told}");
+        }
     }
 }
