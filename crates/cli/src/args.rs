@@ -229,6 +229,15 @@ pub struct RunArgs {
     )]
     pub report: Option<PathBuf>,
 
+    /// Write what the guest changed of overlays and file systems in memory, as JSON; - is standard output
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        help_heading = "Reporting"
+    )]
+    pub changes: Option<PathBuf>,
+
     /// Tell all there is about an error or a trap
     #[arg(short, long, help_heading = "Reporting")]
     pub verbose: bool,
@@ -264,11 +273,13 @@ pub struct GuestArgs {
     )]
     pub dir: Vec<DirArg>,
 
-    /// Mount something in the guest: type=bind|volume|tmpfs|tar,src=HOST,dst=PATH[,ro][,size=SIZE][,entries=N]
+    /// Mount something in the guest: type=bind|volume|tmpfs|tar|overlay,src=HOST,dst=PATH[,ro][,size=SIZE]…
     ///
     /// `bind` is a directory of the host, as with --dir, or a single file; `volume` a directory that is kept by name; `tmpfs`
     /// a file system in memory, empty at first and gone with the run, of 256Mi unless it says otherwise; `tar` what is in
-    /// a tar or tar.gz, read-only. A field with a comma is put in quotes.
+    /// a tar or tar.gz, read-only; `overlay` what is in `lower=DIR`, directories or archives with colons between them, of
+    /// which none is changed: what the guest writes goes to `upper=DIR` or, without it, to memory. `size=` and `entries=` bound
+    /// what is in memory. A field with a comma is put in quotes.
     #[arg(
         long,
         value_name = "MOUNT",
@@ -276,6 +287,18 @@ pub struct GuestArgs {
         help_heading = "What the guest sees"
     )]
     pub mount: Vec<Mount>,
+
+    /// Show a host directory to the guest, which changes only what it sees: HOST::PATH
+    ///
+    /// Its changes are kept in memory, up to 256Mi, and told by --changes; the directory stays as it is.
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = mounts::overlay,
+        value_hint = ValueHint::DirPath,
+        help_heading = "What the guest sees"
+    )]
+    pub overlay: Vec<Mount>,
 
     /// Mount a file system in memory: PATH[:SIZE]
     #[arg(
@@ -295,9 +318,9 @@ pub struct GuestArgs {
     )]
     pub volume: Vec<Mount>,
 
-    /// Let a later --dir, --mount, --tmpfs or --volume take the path of an earlier one
+    /// Let a later mount take the path of an earlier one
     ///
-    /// The order is: every --dir, every --mount, every --tmpfs, every --volume.
+    /// The order is: every --dir, every --mount, every --overlay, every --tmpfs, every --volume.
     #[arg(long, help_heading = "What the guest sees")]
     pub replace_dirs: bool,
 

@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod cache;
+mod changes;
 mod compare;
 mod compile;
 mod ending;

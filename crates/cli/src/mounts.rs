@@ -1,9 +1,9 @@
 //! Mounts as they are typed, in the words of Docker: `--mount type=tmpfs,dst=/tmp,size=64Mi`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use wasmrun::{Access, MemoryMount, Mount, MountSource};
+use wasmrun::{Access, MemoryMount, Mount, MountSource, OverlayMount};
 
 use crate::values;
 
@@ -14,6 +14,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("dst", &["destination", "target"]),
     ("ro", &["readonly"]),
     ("rw", &[]),
+    ("lower", &["lowerdir"]),
+    ("upper", &["upperdir"]),
     ("size", &["tmpfs-size"]),
     ("entries", &[]),
 ];
@@ -34,23 +36,17 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         "bind" => bind(PathBuf::from(fields.required("src")?)),
         "volume" => MountSource::Volume(fields.required("src")?),
         "tar" => MountSource::Tar(PathBuf::from(fields.required("src")?)),
-        "tmpfs" => MountSource::Memory(MemoryMount {
-            bytes: fields
-                .take("size")
-                .map(|size| values::size(&size))
-                .transpose()?,
-            entries: fields
-                .take("entries")
-                .map(|number| {
-                    number
-                        .parse()
-                        .map_err(|_| format!("entries={number} is no number"))
-                })
-                .transpose()?,
+        "tmpfs" => memory(&mut fields)?,
+        "overlay" => MountSource::Overlay(OverlayMount {
+            lower: fields.required("lower")?.split(':').map(lower).collect(),
+            upper: Box::new(match fields.take("upper") {
+                Some(upper) => MountSource::Bind(upper.into()),
+                None => memory(&mut fields)?,
+            }),
         }),
         other => {
             return Err(format!(
-                "there is no type={other}; the types are bind, volume, tmpfs and tar"
+                "there is no type={other}; the types are bind, volume, tmpfs, tar and overlay"
             ));
         }
     };
@@ -60,6 +56,38 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         source,
         access,
     })
+}
+
+fn memory(fields: &mut Fields) -> Result<MountSource, String> {
+    let number = |number: String| {
+        let parsed = number.parse();
+        parsed.map_err(|_| format!("entries={number} is no number"))
+    };
+    Ok(MountSource::Memory(MemoryMount {
+        bytes: fields
+            .take("size")
+            .map(|size| values::size(&size))
+            .transpose()?,
+        entries: fields.take("entries").map(number).transpose()?,
+    }))
+}
+
+/// A directory that is below others, or an archive.
+fn lower(path: &str) -> MountSource {
+    match Path::new(path).is_file() {
+        true => MountSource::Tar(path.into()),
+        false => MountSource::Bind(path.into()),
+    }
+}
+
+/// `--overlay HOST::PATH`.
+pub fn overlay(text: &str) -> Result<Mount, String> {
+    match text.rsplit_once("::") {
+        Some((host, path)) if !host.is_empty() && !path.is_empty() => {
+            Ok(Mount::overlay(host, path, MemoryMount::DEFAULT_BYTES))
+        }
+        _ => Err("the form is HOST::PATH, as in .::/work".into()),
+    }
 }
 
 /// A directory of the host, or a file.
@@ -110,11 +138,28 @@ pub fn option(mount: &Mount) -> OsString {
     if mount.access == Access::ReadOnly {
         fields.push("ro".into());
     }
+    let bounds = |memory: &MemoryMount| {
+        let bytes = memory.bytes.map(|bytes| format!("size={bytes}"));
+        let entries = memory.entries.map(|entries| format!("entries={entries}"));
+        bytes.into_iter().chain(entries)
+    };
     match &mount.source {
         MountSource::Memory(memory) => {
             fields.push("type=tmpfs".into());
-            fields.extend(memory.bytes.map(|bytes| format!("size={bytes}")));
-            fields.extend(memory.entries.map(|entries| format!("entries={entries}")));
+            fields.extend(bounds(memory));
+        }
+        MountSource::Overlay(overlay) => {
+            let path = |source: &MountSource| match source {
+                MountSource::Bind(path) | MountSource::Tar(path) => path.display().to_string(),
+                other => other.to_string(),
+            };
+            let lower: Vec<_> = overlay.lower.iter().map(path).collect();
+            fields.push("type=overlay".into());
+            fields.push(format!("lower={}", lower.join(":")));
+            match &*overlay.upper {
+                MountSource::Memory(memory) => fields.extend(bounds(memory)),
+                upper => fields.push(format!("upper={}", path(upper))),
+            }
         }
         MountSource::File(host) => fields.push(format!("type=bind,src={}", host.display())),
         MountSource::Volume(name) => fields.push(format!("type=volume,src={name}")),
@@ -139,7 +184,7 @@ impl Fields {
         let mut records = reader.records();
         let record = match (records.next(), records.next()) {
             (Some(Ok(record)), None) => record,
-            _ => return Err("the form is type=bind|volume|tmpfs|tar,KEY=VALUE,…".into()),
+            _ => return Err("the form is type=bind|volume|tmpfs|tar|overlay,KEY=VALUE,…".into()),
         };
         let mut fields = Vec::new();
         for field in &record {
@@ -291,9 +336,17 @@ mod tests {
 
     #[test]
     fn a_mount_is_written_as_it_would_be_typed() {
-        let typed = tmpfs("/a,\"b:1Mi").expect("a mount");
-        let option = option(&typed).into_string().expect("UTF-8");
-        let text = option.strip_prefix("--mount=").expect("a mount");
-        assert_eq!(mount(text), Ok(typed));
+        for typed in [
+            tmpfs("/a,\"b:1Mi").expect("a mount"),
+            volume("v:/v:ro").expect("a mount"),
+            overlay("/some,where::/work").expect("a mount"),
+            Mount::tar("a.tar", "/t"),
+            Mount::file("Cargo.toml", "/c", Access::ReadOnly),
+            mount("type=overlay,lower=/a:Cargo.toml:/b,upper=/u,dst=/o").expect("a mount"),
+        ] {
+            let option = option(&typed).into_string().expect("UTF-8");
+            let text = option.strip_prefix("--mount=").expect("a mount");
+            assert_eq!(mount(text), Ok(typed));
+        }
     }
 }

@@ -77,6 +77,7 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     }
     config.mounts = args.dir.iter().map(directory).collect::<Result<_>>()?;
     config.mounts.extend_from_slice(&args.mount);
+    config.mounts.extend_from_slice(&args.overlay);
     config.mounts.extend_from_slice(&args.tmpfs);
     config.mounts.extend_from_slice(&args.volume);
     for mount in &mut config.mounts {

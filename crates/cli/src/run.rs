@@ -10,6 +10,7 @@ use wasmrun::{
 };
 
 use crate::args::{RunArgs, option_for};
+use crate::changes::Changes;
 use crate::ending::Ending;
 use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
@@ -68,6 +69,7 @@ fn execute(
     choice: &Choice,
     ending: &Ending,
 ) -> Result<Ended> {
+    let changes = args.changes.as_deref().map(Changes::to).transpose()?;
     let control = Control::new();
     if let Some(timeout) = request.config.limits.timeout {
         control.expire_after(timeout)?;
@@ -124,6 +126,9 @@ fn execute(
             None => {
                 let attachments = Attachments::new().control(&control);
                 let report = program.run_with(&config, attachments)?;
+                if let Some(changes) = changes {
+                    changes.write(&report.layers)?;
+                }
                 Ok((report.outcome, report.stats, String::new()))
             }
         }

@@ -38,13 +38,19 @@ impl Originals {
                 Error::new(ErrorKind::Preopen, message).with_source(source)
             })
         };
-        let written = |mount: &&Mount| {
-            mount.access == Access::ReadWrite && matches!(mount.source, MountSource::File(_))
+        let is_written = |mount: &&Mount| {
+            let once = match &mount.source {
+                MountSource::File(_) => true,
+                MountSource::Overlay(overlay) => !matches!(*overlay.upper, MountSource::Memory(_)),
+                _ => false,
+            };
+            once && mount.access == Access::ReadWrite
         };
-        if let Some(file) = config.mounts.iter().find(written) {
+        if let Some(mount) = config.mounts.iter().find(is_written) {
             let message = format!(
-                "every engine would write to {}; mount it read-only, or the directory it is in",
-                file.source
+                "every engine would write to what is mounted at {}, which is not copied; mount a file read-only, and let \
+                 an overlay have its upper directory in memory",
+                mount.path
             );
             return Err(Error::new(ErrorKind::Preopen, message));
         }

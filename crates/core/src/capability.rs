@@ -103,7 +103,7 @@ capability! {
     read_only_preopens,
     /// Single files of the host.
     file_mounts,
-    /// File systems of our own: in memory, and archives.
+    /// File systems of our own: in memory, archives and overlays.
     own_mounts,
     /// A working directory told to the guest.
     working_directory,

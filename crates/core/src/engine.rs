@@ -14,8 +14,8 @@ use crate::guest::{ComponentFunction, FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
     Artifact, Capability, Clock, ComponentValue, Control, Error, ErrorKind, Guest, HostFunctions,
-    HostMemory, HostRun, Limits, Mount, Network, Outcome, Random, Request, Resource, Result, Stats,
-    Usage, Value,
+    HostMemory, HostRun, Layers, Limits, Mount, Network, Outcome, Random, Request, Resource,
+    Result, Stats, Usage, Value,
 };
 
 /// An engine that is present and ready.
@@ -351,6 +351,8 @@ pub struct Task {
     pub env: Vec<(String, String)>,
     /// What the guest sees of files: hosts absolute and seen to be directories, paths normalised and unique.
     pub mounts: Vec<Mount>,
+    /// Where mounts are left that keep what the guest changes apart.
+    pub layers: Layers,
     /// The working directory, for components.
     pub working_directory: Option<String>,
     /// Standard input.

@@ -27,8 +27,10 @@ mod entries;
 pub mod guest_path;
 mod host;
 mod instance;
+mod layer;
 mod limits;
 mod log;
+mod mappings;
 mod mount;
 mod open;
 mod outcome;
@@ -66,9 +68,10 @@ pub use host::{
 pub use instance::{
     Called, GuestEnded, Instance, InstanceMemory, TypedFunction, component_function,
 };
+pub use layer::{Change, ChangeKind, ChangedType, Changes, Layer, Layers};
 pub use limits::{Limits, Overflow};
 pub use log::{LogLine, LogStream};
-pub use mount::{Access, MemoryMount, Mount, MountSource};
+pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};

@@ -37,6 +37,19 @@ pub enum MountSource {
     Tar(PathBuf),
     /// A file system in memory, which is empty when the run begins, and gone when it has ended.
     Memory(MemoryMount),
+    /// Directories in one, none of which is changed: what the guest writes goes elsewhere.
+    Overlay(OverlayMount),
+}
+
+/// Directories in one, and where what the guest writes goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverlayMount {
+    /// What the guest finds, the uppermost first: directories of the host, volumes and archives. What is a whiteout in the
+    /// layers of an image is one here.
+    pub lower: Vec<MountSource>,
+    /// Where its changes go: memory, or a directory of the host or a volume that is kept for them.
+    pub upper: Box<MountSource>,
 }
 
 impl fmt::Display for MountSource {
@@ -46,6 +59,7 @@ impl fmt::Display for MountSource {
             MountSource::Volume(name) => write!(f, "the volume {name}"),
             MountSource::Tar(archive) => write!(f, "the archive {}", archive.display()),
             MountSource::Memory(_) => f.write_str("a file system in memory"),
+            MountSource::Overlay(_) => f.write_str("an overlay"),
         }
     }
 }
@@ -110,6 +124,20 @@ impl Mount {
             source: MountSource::Memory(MemoryMount {
                 bytes,
                 entries: None,
+            }),
+            access: Access::ReadWrite,
+        }
+    }
+
+    /// The directory `host` of the host at `path`, which the guest may change as it sees it: its changes go to memory, up
+    /// to so many bytes, and the [`Report`](crate::Report) has them.
+    pub fn overlay(host: impl Into<PathBuf>, path: impl Into<String>, bytes: u64) -> Self {
+        let upper = Mount::memory("", bytes).source;
+        Mount {
+            path: path.into(),
+            source: MountSource::Overlay(OverlayMount {
+                lower: vec![MountSource::Bind(host.into())],
+                upper: Box::new(upper),
             }),
             access: Access::ReadWrite,
         }

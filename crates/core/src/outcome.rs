@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::{CacheUse, LogLine, exit_code};
+use crate::{CacheUse, Layer, LogLine, exit_code};
 
 /// How a guest ended. The same guest ends the same way on every engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -244,4 +244,6 @@ pub struct Report {
     pub stderr: Captured,
     /// What it wrote last, as far as [`RunConfig::logs`](crate::RunConfig::logs) asked for it to be kept.
     pub logs: Vec<LogLine>,
+    /// What the guest changed of overlays and of file systems in memory, in the order of the mounts.
+    pub layers: Vec<Layer>,
 }

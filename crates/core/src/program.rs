@@ -351,6 +351,7 @@ impl Program {
         } = prepared;
         let inner = &*self.0;
         let info = inner.engine.info();
+        let layers = task.layers.clone();
         let (outcome, mut stats) = if let Some(reason) = control.interrupted() {
             (reason.outcome(), Stats::default())
         } else if exceeds(&inner.guest, &task.limits) {
@@ -377,6 +378,7 @@ impl Program {
                 .log
                 .map(|log| log.tail(usize::MAX))
                 .unwrap_or_default(),
+            layers: layers.take(),
         })
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::control::{Control, Interrupt};
 use crate::log::{Log, LogLine};
+use crate::mappings::Counted;
 use crate::{Error, ErrorKind, LiveStats, Report, Result, Usage};
 
 /// A started guest, in the manner of [`std::process::Child`].
@@ -86,7 +87,9 @@ impl Run {
         let (ended, end) = sync_channel(1);
         let waker = Arc::new(Mutex::new(None::<Waker>));
         let waits = waker.clone();
+        let counted = Counted::new()?;
         let thread = thread.spawn(move || {
+            let _counted = counted;
             let report = catch_unwind(AssertUnwindSafe(guest));
             // Nobody listens to a run that was dropped.
             let _ = ended.send(report.unwrap_or_else(|_| Err(panicked())));

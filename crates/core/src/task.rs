@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Mount, MountSource, Result,
-    RunConfig, Task, Usage, guest_path, volume_directory,
+    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, Mount, MountSource,
+    OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -46,6 +46,7 @@ pub(crate) fn resolve(
         args,
         env,
         mounts,
+        layers: Layers::default(),
         working_directory,
         stdin: open_input(&config.stdin, &mut streams.stdin)?,
         stdout: open_output(
@@ -169,22 +170,11 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
     let mut resolved: Vec<Mount> = Vec::with_capacity(config.mounts.len());
     for mount in &config.mounts {
         let path = guest_path::normalise(&mount.path)?;
-        let source = match &mount.source {
-            MountSource::Bind(host) => MountSource::Bind(directory(host, &path)?),
-            MountSource::Volume(name) => {
-                MountSource::Bind(volume_directory(name, config.volumes.as_deref())?)
-            }
-            MountSource::Tar(_) if mount.access == Access::ReadWrite => {
-                let message = format!(
-                    "{} cannot be written, but at {path} it is to be",
-                    mount.source
-                );
-                return Err(Error::new(ErrorKind::Preopen, message));
-            }
-            source @ (MountSource::Memory(_) | MountSource::File(_) | MountSource::Tar(_)) => {
-                source.clone()
-            }
-        };
+        let source = source(&mount.source, &path, config)?;
+        if let (MountSource::Tar(_), Access::ReadWrite) = (&source, mount.access) {
+            let message = format!("{source} cannot be written, but at {path} it is to be");
+            return Err(Error::new(ErrorKind::Preopen, message));
+        }
         let mount = Mount {
             path,
             source,
@@ -208,16 +198,72 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
     Ok(resolved)
 }
 
+/// What is mounted at `path`, with the directories of the host that it needs.
+fn source(source: &MountSource, path: &str, config: &RunConfig) -> Result<MountSource> {
+    Ok(match source {
+        MountSource::Bind(host) => MountSource::Bind(directory(host, path)?),
+        MountSource::Volume(name) => {
+            MountSource::Bind(volume_directory(name, config.volumes.as_deref())?)
+        }
+        MountSource::Overlay(overlay) => MountSource::Overlay(layers(overlay, path, config)?),
+        MountSource::File(_) if guest_path::same(path, "/") => {
+            let message = format!("cannot mount {source} at {path}: it is not a directory");
+            return Err(Error::new(ErrorKind::Preopen, message));
+        }
+        MountSource::File(host) => MountSource::File(file(host, path)?),
+        MountSource::Tar(archive) => MountSource::Tar(file(archive, path)?),
+        MountSource::Memory(_) => source.clone(),
+    })
+}
+
+fn layers(overlay: &OverlayMount, path: &str, config: &RunConfig) -> Result<OverlayMount> {
+    use MountSource::{Bind, Memory, Tar, Volume};
+
+    let refuse = |why: String| {
+        let message = format!("cannot make the overlay at {path}: {why}");
+        Err(Error::new(ErrorKind::Preopen, message))
+    };
+    if overlay.lower.is_empty() {
+        return refuse("it has no lower directory".into());
+    }
+    let is_lower = |source: &&MountSource| matches!(source, Bind(_) | Volume(_) | Tar(_));
+    if let Some(other) = overlay.lower.iter().find(|source| !is_lower(source)) {
+        return refuse(format!("{other} cannot be below"));
+    }
+    if !matches!(*overlay.upper, Bind(_) | Volume(_) | Memory(_)) {
+        return refuse(format!("changes cannot go to {}", overlay.upper));
+    }
+    let lower = overlay.lower.iter();
+    let lower = lower.map(|lower| source(lower, path, config));
+    Ok(OverlayMount {
+        lower: lower.collect::<Result<_>>()?,
+        upper: Box::new(source(&overlay.upper, path, config)?),
+    })
+}
+
 fn directory(host: &Path, path: &str) -> Result<PathBuf> {
+    absolute(host, path, "directory", std::fs::Metadata::is_dir)
+}
+
+fn file(host: &Path, path: &str) -> Result<PathBuf> {
+    absolute(host, path, "file", std::fs::Metadata::is_file)
+}
+
+fn absolute(
+    host: &Path,
+    path: &str,
+    what: &str,
+    is_it: impl FnOnce(&std::fs::Metadata) -> bool,
+) -> Result<PathBuf> {
     let refuse = |why: &str| {
         let message = format!("cannot map {} to {path}: {why}", host.display());
         Error::new(ErrorKind::Preopen, message)
     };
     match std::fs::metadata(host) {
-        Ok(found) if found.is_dir() => std::path::absolute(host)
+        Ok(found) if is_it(&found) => std::path::absolute(host)
             .map_err(|source| refuse("no absolute path").with_source(source)),
-        Ok(_) => Err(refuse("it is not a directory")),
-        Err(source) => Err(refuse("the directory cannot be opened").with_source(source)),
+        Ok(_) => Err(refuse(&format!("it is not a {what}"))),
+        Err(source) => Err(refuse(&format!("the {what} cannot be opened")).with_source(source)),
     }
 }
 

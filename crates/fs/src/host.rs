@@ -163,7 +163,7 @@ impl Directory for HostDirectory {
         let itself = fs::fstat(&*directory)?.st_ino;
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
         // At least what the longest name takes.
-        let most = room.clamp(512, buffer.len());
+        let most = room.clamp(1024, buffer.len());
         fs::seek(&*directory, SeekFrom::Start(cookies.of_the_host(cookie)?))?;
         let mut entries = RawDir::new(&*directory, &mut buffer[..most]);
         let mut cookie = cookie;
@@ -249,12 +249,15 @@ impl Directory for HostDirectory {
 
     fn open_at(&self, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn File>> {
         // To open a FIFO is seen by its other end.
-        match self.look(name) {
+        let is_empty = match self.look(name) {
             Ok(_) if options.create && options.exclusive => return Err(Errno::Exist),
-            Ok(stat) => openable(kind(fs::FileType::from_raw_mode(stat.st_mode)))?,
-            Err(Errno::Noent) if options.create => {}
+            Ok(stat) => {
+                openable(kind(fs::FileType::from_raw_mode(stat.st_mode)))?;
+                stat.st_size == 0
+            }
+            Err(Errno::Noent) if options.create => false,
             Err(error) => return Err(error),
-        }
+        };
         // What a FIFO or a device may wait for when it is opened is not waited for; regular files do not wait.
         let flags =
             flags(options) | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -263,6 +266,9 @@ impl Directory for HostDirectory {
         // It may be another by now.
         let file_type = kind(fs::FileType::from_raw_mode(fs::fstat(&file)?.st_mode));
         openable(file_type)?;
+        if is_empty && (options.writes() || name.bytes() == b"mem") && is_of_proc(&file)? {
+            return Err(Errno::Acces);
+        }
         if file_type != FileType::Regular {
             fs::fcntl_setfl(&file, fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
         }
@@ -323,6 +329,12 @@ impl Directory for HostDirectory {
     }
 }
 
+/// Whether it is of `/proc`, whose files are empty by their size. Some of them are the memory of this process, and others
+/// change what the system does.
+fn is_of_proc(file: &OwnedFd) -> Result<bool> {
+    Ok(fs::fstatfs(file)?.f_type == fs::PROC_SUPER_MAGIC)
+}
+
 /// Whether a guest can open what is of this type, as a file.
 fn openable(file_type: FileType) -> Result<()> {
     match file_type {
@@ -364,28 +376,33 @@ impl File for HostFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        match io::pread(&self.0, &mut *buffer, offset) {
-            // A terminal has no places.
-            Err(Linux::SPIPE) => Ok(io::read(&self.0, buffer)?),
-            read => Ok(read?),
-        }
+        Ok(io::pread(&self.0, buffer, offset)?)
+    }
+
+    fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
+        Ok(io::read(&self.0, buffer)?)
+    }
+
+    fn write_next(&self, bytes: &[u8]) -> Result<usize> {
+        Ok(io::write(&self.0, bytes)?)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
-        match io::pwrite(&self.0, bytes, offset) {
-            Err(Linux::SPIPE) => Ok(io::write(&self.0, bytes)?),
-            written => Ok(written?),
-        }
+        Ok(io::pwrite(&self.0, bytes, offset)?)
     }
 
     fn append(&self, bytes: &[u8]) -> Result<usize> {
-        let bytes = [std::io::IoSlice::new(bytes)];
-        Ok(io::pwritev2(
-            &self.0,
-            &bytes,
-            u64::MAX,
-            ReadWriteFlags::APPEND,
-        )?)
+        let slices = [std::io::IoSlice::new(bytes)];
+        match io::pwritev2(&self.0, &slices, u64::MAX, ReadWriteFlags::APPEND) {
+            Err(Linux::NOSYS | Linux::NOTSUP) => {}
+            written => return Ok(written?),
+        }
+        // The descriptor is nobody else's.
+        let flags = fs::fcntl_getfl(&self.0)?;
+        fs::fcntl_setfl(&self.0, flags | OFlags::APPEND)?;
+        let written = io::write(&self.0, bytes);
+        fs::fcntl_setfl(&self.0, flags)?;
+        Ok(written?)
     }
 
     fn set_size(&self, size: u64) -> Result<()> {
@@ -443,7 +460,9 @@ fn told(stat: &fs::Stat) -> Stat {
         file_type: kind(fs::FileType::from_raw_mode(stat.st_mode)),
         device: stat.st_dev,
         inode: stat.st_ino,
-        links: stat.st_nlink,
+        // Of 32 bits on some processors.
+        #[allow(clippy::useless_conversion)]
+        links: stat.st_nlink.into(),
         size: stat.st_size.cast_unsigned(),
         accessed: nanoseconds(stat.st_atime, stat.st_atime_nsec),
         modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),

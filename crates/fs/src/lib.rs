@@ -36,9 +36,11 @@ mod device;
 mod errno;
 #[cfg(target_os = "linux")]
 mod host;
+mod kept;
 mod memory;
 mod node;
 mod nothing;
+mod overlay;
 mod paths;
 #[cfg(unix)]
 mod tar;
@@ -50,8 +52,30 @@ pub use self::tar::{Tar, TarError, TarLimits};
 pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;
+pub use kept::Kept;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
+pub use overlay::{Change, ChangeKind, Overlay};
 pub use paths::Opened;
 pub use walk::PATH_MAX;
 pub use world::{Mounted, Place, World};
+
+/// The directory of the host at a path, whose symbolic links are followed.
+///
+/// # Errors
+///
+/// Whatever keeps it from being opened. Only Linux has what it takes.
+#[cfg(target_os = "linux")]
+pub fn host(path: &std::path::Path) -> std::io::Result<std::sync::Arc<dyn Directory>> {
+    Ok(std::sync::Arc::new(HostDirectory::open(path)?))
+}
+
+/// The directory of the host at a path, which only Linux has what it takes to show.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn host(_: &std::path::Path) -> std::io::Result<std::sync::Arc<dyn Directory>> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -32,7 +32,8 @@ pub struct Memory(Arc<Shared>);
 /// no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemoryLimits {
-    /// Bytes of content, counted in whole pages of 4096 bytes.
+    /// Bytes of content, counted in whole pages of 4096 bytes. The target of a symbolic link is a page, too, if it has more
+    /// than 127 bytes.
     pub bytes: Option<u64>,
     /// Entries: every file, directory and symbolic link is one, the root included, and so is every further name of a
     /// file. A file that is open without a name still is one.

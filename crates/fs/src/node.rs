@@ -265,6 +265,19 @@ pub trait File: Send + Sync {
     /// Reads from an offset: how many bytes, 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
 
+    /// Reads what comes next, of what has no offsets, such as a terminal: there, [`read_at`](File::read_at) is
+    /// [`Errno::Spipe`].
+    fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
+        let _ = buffer;
+        Err(Errno::Spipe)
+    }
+
+    /// Writes what comes next, likewise.
+    fn write_next(&self, bytes: &[u8]) -> Result<usize> {
+        let _ = bytes;
+        Err(Errno::Spipe)
+    }
+
     /// Writes at an offset, behind the end as well: how many bytes, at least one.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize>;
 

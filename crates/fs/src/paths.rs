@@ -170,8 +170,7 @@ impl Place {
         let target = self.target(path, follow)?;
         to.create(new, false, |to, new| match &target {
             Target::Named(place, name, _) => {
-                // By a name in a mount that can be written, what is in one that cannot could be.
-                place.writable()?;
+                one_file_system(place, to)?;
                 place.directory.link(Name::new(name)?, &*to.directory, new)
             }
             Target::Place(_) => Err(Errno::Perm),
@@ -192,8 +191,8 @@ impl Place {
         let (Part::Name(range), Part::Name(new_range)) = (last.part, new_last.part) else {
             return Err(Errno::Busy);
         };
+        one_file_system(place, to)?;
         place.writable()?;
-        to.writable()?;
         let (name, new_name) = (walk.name(&range)?, new.name(&new_range)?);
         if place.is_mount(name) || to.is_mount(new_name) {
             return Err(Errno::Busy);
@@ -315,6 +314,15 @@ impl Place {
     }
 }
 
+/// Whether what is in one place can be in another without being copied. Two mounts of directories of the host may be of one
+/// file system; but what is in one that is read-only gets no name in one that can be written.
+fn one_file_system(place: &Place, other: &Place) -> Result<()> {
+    match place.is_in_mount_of(other) || place.writable().is_ok() && other.writable().is_ok() {
+        true => Ok(()),
+        false => Err(Errno::Xdev),
+    }
+}
+
 fn named(place: &Place, name: Name<'_>, stat: Stat) -> Target {
     Target::Named(place.clone(), name.bytes().to_vec(), stat)
 }
@@ -341,24 +349,20 @@ fn open(place: &Place, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn F
     if place.writable().is_ok() || !(options.create || options.writes()) {
         return place.directory.open_at(name, options);
     }
+    // On Linux devices could be written. Here read-only means what it says.
     match place.directory.stat_at(name) {
-        Err(Errno::Noent) if options.create => return Err(Errno::Rofs),
-        Err(error) => return Err(error),
-        Ok(_) if options.create && options.exclusive => return Err(Errno::Exist),
-        Ok(stat) if stat.file_type == FileType::Regular && options.writes() => {
-            return Err(Errno::Rofs);
-        }
-        Ok(_) => {}
-    }
-    // Devices are not of the file system: they can be written. Should a file have taken its place, it loses nothing.
-    let options = OpenOptions {
-        create: false,
-        truncate: false,
-        ..options
-    };
-    let file = place.directory.open_at(name, options)?;
-    match file.stat()?.file_type {
-        FileType::Regular if options.writes() => Err(Errno::Rofs),
-        _ => Ok(file),
+        Err(Errno::Noent) if options.create => Err(Errno::Rofs),
+        Err(error) => Err(error),
+        Ok(_) if options.create && options.exclusive => Err(Errno::Exist),
+        Ok(stat) => match stat.file_type {
+            FileType::Symlink => Err(Errno::Loop),
+            FileType::Directory => Err(Errno::Isdir),
+            _ if options.writes() => Err(Errno::Rofs),
+            _ => {
+                let create = false;
+                let options = OpenOptions { create, ..options };
+                place.directory.open_at(name, options)
+            }
+        },
     }
 }

@@ -14,6 +14,9 @@ pub const PATH_MAX: usize = 4096;
 /// So many symbolic links are followed on the way of one path.
 const MOST_LINKS: u32 = 40;
 
+/// So many directories are held on the way of one path, each by a descriptor of the host perhaps.
+const MOST_HELD: usize = 256;
+
 /// A path that is being followed.
 pub(crate) struct Walk {
     /// The directories that led here, from the one the path began in.
@@ -133,6 +136,9 @@ impl Walk {
                     });
                 }
                 _ => match self.place().enter(self.name(&(begin..end))?)? {
+                    Entered::Place(_) if self.places.len() == MOST_HELD => {
+                        return Err(Errno::Nametoolong);
+                    }
                     Entered::Place(place) => self.places.push(place),
                     Entered::Symlink(target) => self.follow(target)?,
                 },

@@ -57,7 +57,7 @@ impl Mounted {
     ///
     /// Whatever keeps it from being opened. Only Linux has what it takes.
     pub fn bind(host: &Path, path: &str, access: Access) -> io::Result<Self> {
-        Ok(Mounted::new(path, root(host)?, access))
+        Ok(Mounted::new(path, crate::host(host)?, access))
     }
 
     /// The file of the host at `host`, shown at `path`. Should another take its place there, that is shown.
@@ -71,21 +71,11 @@ impl Mounted {
         let name = name.and_then(|name| Name::new(name).ok());
         match (host.parent(), name) {
             (Some(directory), Some(name)) => {
-                Ok(Mounted::file(path, root(directory)?, name, access))
+                Ok(Mounted::file(path, crate::host(directory)?, name, access))
             }
             _ => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-fn root(host: &Path) -> io::Result<Arc<dyn Directory>> {
-    Ok(Arc::new(crate::HostDirectory::open(host)?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn root(_: &Path) -> io::Result<Arc<dyn Directory>> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// All that a guest sees of files.
@@ -155,7 +145,8 @@ impl World {
 
     /// What is at a spot where no more than the way to something mounted may be.
     fn spot(&self, spot: usize, below: Option<&Place>) -> Place {
-        match self.0.spots[spot].mount {
+        let mount = self.0.spots[spot].mount;
+        match mount.filter(|mount| self.0.mounts[*mount].file.is_none()) {
             Some(mount) => self.at_mount(mount, spot),
             None => Place {
                 world: self.clone(),
@@ -289,6 +280,11 @@ impl Place {
         self.directory.sync()
     }
 
+    /// Whether both are in one mount.
+    pub(crate) fn is_in_mount_of(&self, other: &Place) -> bool {
+        self.mount == other.mount
+    }
+
     /// Where a symbolic link leads that is here and absolute: a path of the guest's, or, where nothing is mounted that
     /// it leads to, of the mount the link is in.
     pub(crate) fn origin_of(&self, target: &[u8]) -> Place {
@@ -414,14 +410,18 @@ impl Place {
             if ended {
                 break;
             }
-            let name = Name::new(bytes)?;
+            let Ok(name) = Name::new(bytes) else {
+                continue;
+            };
             if self.directory.stat_at(name).is_ok() {
                 continue;
             }
             let stat = match self.file_at(name) {
-                Some((place, name)) => place.directory.stat_at(name)?,
-                None => self.at_spot(*spot, name).stat()?,
+                Some((place, name)) => place.directory.stat_at(name),
+                None => self.at_spot(*spot, name).stat(),
             };
+            // A file of the host may have gone.
+            let Ok(stat) = stat else { continue };
             let entry = Entry {
                 name: bytes,
                 inode: stat.inode,

@@ -173,8 +173,12 @@ impl Case {
         let component = guest.kind() == GuestKind::Component;
         let wasi = guest.wasi();
         let mounts = || config.mounts.iter();
-        let own =
-            |mount: &&Mount| matches!(mount.source, MountSource::Memory(_) | MountSource::Tar(_));
+        let own = |mount: &&Mount| {
+            matches!(
+                mount.source,
+                MountSource::Memory(_) | MountSource::Tar(_) | MountSource::Overlay(_)
+            )
+        };
         let binds = || mounts().filter(|mount| !own(mount));
         let asked = [
             ("modules", guest.kind() == GuestKind::Module),

@@ -47,7 +47,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("mapped_preopens", "directories under another path"),
             ("read_only_preopens", "read-only directories"),
             ("file_mounts", "single files of the host"),
-            ("own_mounts", "file systems in memory, and archives"),
+            ("own_mounts", "memory, archives and overlays"),
             ("working_directory", "working directory"),
             ("network", "network"),
             ("fixed_clock", "fixed wall clock"),

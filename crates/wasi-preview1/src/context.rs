@@ -12,7 +12,7 @@ use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
     Access, Clock, Error, ErrorKind, MemoryMount, Mount, MountSource, Network, Random, Result, Task,
 };
-use wasmrun_fs::{Directory, Memory, MemoryLimits, Mounted, World};
+use wasmrun_fs::{Directory, Kept, Memory, MemoryLimits, Mounted, Overlay, World};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtxBuilder};
 
 use crate::block;
@@ -82,22 +82,46 @@ pub(crate) fn world(task: &Task) -> Result<Option<World>> {
     if task.mounts.is_empty() {
         return Ok(None);
     }
-    let mounts = task.mounts.iter().map(|mount| match &mount.source {
-        MountSource::Bind(host) => Mounted::bind(host, &mount.path, mount.access)
-            .map_err(|error| unopened(host, mount, error)),
-        MountSource::Memory(memory) => {
-            let root = in_memory(memory, task.clock).root();
-            Ok(Mounted::new(&mount.path, root, mount.access))
-        }
+    let mounts = task.mounts.iter().map(|mount| mounted(task, mount));
+    Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+}
+
+fn mounted(task: &Task, mount: &Mount) -> Result<Mounted> {
+    let at = |root| Mounted::new(&mount.path, root, mount.access);
+    match &mount.source {
         MountSource::File(host) => Mounted::bind_file(host, &mount.path, mount.access)
             .map_err(|error| unopened(host, mount, error)),
-        MountSource::Tar(archive) => {
-            let root = tar(archive).map_err(|error| unopened(archive, mount, error))?;
-            Ok(Mounted::new(&mount.path, root, mount.access))
+        MountSource::Overlay(overlay) => {
+            let lowers = overlay.lower.iter().map(|lower| root(task, mount, lower));
+            let lowers: Vec<_> = lowers.collect::<Result<_>>()?;
+            let changed = Overlay::new(lowers.clone(), root(task, mount, &overlay.upper)?);
+            let shown = changed.root();
+            let host = matches!(overlay.lower[..], [MountSource::Bind(_), ..]);
+            let commits_to = lowers.first().filter(|_| host).cloned();
+            let kept = Kept::new(changed, lowers, commits_to);
+            task.layers.keep(&mount.path, Arc::new(kept));
+            Ok(at(shown))
         }
+        MountSource::Memory(_) => {
+            let shown = root(task, mount, &mount.source)?;
+            let kept = Kept::of_empty(shown.clone());
+            task.layers.keep(&mount.path, Arc::new(kept));
+            Ok(at(shown))
+        }
+        source => Ok(at(root(task, mount, source)?)),
+    }
+}
+
+/// The root of what is mounted.
+fn root(task: &Task, mount: &Mount, source: &MountSource) -> Result<Arc<dyn Directory>> {
+    match source {
+        MountSource::Bind(host) => {
+            wasmrun_fs::host(host).map_err(|error| unopened(host, mount, error))
+        }
+        MountSource::Tar(archive) => tar(archive).map_err(|error| unopened(archive, mount, error)),
+        MountSource::Memory(memory) => Ok(in_memory(memory, task.clock).root()),
         other => Err(unknown(other)),
-    });
-    Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+    }
 }
 
 #[cfg(unix)]

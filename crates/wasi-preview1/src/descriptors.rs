@@ -75,7 +75,7 @@ impl Descriptors {
 
     /// Numbers what was opened: the lowest number that is free, as POSIX has it.
     pub(crate) fn add(&mut self, descriptor: Descriptor) -> i32 {
-        self.opened.more();
+        self.opened.more(descriptor.holds());
         let free = self.numbered.iter().position(Option::is_none);
         let number = free.unwrap_or_else(|| {
             self.numbered.push(None);
@@ -87,8 +87,8 @@ impl Descriptors {
     }
 
     fn remove(&mut self, fd: i32) -> Result<Descriptor> {
-        self.get(fd)?;
-        self.opened.less();
+        let holds = self.get(fd)?.holds();
+        self.opened.less(holds);
         let removed = self.numbered[fd.cast_unsigned() as usize].take();
         removed.ok_or(Errno::Badf.into())
     }
@@ -106,11 +106,11 @@ pub(crate) fn fd_renumber(
 ) -> Result<()> {
     let descriptors = &mut wasi.descriptors;
     descriptors.get(fd)?;
-    descriptors.get(to)?;
+    let holds = descriptors.get(to)?.holds();
     if fd != to {
         let numbered = &mut descriptors.numbered;
         numbered[to.cast_unsigned() as usize] = numbered[fd.cast_unsigned() as usize].take();
-        descriptors.opened.less();
+        descriptors.opened.less(holds);
     }
     Ok(())
 }
@@ -154,6 +154,15 @@ const NOT_OF_DIRECTORIES: Rights = Rights::FD_SEEK
     .union(Rights::FD_WRITE);
 
 impl Descriptor {
+    /// How many descriptors of the host it may hold.
+    fn holds(&self) -> u32 {
+        match self {
+            Descriptor::Stream(_) | Descriptor::File(_) => 1,
+            // One to find names by, and one to list it.
+            Descriptor::Directory(_) => 2,
+        }
+    }
+
     pub(crate) fn fdstat(&self) -> Fdstat {
         let (fs_filetype, fs_flags, base, inheriting) = match self {
             Descriptor::Stream(stream) => {

@@ -1,9 +1,10 @@
 //! What is read, written and known of an open file, or a standard stream.
 
-use wasmrun_core::Access;
+use wasmrun_core::{Access, Control};
+use wasmrun_fs::Errno::Spipe as NoPlaces;
 use wasmrun_fs::{Advice, FileType, SetTime, SetTimes, Stat};
 use wasmtime_wasi::p0::types as old;
-use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Filetype, Fstflags, Timestamp, Whence};
+use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Filetype, Fstflags, Whence};
 use wiggle::{GuestMemory, GuestPtr};
 
 #[cfg(target_os = "linux")]
@@ -21,24 +22,24 @@ pub(crate) fn fd_read(
     read: i32,
 ) -> Result<()> {
     let control = &wasi.control;
-    let descriptor = wasi.descriptors.get(fd)?;
-    let done = match descriptor {
+    let done = match wasi.descriptors.get(fd)? {
         Descriptor::Stream(stream) => {
             let buffer = first_buffer(memory, vectors, number)?;
-            stream.read(control, memory, buffer)?
+            stream.read(control, memory, buffer)
         }
         Descriptor::File(file) => {
             let buffer = first_buffer(memory, vectors, number)?;
-            #[cfg(target_os = "linux")]
-            let _cut_short = file.may_wait().then(|| CutShort::by(control));
-            let done = file.read(memory, buffer, file.position)?;
-            file.position += done as u64;
+            let done = file.read(control, memory, buffer, None);
+            if let Ok(done) = done {
+                file.position += done as u64;
+            }
             done
         }
         Descriptor::Directory(_) => return Err(Errno::Isdir.into()),
     };
+    // It may have been cut short.
     wasi.running()?;
-    count(memory, read, done)
+    count(memory, read, done?)
 }
 
 pub(crate) fn fd_pread(
@@ -50,14 +51,13 @@ pub(crate) fn fd_pread(
     offset: i64,
     read: i32,
 ) -> Result<()> {
-    let file = match wasi.descriptors.get(fd)? {
-        Descriptor::Directory(_) => return Err(Errno::Isdir.into()),
-        _ => seekable(wasi, fd)?,
-    };
+    let control = wasi.control.clone();
+    let file = seekable(wasi, fd, Errno::Isdir)?;
     let buffer = first_buffer(memory, vectors, number)?;
     let offset = u64::try_from(offset).map_err(|_| Errno::Inval)?;
-    let done = file.read(memory, buffer, offset)?;
-    count(memory, read, done)
+    let done = file.read(&control, memory, buffer, Some(offset));
+    wasi.running()?;
+    count(memory, read, done?)
 }
 
 pub(crate) fn fd_write(
@@ -72,23 +72,24 @@ pub(crate) fn fd_write(
     let done = match wasi.descriptors.get(fd)? {
         Descriptor::Stream(stream) => {
             let bytes = memory.as_cow(first_buffer(memory, vectors, number)?)?;
-            stream.write(control, &bytes)?
+            stream.write(control, &bytes)
         }
         Descriptor::File(file) => {
             let bytes = memory.as_cow(first_buffer(memory, vectors, number)?)?;
-            #[cfg(target_os = "linux")]
-            let _cut_short = file.may_wait().then(|| CutShort::by(control));
-            let done = file.write(&bytes, file.position)?;
-            file.position = match file.appends() {
-                true => file.file.stat()?.size,
-                false => file.position + done as u64,
-            };
+            let done = file.write(control, &bytes, None);
+            if let Ok(done) = done {
+                let behind = file.position + done as u64;
+                file.position = match file.appends() {
+                    true => file.file.stat().map_or(behind, |stat| stat.size),
+                    false => behind,
+                };
+            }
             done
         }
         Descriptor::Directory(_) => return Err(Errno::Badf.into()),
     };
     wasi.running()?;
-    count(memory, written, done)
+    count(memory, written, done?)
 }
 
 pub(crate) fn fd_pwrite(
@@ -100,51 +101,67 @@ pub(crate) fn fd_pwrite(
     offset: i64,
     written: i32,
 ) -> Result<()> {
-    let file = seekable(wasi, fd)?;
+    let control = wasi.control.clone();
+    let file = seekable(wasi, fd, Errno::Badf)?;
     let bytes = memory.as_cow(first_buffer(memory, vectors, number)?)?;
     let offset = u64::try_from(offset).map_err(|_| Errno::Inval)?;
-    let done = file.write(&bytes, offset)?;
-    count(memory, written, done)
+    let done = file.write(&control, &bytes, Some(offset));
+    wasi.running()?;
+    count(memory, written, done?)
 }
 
 impl OpenFile {
-    /// Whether what is read or written there may have to be waited for.
-    fn may_wait(&self) -> bool {
-        self.file_type != FileType::Regular
+    /// Has what may have to be waited for there be cut short when the guest is to end.
+    #[cfg(target_os = "linux")]
+    fn cut_short(&self, control: &Control) -> Option<CutShort> {
+        (self.file_type != FileType::Regular).then(|| CutShort::by(control))
     }
+
+    #[cfg(not(target_os = "linux"))]
+    fn cut_short(&self, _: &Control) {}
 
     fn appends(&self) -> bool {
         self.flags.contains(Fdflags::APPEND)
     }
 
+    /// Reads at an offset, or where it is.
     fn read(
         &self,
+        control: &Control,
         memory: &mut GuestMemory<'_>,
         buffer: GuestPtr<[u8]>,
-        offset: u64,
+        offset: Option<u64>,
     ) -> Result<usize> {
         if !self.read {
             return Err(Errno::Badf.into());
         }
-        within(offset, buffer.len() as usize)?;
-        fill(memory, buffer, |bytes| {
-            Ok(self.file.read_at(bytes, offset)?)
+        let at = offset.unwrap_or(self.position);
+        within(at, buffer.len() as usize)?;
+        let _cut_short = self.cut_short(control);
+        fill(memory, buffer, |bytes| match self.file.read_at(bytes, at) {
+            Err(NoPlaces) if offset.is_none() => Ok(self.file.read_next(bytes)?),
+            read => Ok(read?),
         })
     }
 
-    /// Writes at an offset, or at the end of a file that is appended to: so does Linux.
-    fn write(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+    /// Writes at an offset or where it is, or at the end of a file that is appended to: so does Linux.
+    fn write(&self, control: &Control, bytes: &[u8], offset: Option<u64>) -> Result<usize> {
         if !self.write {
             return Err(Errno::Badf.into());
         }
-        within(offset, bytes.len())?;
+        let at = offset.unwrap_or(self.position);
+        within(at, bytes.len())?;
         if bytes.is_empty() {
             return Ok(0);
         }
-        Ok(match self.appends() {
-            true => self.file.append(bytes)?,
-            false => self.file.write_at(bytes, offset)?,
-        })
+        let _cut_short = self.cut_short(control);
+        if self.appends() {
+            return Ok(self.file.append(bytes)?);
+        }
+        match self.file.write_at(bytes, at) {
+            Err(NoPlaces) if offset.is_none() => Ok(self.file.write_next(bytes)?),
+            written => Ok(written?),
+        }
     }
 }
 
@@ -156,12 +173,12 @@ fn within(offset: u64, length: usize) -> Result<()> {
     }
 }
 
-/// A file, as what has places to seek to.
-fn seekable(wasi: &mut Wasi, fd: i32) -> Result<&mut OpenFile> {
+/// A file, as what has places to seek to. `directory` is what is wrong about a directory.
+fn seekable(wasi: &mut Wasi, fd: i32, directory: Errno) -> Result<&mut OpenFile> {
     match wasi.descriptors.get(fd)? {
         Descriptor::File(file) => Ok(file),
         Descriptor::Stream(_) => Err(Errno::Spipe.into()),
-        Descriptor::Directory(_) => Err(Errno::Badf.into()),
+        Descriptor::Directory(_) => Err(directory.into()),
     }
 }
 
@@ -182,7 +199,7 @@ pub(crate) fn fd_seek(
             old::Whence::End => Whence::End,
         },
     };
-    let file = seekable(wasi, fd)?;
+    let file = seekable(wasi, fd, Errno::Badf)?;
     let from = match whence {
         Whence::Set => 0,
         Whence::Cur => file.position,
@@ -201,7 +218,7 @@ pub(crate) fn fd_tell(
     fd: i32,
     position: i32,
 ) -> Result<()> {
-    let told = seekable(wasi, fd)?.position;
+    let told = seekable(wasi, fd, Errno::Badf)?.position;
     Ok(memory.write(pointer::<types::Filesize>(position), told)?)
 }
 
@@ -237,7 +254,7 @@ pub(crate) fn fd_allocate(
     offset: i64,
     length: i64,
 ) -> Result<()> {
-    let file = seekable(wasi, fd)?;
+    let file = seekable(wasi, fd, Errno::Badf)?;
     if !file.write {
         return Err(Errno::Badf.into());
     }
@@ -377,7 +394,7 @@ pub(crate) fn times(accessed: i64, modified: i64, flags: i32) -> Result<SetTimes
     let flags: Fstflags = argument(flags)?;
     let time = |to, time: i64, now| match (flags.contains(to), flags.contains(now)) {
         (true, true) => Err(Errno::Inval),
-        (true, false) => Ok(SetTime::To(time.cast_unsigned() as Timestamp)),
+        (true, false) => Ok(SetTime::To(time.cast_unsigned())),
         (false, true) => Ok(SetTime::Now),
         (false, false) => Ok(SetTime::Keep),
     };

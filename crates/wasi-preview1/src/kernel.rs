@@ -1,5 +1,5 @@
-//! What may block in the kernel, where nothing but a signal reaches a thread: to open a FIFO that took the
-//! place of a file since that was looked at, or a device.
+//! What may block in the kernel, where nothing but a signal reaches a thread: to read or write a device, or to open a file
+//! that is on another machine.
 
 use std::sync::Arc;
 use std::sync::Once;

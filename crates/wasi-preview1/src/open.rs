@@ -28,17 +28,16 @@ impl Opened {
     }
 
     /// Counts a file that was opened.
-    pub(crate) fn more(&mut self) {
-        self.0 += 1;
-        OPEN.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn more(&mut self, files: u32) {
+        self.0 += files;
+        OPEN.fetch_add(files, Ordering::Relaxed);
     }
 
     /// Counts a descriptor that was closed: one of those, or one the guest was given.
-    pub(crate) fn less(&mut self) {
-        if let Some(left) = self.0.checked_sub(1) {
-            self.0 = left;
-            OPEN.fetch_sub(1, Ordering::Relaxed);
-        }
+    pub(crate) fn less(&mut self, files: u32) {
+        let files = files.min(self.0);
+        self.0 -= files;
+        OPEN.fetch_sub(files, Ordering::Relaxed);
     }
 }
 

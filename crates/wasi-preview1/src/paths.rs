@@ -9,6 +9,8 @@ use wasmrun_fs::{Entry, Errno as Failed, OpenOptions, Opened, SyncWrites};
 use wasmtime_wasi::p1::types::{self, Dirent, Errno, Fdflags, Lookupflags, Oflags, Rights};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
+#[cfg(target_os = "linux")]
+use crate::CutShort;
 use crate::call::{Failure, Result, argument, buffer, count, path, pointer, running};
 use crate::descriptors::{Descriptor, OpenDirectory, OpenFile, filetype};
 use crate::files::{filestat, times, write_filestat};
@@ -53,6 +55,8 @@ pub(crate) fn path_open(
     let place = wasi.descriptors.place(fd)?;
     let name = path(memory, name, length)?;
     let directory = oflags.contains(Oflags::DIRECTORY);
+    #[cfg(target_os = "linux")]
+    let _cut_short = CutShort::by(&wasi.control);
     let descriptor = loop {
         match place.open_path(&name, follow, directory, options) {
             Ok(Opened::Directory(place)) => {
@@ -75,7 +79,11 @@ pub(crate) fn path_open(
                     return Err(reason.into());
                 }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // It may have been cut short.
+                running(&wasi.control)?;
+                return Err(error.into());
+            }
         }
     };
     let number = wasi.descriptors.add(descriptor);

@@ -19,7 +19,7 @@ use export::Format;
 use measure::{Plan, measure};
 
 /// Options that a process for the guest gets from us, whatever was typed.
-const OURS: &[&str] = &["dir", "mount", "stdin", "tmpfs", "volume"];
+const OURS: &[&str] = &["dir", "mount", "overlay", "stdin", "tmpfs", "volume"];
 
 /// Measures the engines; returns the exit code. `matches` is how the command line was parsed.
 pub fn bench(args: &BenchArgs, matches: &ArgMatches) -> u8 {

@@ -101,15 +101,20 @@ impl MemoryDirectory {
     }
 
     /// Makes what `node` makes of an inode with so many links.
-    fn create(&self, name: Name<'_>, links: u64, node: impl FnOnce(Inode) -> Node) -> Result<Node> {
+    fn create(
+        &self,
+        name: Name<'_>,
+        links: u64,
+        node: impl FnOnce(Inode) -> Result<Node>,
+    ) -> Result<Node> {
         let now = self.now();
-        let make = || Inode::new(&self.inode.space, links, now).map(node);
+        let make = || Inode::new(&self.inode.space, links, now).and_then(node);
         self.tree_mut().create(&self.inode, name, now, make)
     }
 
     fn create_file(&self, name: Name<'_>) -> Result<Node> {
         self.create(name, 1, |inode| {
-            Node::File(Arc::new(RegularFile::new(inode)))
+            Ok(Node::File(Arc::new(RegularFile::new(inode))))
         })
     }
 
@@ -256,7 +261,7 @@ impl Directory for MemoryDirectory {
     }
 
     fn create_directory(&self, name: Name<'_>) -> Result<()> {
-        self.create(name, 2, |inode| Node::Directory(Arc::new(inode)))?;
+        self.create(name, 2, |inode| Ok(Node::Directory(Arc::new(inode))))?;
         Ok(())
     }
 
@@ -268,7 +273,7 @@ impl Directory for MemoryDirectory {
             _ => {}
         }
         self.create(name, 1, |inode| {
-            Node::Symlink(Arc::new(Symlink::new(inode, target)))
+            Ok(Node::Symlink(Arc::new(Symlink::new(inode, target)?)))
         })?;
         Ok(())
     }

@@ -28,12 +28,18 @@ pub(super) struct Symlink {
     target: Box<[u8]>,
 }
 
+/// A target that is longer takes a page, as in tmpfs.
+const TARGET_IN_INODE: usize = 127;
+
 impl Symlink {
-    pub(super) fn new(inode: Inode, target: &[u8]) -> Self {
-        Symlink {
+    pub(super) fn new(inode: Inode, target: &[u8]) -> Result<Self> {
+        if target.len() > TARGET_IN_INODE {
+            inode.space.pages.take(1)?;
+        }
+        Ok(Symlink {
             inode,
             target: target.into(),
-        }
+        })
     }
 
     pub(super) fn stat(&self) -> Stat {
@@ -44,6 +50,14 @@ impl Symlink {
     pub(super) fn read(&self) -> Vec<u8> {
         self.inode.mark_accessed();
         self.target.to_vec()
+    }
+}
+
+impl Drop for Symlink {
+    fn drop(&mut self) {
+        if self.target.len() > TARGET_IN_INODE {
+            self.inode.space.pages.give(1);
+        }
     }
 }
 

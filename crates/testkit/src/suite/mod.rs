@@ -16,6 +16,7 @@ mod live;
 mod memories;
 mod mounts;
 mod outcome;
+mod overlays;
 mod sandbox;
 mod streams;
 
@@ -49,6 +50,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("linux", linux::RULES),
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
+    ("overlays", overlays::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),

@@ -1,0 +1,147 @@
+//! The open files of an overlay: those of the layers, with other numbers.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::layers::UPPER;
+use super::node::{Node, Replaced};
+use super::tree::Item;
+use crate::{Advice, Errno, File, Name, Result, SetTimes, Stat};
+
+/// A file of a layer, which tells the number it has in the overlay.
+pub(super) struct Numbered {
+    file: Arc<dyn File>,
+    device: u64,
+    inode: u64,
+}
+
+impl Numbered {
+    /// A file of which this is to be told.
+    pub(super) fn new(file: Arc<dyn File>, stat: &Stat) -> Self {
+        Numbered {
+            file,
+            device: stat.device,
+            inode: stat.inode,
+        }
+    }
+}
+
+impl File for Numbered {
+    fn stat(&self) -> Result<Stat> {
+        Ok(Stat {
+            device: self.device,
+            inode: self.inode,
+            ..self.file.stat()?
+        })
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        self.file.set_times(times)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+        self.file.write_at(bytes, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<usize> {
+        self.file.append(bytes)
+    }
+
+    fn set_size(&self, size: u64) -> Result<()> {
+        self.file.set_size(size)
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Result<()> {
+        self.file.allocate(offset, length)
+    }
+
+    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        self.file.advise(offset, length, advice)
+    }
+
+    fn sync(&self, data_only: bool) -> Result<()> {
+        self.file.sync(data_only)
+    }
+}
+
+/// A file of a lower that is open to be read, or a device, which can be written without a change to the lower. Once the
+/// file is copied to the upper, this is the copy.
+pub(super) struct LowerFile {
+    pub(super) shared: Arc<Shared>,
+    pub(super) directory: Arc<Node>,
+    pub(super) name: Box<[u8]>,
+    pub(super) lower: Numbered,
+    pub(super) is_device: bool,
+    pub(super) copy: Arc<Replaced>,
+}
+
+impl LowerFile {
+    fn file(&self) -> &dyn File {
+        match self.copy.get() {
+            Some(copy) => &**copy,
+            None => &self.lower,
+        }
+    }
+
+    /// The file, if it can be written to. Those of lowers never can, whatever is above says.
+    fn device(&self) -> Result<&dyn File> {
+        match self.is_device {
+            true => Ok(&self.lower),
+            false => Err(Errno::Badf),
+        }
+    }
+}
+
+impl File for LowerFile {
+    fn stat(&self) -> Result<Stat> {
+        self.file().stat()
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        let mut tree = self.shared.tree();
+        if let Some(copy) = self.copy.get() {
+            return copy.set_times(times);
+        }
+        let name = Name::new(&self.name)?;
+        match tree.find(&self.directory, name)? {
+            Some(Item::File(layer, stat)) if layer.number != UPPER => {
+                tree.copy(&self.directory, name, (&layer, &stat))?;
+                tree.upper(&self.directory)?.set_times_at(name, times)
+            }
+            // It has no name that a copy could have.
+            _ => Err(Errno::Stale),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.file().read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+        self.device()?.write_at(bytes, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<usize> {
+        self.device()?.append(bytes)
+    }
+
+    fn set_size(&self, size: u64) -> Result<()> {
+        self.device()?.set_size(size)
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> Result<()> {
+        self.device()?.allocate(offset, length)
+    }
+
+    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        self.file().advise(offset, length, advice)
+    }
+
+    fn sync(&self, data_only: bool) -> Result<()> {
+        self.file().sync(data_only)
+    }
+}
