@@ -34,11 +34,15 @@
 
 mod device;
 mod errno;
+mod given;
 #[cfg(target_os = "linux")]
 mod host;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod memory;
 mod node;
 mod nothing;
+mod open;
 mod paths;
 #[cfg(unix)]
 mod tar;
@@ -50,8 +54,11 @@ pub use self::tar::{Tar, TarError, TarLimits};
 pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;
+#[cfg(target_os = "linux")]
+pub use kernel::CutShort;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
+pub use open::{OpenFiles, most_open_files};
 pub use paths::Opened;
 pub use walk::PATH_MAX;
 pub use world::{Mounted, Place, World};
