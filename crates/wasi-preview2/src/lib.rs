@@ -28,3 +28,5 @@ mod view;
 
 pub use linker::add_to_linker;
 pub use view::{Files, FilesView, FilesViewMut, resources};
+
+pub use wasmrun_fs::World;

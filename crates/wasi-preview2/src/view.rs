@@ -15,6 +15,14 @@ pub struct Files {
 }
 
 impl Files {
+    /// These, of a run that `control` ends.
+    pub fn new(world: World, control: Control) -> Self {
+        Files {
+            world: Some(world),
+            control,
+        }
+    }
+
     /// Those that `task` gives a run that `control` ends.
     ///
     /// # Errors

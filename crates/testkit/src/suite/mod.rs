@@ -4,6 +4,7 @@
 //! what a rule asks for, [`Case::run`] asserts the refusal instead; no rule is ever skipped.
 
 mod arguments;
+mod component_files;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
@@ -49,6 +50,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("linux", linux::RULES),
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
+    ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),
