@@ -327,11 +327,12 @@ fn components_have_names_listed_that_they_cannot_say(case: &Case) {
     same_with(case, [&config; 2], &["list 3"], &[("list 3", "ILSEQ")]);
 }
 
-/// A directory of the host with another and one in memory in it.
+/// A directory of the host with another, one in memory and a single file in it.
 fn nested(case: &Case, of: &str) -> RunConfig {
     case.write(&format!("{of}/outer/file"), "outer");
     case.write(&format!("{of}/outer/in/hidden"), "");
     case.write(&format!("{of}/inner/file"), "inner");
+    case.write(&format!("{of}/single"), "single");
     let link = |target: &str, name: &str| {
         symlink(target, case.path(&format!("{of}/outer/{name}"))).expect("a link");
     };
@@ -344,6 +345,7 @@ fn nested(case: &Case, of: &str) -> RunConfig {
         .map_dir(path("outer"), "/o", Access::ReadWrite)
         .map_dir(path("inner"), "/o/in", Access::ReadOnly)
         .mount(Mount::memory("/o/new/deep", 1 << 20))
+        .mount(Mount::file(path("single"), "/o/single", Access::ReadOnly))
 }
 
 fn components_see_mounts_in_each_other_as_modules_do(case: &Case) {
@@ -387,6 +389,11 @@ fn components_see_mounts_in_each_other_as_modules_do(case: &Case) {
             "stat 3:up",
             "readlink 3:to-a-mount",
             "touch-path 3:in/file 1",
+            "open f 3:single read",
+            "read f",
+            "open g 3:single write",
+            "stat 3:single/",
+            "unlink 3:single",
         ],
         &[],
     );
