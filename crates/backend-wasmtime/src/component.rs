@@ -9,15 +9,11 @@ use wasmrun_core::{
     Outcome, Ran, Result, Task,
 };
 use wasmrun_memory::Image;
-#[cfg(target_os = "linux")]
-use wasmrun_wasi_preview1::CutShort;
-use wasmrun_wasi_preview1::{Outputs, block_on, context, most_open_files};
-use wasmtime::component::{Component, InstancePre, Resource, ResourceTable};
+use wasmrun_wasi_preview1::{Outputs, block_on, context};
+use wasmrun_wasi_preview2::{Files, FilesView, FilesViewMut, add_to_linker, resources};
+use wasmtime::component::{Component, InstancePre, ResourceTable};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView};
-use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi::p2::bindings::filesystem::types::{self, Host as _, HostDescriptor};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::epoch::Interruption;
@@ -49,7 +45,7 @@ impl Imports {
 pub(crate) struct World {
     context: WasiCtx,
     resources: ResourceTable,
-    control: Control,
+    files: Files,
     /// What functions of the host have of the run.
     pub(crate) host: HostRun,
 }
@@ -63,59 +59,20 @@ impl WasiView for Host<World> {
     }
 }
 
+impl FilesView for Host<World> {
+    fn files(&mut self) -> FilesViewMut<'_> {
+        FilesViewMut {
+            files: &self.world.files,
+            table: &mut self.world.resources,
+        }
+    }
+}
+
 /// Every interface of preview2.
 fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    linker.allow_shadowing(true);
-    linker.instance(FILES)?.func_wrap_async(
-        "[method]descriptor.open-at",
-        |mut store, (directory, lookup, path, how, flags): OpenAt| {
-            Box::new(async move {
-                #[cfg(target_os = "linux")]
-                let _cut_short = CutShort::by(&store.data().world.control);
-                let mut files = store.data_mut().filesystem();
-                let opened = open_at(&mut files, directory, lookup, path, how, flags).await;
-                Ok((match opened {
-                    Ok(file) => Ok(file),
-                    Err(error) => Err(files.convert_error_code(error)?),
-                },))
-            })
-        },
-    )?;
-    linker.allow_shadowing(false);
+    add_to_linker(&mut linker)?;
     Ok(linker)
-}
-
-/// The version is that of wasmtime-wasi's own; the suite has a rule that shows if it is not.
-const FILES: &str = "wasi:filesystem/types@0.2.12";
-
-type OpenAt = (
-    Resource<types::Descriptor>,
-    types::PathFlags,
-    String,
-    types::OpenFlags,
-    types::DescriptorFlags,
-);
-
-/// Opens what is no FIFO: that would block in the kernel.
-async fn open_at(
-    files: &mut WasiFilesystemCtxView<'_>,
-    directory: Resource<types::Descriptor>,
-    lookup: types::PathFlags,
-    path: String,
-    how: types::OpenFlags,
-    flags: types::DescriptorFlags,
-) -> FsResult<Resource<types::Descriptor>> {
-    let borrowed = || Resource::new_borrow(directory.rep());
-    // What cannot be found may be there to be created.
-    if let Ok(found) = files.stat_at(borrowed(), lookup, path.clone()).await
-        // What wasmtime-wasi calls FIFOs and sockets.
-        && found.type_ == types::DescriptorType::Unknown
-    {
-        return Err(types::ErrorCode::NoSuchDevice.into());
-    }
-    files.open_at(borrowed(), lookup, path, how, flags).await
 }
 
 /// A compiled component whose imports are found.
@@ -252,13 +209,6 @@ impl Code for ComponentCode {
     }
 }
 
-/// What a component holds of the host's: its files, and the streams and events that come of them.
-fn resources() -> ResourceTable {
-    let mut resources = ResourceTable::new();
-    resources.set_max_capacity(most_open_files() as usize);
-    resources
-}
-
 impl ComponentCode {
     /// A store for an instance, what it writes to, and what it can be interrupted by as long as that is kept.
     fn store(
@@ -266,11 +216,12 @@ impl ComponentCode {
         task: &mut Task,
         control: &Control,
     ) -> Result<(Store<Host<World>>, Outputs, Option<Interruption>)> {
+        let files = Files::of(task, control)?;
         let (mut context, outputs) = context(task)?;
         let world = World {
             context: context.build(),
             resources: resources(),
-            control: control.clone(),
+            files,
             host: std::mem::take(&mut task.host),
         };
         let usage = task.usage.clone();

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Preview1 is that of `wasmrun-wasi-preview1`, the same on every in-process engine; preview2 is
-//! wasmtime's own.
+//! wasmtime's own, but for files, which are those of `wasmrun-wasi-preview2`.
 
 mod compiler;
 mod component;

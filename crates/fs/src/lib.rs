@@ -34,12 +34,16 @@
 
 mod device;
 mod errno;
+mod given;
 #[cfg(target_os = "linux")]
 mod host;
 mod kept;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod memory;
 mod node;
 mod nothing;
+mod open;
 mod overlay;
 mod paths;
 #[cfg(unix)]
@@ -53,8 +57,11 @@ pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;
 pub use kept::Kept;
+#[cfg(target_os = "linux")]
+pub use kernel::CutShort;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
+pub use open::{OpenFiles, most_open_files};
 pub use overlay::{Change, ChangeKind, Overlay};
 pub use paths::Opened;
 pub use walk::PATH_MAX;

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use wasmrun_core::Access;
-use wasmrun_fs::{File, FileType, Place};
+use wasmrun_fs::{File, FileType, OpenFiles, Place};
 use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Fdstat, Filetype, Rights};
 use wiggle::GuestMemory;
 
 use crate::Wasi;
 use crate::call::{Result, argument, buffer, pointer};
-use crate::open::Opened;
 use crate::streams::Stream;
 
 /// What a guest has open, by number.
 #[derive(Default)]
 pub(crate) struct Descriptors {
     numbered: Vec<Option<Descriptor>>,
-    opened: Opened,
+    opened: OpenFiles,
 }
 
 pub(crate) enum Descriptor {
@@ -47,7 +46,7 @@ impl Descriptors {
     pub(crate) fn new(given: impl Iterator<Item = Descriptor>) -> Self {
         Descriptors {
             numbered: given.map(Some).collect(),
-            opened: Opened::default(),
+            opened: OpenFiles::default(),
         }
     }
 
@@ -68,9 +67,7 @@ impl Descriptors {
 
     /// Fails if the guest can open no more.
     pub(crate) fn room(&self) -> Result<()> {
-        self.opened
-            .refusal()
-            .map_or(Ok(()), |errno| Err(errno.into()))
+        Ok(self.opened.room()?)
     }
 
     /// Numbers what was opened: the lowest number that is free, as POSIX has it.

@@ -1,14 +1,14 @@
 //! What is read, written and known of an open file, or a standard stream.
 
 use wasmrun_core::{Access, Control};
+#[cfg(target_os = "linux")]
+use wasmrun_fs::CutShort;
 use wasmrun_fs::Errno::Spipe as NoPlaces;
 use wasmrun_fs::{Advice, FileType, SetTime, SetTimes, Stat};
 use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Filetype, Fstflags, Whence};
 use wiggle::{GuestMemory, GuestPtr};
 
-#[cfg(target_os = "linux")]
-use crate::CutShort;
 use crate::call::{Result, argument, count, fill, first_buffer, pointer};
 use crate::descriptors::{Descriptor, OpenFile, filetype};
 use crate::{Abi, Wasi};

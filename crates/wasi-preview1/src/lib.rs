@@ -43,9 +43,6 @@ mod descriptors;
 mod files;
 mod functions;
 mod imported;
-#[cfg(target_os = "linux")]
-mod kernel;
-mod open;
 mod others;
 mod paths;
 mod poll;
@@ -60,9 +57,6 @@ pub use capability::capability;
 pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
 pub use imported::{Imported, imported};
-#[cfg(target_os = "linux")]
-pub use kernel::CutShort;
-pub use open::most_open_files;
 pub use stdio::{Outputs, STDIO_IS_INTERRUPTIBLE};
 pub use stop::Stop;
 pub(crate) use wasi::Abi;

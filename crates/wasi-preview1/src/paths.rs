@@ -5,12 +5,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use wasmrun_fs::CutShort;
 use wasmrun_fs::{Entry, Errno as Failed, OpenOptions, Opened, SyncWrites};
 use wasmtime_wasi::p1::types::{self, Dirent, Errno, Fdflags, Lookupflags, Oflags, Rights};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-#[cfg(target_os = "linux")]
-use crate::CutShort;
 use crate::call::{Failure, Result, argument, buffer, count, path, pointer, running};
 use crate::descriptors::{Descriptor, OpenDirectory, OpenFile, filetype};
 use crate::files::{filestat, times, write_filestat};

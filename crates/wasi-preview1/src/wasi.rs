@@ -6,7 +6,7 @@ use std::iter;
 use wasmrun_core::{Clock, Control, HostRun, Interrupt, Random, Result, Task};
 use wasmrun_fs::World;
 
-use crate::context::{Streams, world};
+use crate::context::Streams;
 use crate::descriptors::{Descriptor, Descriptors, OpenDirectory};
 use crate::streams::Stream;
 use crate::surroundings::{Chance, Clocks, Strings};
@@ -51,9 +51,10 @@ impl Wasi {
     ///
     /// # Errors
     ///
-    /// As for [`context`](crate::context).
+    /// [`Preopen`](wasmrun_core::ErrorKind::Preopen) for a directory that cannot be opened,
+    /// [`Io`](wasmrun_core::ErrorKind::Io) for a stream that cannot be used.
     pub fn of(task: &mut Task, control: &Control) -> Result<Self> {
-        let files = world(task)?;
+        let files = World::of(task)?;
         let streams = Streams::of(task)?;
         let env = task
             .env

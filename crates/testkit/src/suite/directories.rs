@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use wasmrun_core::{Access, ErrorKind, Outcome, RunConfig, guest_path};
+use wasmrun_core::{Access, ErrorKind, Guest, Outcome, RunConfig, guest_path};
 
 use crate::case::{Case, captured, stdout};
 use crate::guests::{files, hello};
@@ -49,10 +49,20 @@ pub(super) fn outcomes(
     config: &RunConfig,
     operations: &[&str],
 ) -> Option<Vec<String>> {
+    outcomes_of(case, &files(), config, operations)
+}
+
+/// As [`outcomes`], by a guest of the caller's that does them.
+pub(super) fn outcomes_of(
+    case: &Case,
+    guest: &Guest,
+    config: &RunConfig,
+    operations: &[&str],
+) -> Option<Vec<String>> {
     let config = config
         .clone()
         .args(operations.iter().map(|text| placed(text, config)));
-    let report = case.run(&files(), &config)?;
+    let report = case.run(guest, &config)?;
     let text = stdout(&report);
     assert_eq!(report.outcome, Outcome::Exited(0), "{text}");
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();

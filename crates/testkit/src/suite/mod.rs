@@ -4,6 +4,7 @@
 //! what a rule asks for, [`Case::run`] asserts the refusal instead; no rule is ever skipped.
 
 mod arguments;
+mod component_files;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
@@ -51,6 +52,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
     ("overlays", overlays::RULES),
+    ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),

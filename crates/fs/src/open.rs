@@ -1,47 +1,59 @@
-//! How many files a guest may have open.
+//! How many files guests may have open.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use wasmtime_wasi::p1::types;
+use crate::{Errno, Result};
 
 /// The most files one run may have open, however many this process may.
 const MOST_OF_A_RUN: u32 = 4096;
 
-/// The files a run has opened. Closed with it.
+/// Files that a guest has opened, counted: all of a run, or some. What is dropped is closed.
 #[derive(Debug, Default)]
-pub(crate) struct Opened(u32);
+pub struct OpenFiles(u32);
 
 /// The files that all runs have opened.
 static OPEN: AtomicU32 = AtomicU32::new(0);
 
-impl Opened {
-    /// What keeps the guest from opening one more: what it has itself, or all guests together.
-    pub(crate) fn refusal(&self) -> Option<types::Errno> {
+impl OpenFiles {
+    /// What was opened, by the descriptors of the host that it holds: a directory holds two.
+    pub fn of(files: u32) -> Self {
+        let mut counted = OpenFiles::default();
+        counted.more(files);
+        counted
+    }
+
+    /// Whether one more may be opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Mfile`] if these are as many as a guest may have open, [`Errno::Nfile`] if all guests together have too
+    /// many.
+    pub fn room(&self) -> Result<()> {
         if self.0 >= most_open_files() {
-            Some(types::Errno::Mfile)
+            Err(Errno::Mfile)
         } else if OPEN.load(Ordering::Relaxed) >= ours() / 4 * 3 {
-            Some(types::Errno::Nfile)
+            Err(Errno::Nfile)
         } else {
-            None
+            Ok(())
         }
     }
 
     /// Counts a file that was opened.
-    pub(crate) fn more(&mut self, files: u32) {
+    pub fn more(&mut self, files: u32) {
         self.0 += files;
         OPEN.fetch_add(files, Ordering::Relaxed);
     }
 
     /// Counts a descriptor that was closed: one of those, or one the guest was given.
-    pub(crate) fn less(&mut self, files: u32) {
+    pub fn less(&mut self, files: u32) {
         let files = files.min(self.0);
         self.0 -= files;
         OPEN.fetch_sub(files, Ordering::Relaxed);
     }
 }
 
-impl Drop for Opened {
+impl Drop for OpenFiles {
     fn drop(&mut self) {
         // Runs on other threads share the count: most have nothing to say there.
         if self.0 > 0 {

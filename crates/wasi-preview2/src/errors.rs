@@ -1,0 +1,117 @@
+//! Why a call did not do what it was asked, in the words of WASI.
+
+use wasmrun_core::Control;
+use wasmrun_fs::Errno;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Error, Trap};
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+use wasmtime_wasi::p2::{FsError, FsResult, StreamError};
+
+/// What a call comes to.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a call did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The guest is told.
+    Errno(Errno),
+    /// It must not go on.
+    End(Error),
+}
+
+impl From<Errno> for Failure {
+    fn from(error: Errno) -> Self {
+        Failure::Errno(error)
+    }
+}
+
+impl From<ResourceTableError> for Failure {
+    fn from(error: ResourceTableError) -> Self {
+        match error {
+            ResourceTableError::Full => Failure::Errno(Errno::Mfile),
+            error => Failure::End(error.into()),
+        }
+    }
+}
+
+impl From<Failure> for FsError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Errno(error) => code(error).into(),
+            Failure::End(error) => FsError::trap(error),
+        }
+    }
+}
+
+/// What a call comes to that only the guest is told of.
+pub(crate) trait Told<T> {
+    fn told(self) -> FsResult<T>;
+}
+
+impl<T> Told<T> for Result<T, Errno> {
+    fn told(self) -> FsResult<T> {
+        Ok(self.map_err(Failure::Errno)?)
+    }
+}
+
+impl From<Failure> for StreamError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Errno(error) => StreamError::LastOperationFailed(Error::new(error)),
+            Failure::End(error) => StreamError::Trap(error),
+        }
+    }
+}
+
+/// Fails if the guest is to end.
+pub(crate) fn running(control: &Control) -> Result<()> {
+    match control.interrupted() {
+        // As code that is interrupted does; why is in the control.
+        Some(_) => Err(Failure::End(Trap::Interrupt.into())),
+        None => Ok(()),
+    }
+}
+
+/// The code of an error that an operation on a stream had, if it has one.
+pub(crate) fn code_of(error: &Error) -> Option<ErrorCode> {
+    let ours = error.downcast_ref().map(|error: &Errno| code(*error));
+    // Standard streams have the system's.
+    ours.or_else(|| error.downcast_ref::<std::io::Error>().map(ErrorCode::from))
+}
+
+fn code(error: Errno) -> ErrorCode {
+    match error {
+        Errno::Acces => ErrorCode::Access,
+        Errno::Again => ErrorCode::WouldBlock,
+        Errno::Badf => ErrorCode::BadDescriptor,
+        Errno::Busy => ErrorCode::Busy,
+        Errno::Dquot => ErrorCode::Quota,
+        Errno::Exist => ErrorCode::Exist,
+        Errno::Fbig => ErrorCode::FileTooLarge,
+        Errno::Ilseq => ErrorCode::IllegalByteSequence,
+        Errno::Intr => ErrorCode::Interrupted,
+        Errno::Inval => ErrorCode::Invalid,
+        Errno::Isdir => ErrorCode::IsDirectory,
+        Errno::Loop => ErrorCode::Loop,
+        // WASI has no word for what is used up but memory and disk.
+        Errno::Mfile | Errno::Nfile | Errno::Nomem => ErrorCode::InsufficientMemory,
+        Errno::Mlink => ErrorCode::TooManyLinks,
+        Errno::Nametoolong => ErrorCode::NameTooLong,
+        Errno::Nodev => ErrorCode::NoDevice,
+        Errno::Noent => ErrorCode::NoEntry,
+        Errno::Nospc => ErrorCode::InsufficientSpace,
+        Errno::Notdir => ErrorCode::NotDirectory,
+        Errno::Notempty => ErrorCode::NotEmpty,
+        Errno::Notsup => ErrorCode::Unsupported,
+        Errno::Nxio => ErrorCode::NoSuchDevice,
+        Errno::Overflow => ErrorCode::Overflow,
+        Errno::Perm => ErrorCode::NotPermitted,
+        Errno::Pipe => ErrorCode::Pipe,
+        Errno::Rofs => ErrorCode::ReadOnly,
+        Errno::Spipe => ErrorCode::InvalidSeek,
+        Errno::Txtbsy => ErrorCode::TextFileBusy,
+        Errno::Xdev => ErrorCode::CrossDevice,
+        // `ESTALE` has none.
+        _ => ErrorCode::Io,
+    }
+}

@@ -1,0 +1,32 @@
+//! WASI 0.2 for components on wasmtime, with the files of [`wasmrun_fs`].
+//!
+//! What a component imports is as wasmtime-wasi has it, its types as well. But `wasi:filesystem` is of this crate: what a
+//! path leads to, which error a call has, what is mounted where and what is read-only is the same as for modules, whose
+//! calls end in the same layer. The suite holds both against each other.
+//!
+//! An engine has a [`Files`] for each run, shows it to the functions as a [`FilesView`], and adds all interfaces to its
+//! linker with [`add_to_linker`].
+//!
+//! Where the text of WASI and Linux differ, it is as on Linux:
+//!
+//! - A symbolic link that is absolute is followed, as a path of the guest's, and can be read.
+//! - To create a file that is there already changes nothing, and succeeds in what is read-only.
+//! - A stream that failed can be used again, as a file can.
+//! - A directory may be changed by whoever may change its mount, whatever it was opened for; its flags say so.
+//!
+//! There is no error code for too many open files: it is `insufficient-memory`.
+
+mod descriptor;
+mod errors;
+mod handles;
+mod host;
+mod linker;
+mod listing;
+mod stat;
+mod streams;
+mod view;
+
+pub use linker::add_to_linker;
+pub use view::{Files, FilesView, FilesViewMut, resources};
+
+pub use wasmrun_fs::World;
