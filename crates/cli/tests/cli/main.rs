@@ -26,6 +26,8 @@ mod help;
 mod inspect;
 #[cfg(feature = "wasmtime")]
 mod invoke;
+#[cfg(all(target_os = "linux", feature = "wasmi"))]
+mod mounts;
 #[cfg(all(
     target_os = "linux",
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
