@@ -5,6 +5,8 @@
 
 #[path = "../../crates/cli/src/values/held.rs"]
 mod held;
+#[path = "../../crates/cli/src/mounts.rs"]
+mod mounts;
 #[path = "../../crates/cli/src/values.rs"]
 mod values;
 

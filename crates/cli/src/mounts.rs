@@ -161,15 +161,23 @@ pub fn option(mount: &Mount) -> OsString {
                 upper => fields.push(format!("upper={}", path(upper))),
             }
         }
-        MountSource::File(host) => fields.push(format!("type=bind,src={}", host.display())),
-        MountSource::Volume(name) => fields.push(format!("type=volume,src={name}")),
-        MountSource::Tar(archive) => fields.push(format!("type=tar,src={}", archive.display())),
+        MountSource::File(host) => {
+            fields.extend(["type=bind".into(), format!("src={}", host.display())]);
+        }
+        MountSource::Volume(name) => {
+            fields.extend(["type=volume".into(), format!("src={name}")]);
+        }
+        MountSource::Tar(archive) => {
+            fields.extend(["type=tar".into(), format!("src={}", archive.display())]);
+        }
         _ => {}
     }
-    let quoted = fields.iter().map(|field| match field.contains([',', '"']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.clone(),
-    });
+    let quoted = fields
+        .iter()
+        .map(|field| match field.contains([',', '"', '\n', '\r']) {
+            true => format!("\"{}\"", field.replace('"', "\"\"")),
+            false => field.clone(),
+        });
     format!("--mount={}", quoted.collect::<Vec<_>>().join(",")).into()
 }
 

@@ -254,6 +254,13 @@ mod tests {
         }
 
         #[test]
+        fn any_text_of_keys_is_refused_or_means_one_mount(
+            text in "(type=(bind|tmpfs|tar|overlay|volume),|src=|dst=|lower=|upper=|size=|ro|\"|\n|[a,:1/ ]){0,9}",
+        ) {
+            held::mount(&text);
+        }
+
+        #[test]
         fn any_size_is_refused_or_exact(text in any::<String>()) {
             held::size(&text);
         }

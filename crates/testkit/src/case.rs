@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
-    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, Mount,
-    MountSource, Network, Place, Program, Random, Report, Run, RunConfig, Stdout, WasiVersion,
-    check,
+    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, MemoryMount,
+    Mount, MountSource, Network, OverlayMount, Place, Program, Random, Report, Run, RunConfig,
+    Stdout, WasiVersion, check,
 };
 
 use crate::known_differences;
@@ -21,6 +21,18 @@ pub struct Case {
     engine: Arc<dyn Engine>,
     capability: Capability,
     directory: OnceLock<TempDir>,
+    shown: Shown,
+}
+
+/// How a guest of [`Case::run`] is shown directories of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// As they are.
+    AsTheyAre,
+    /// Below an overlay each, whose changes are made for good when the guest has ended.
+    BelowOverlays,
+    /// Those that are read-only, as what is in an archive.
+    InArchives,
 }
 
 impl Case {
@@ -29,7 +41,13 @@ impl Case {
             capability: engine.capability(),
             engine,
             directory: OnceLock::new(),
+            shown: Shown::AsTheyAre,
         }
+    }
+
+    /// The same, in which directories are shown another way.
+    pub(crate) fn shown(self, shown: Shown) -> Self {
+        Case { shown, ..self }
     }
 
     /// The engine.
@@ -51,7 +69,43 @@ impl Case {
     /// name and before anything happened, and that has been asserted.
     pub fn run(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
         let program = self.compile(guest, config)?;
-        Some(self.ran(program.run(config)))
+        let can = self.engine.capability_for(guest).own_mounts;
+        if self.shown == Shown::AsTheyAre || !can.is_supported() {
+            return Some(self.ran(program.run(config)));
+        }
+        let archives = TempDir::new().expect("a directory");
+        let mut config = config.clone();
+        for (number, mount) in config.mounts.iter_mut().enumerate() {
+            self.show(mount, &archives.path().join(number.to_string()));
+        }
+        let report = self.ran(program.run(&config));
+        for layer in &report.layers {
+            layer.commit().expect("changes are made");
+        }
+        Some(report)
+    }
+
+    /// Has a directory of the host be shown as it is to be.
+    fn show(&self, mount: &mut Mount, archive: &Path) {
+        let MountSource::Bind(host) = &mount.source else {
+            return;
+        };
+        match self.shown {
+            Shown::InArchives if mount.access == Access::ReadOnly && host.is_dir() => {
+                let mut tar = std::process::Command::new("tar");
+                let tar = tar.arg("-cf").arg(archive).arg("-C").arg(host).arg(".");
+                let made = tar.status();
+                assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+                mount.source = MountSource::Tar(archive.to_owned());
+            }
+            Shown::BelowOverlays => {
+                mount.source = MountSource::Overlay(OverlayMount {
+                    lower: vec![mount.source.clone()],
+                    upper: Box::new(MountSource::Memory(MemoryMount::default())),
+                });
+            }
+            _ => {}
+        }
     }
 
     /// Like [`Case::run`], for what an executable may refuse itself although it can do the like: a

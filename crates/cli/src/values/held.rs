@@ -2,6 +2,7 @@
 
 use wasmrun::Access;
 
+use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
 /// What is taken for a directory means the same when it is written out in full.
@@ -28,6 +29,18 @@ pub fn dir(text: &str) {
     // A colon in front of a mode makes it a path.
     if !path.ends_with(':') {
         assert_eq!(values::dir(&format!("{path}:{mode}")).as_ref(), Ok(&arg));
+    }
+}
+
+/// What is taken for a mount means the same when it is written as we would.
+pub fn mount(text: &str) {
+    let Ok(mount) = mounts::mount(text) else {
+        return;
+    };
+    let option = mounts::option(&mount);
+    let option = option.to_str().expect("it was text");
+    if let Some(again) = option.strip_prefix("--mount=") {
+        assert_eq!(mounts::mount(again).as_ref(), Ok(&mount), "{again}");
     }
 }
 

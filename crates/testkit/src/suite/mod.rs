@@ -30,7 +30,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use wasmrun_core::Engine;
 
-use crate::case::Case;
+use crate::case::{Case, Shown};
 
 /// A rule and its name.
 pub(crate) type Rule = (&'static str, fn(&Case));
@@ -65,17 +65,43 @@ const TOPICS: &[(&str, &[Rule])] = &[
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.
 pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
-    TOPICS
+    let rules = TOPICS
         .iter()
-        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)))
-        .collect()
+        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)));
+    let again = [
+        ("directories_below_overlays", directories::RULES),
+        ("sandbox_below_overlays", sandbox::RULES),
+    ];
+    let overlays = again.into_iter().flat_map(|(topic, rules)| {
+        let rules = rules.iter();
+        let rules = rules.filter(|(rule, _)| !NOT_BELOW_OVERLAYS.contains(rule));
+        rules.map(move |rule| shown(engine, topic, *rule, Shown::BelowOverlays))
+    });
+    let archives = directories::RULES
+        .iter()
+        .filter(|(rule, _)| rule.contains("read_only_"))
+        .filter(|(rule, _)| !NOT_IN_ARCHIVES.contains(rule))
+        .map(|rule| shown(engine, "directories_in_archives", *rule, Shown::InArchives));
+    rules.chain(overlays).chain(archives).collect()
 }
 
-pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, (name, rule): Rule) -> Trial {
+/// Two overlays of one directory are two file systems, and what has several names is copied for each.
+const NOT_BELOW_OVERLAYS: &[&str] = &[
+    "files_are_renamed_across_preopens",
+    "read_only_and_read_write_may_show_one_directory",
+];
+
+const NOT_IN_ARCHIVES: &[&str] = &["read_only_and_read_write_may_show_one_directory"];
+
+pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, rule: Rule) -> Trial {
+    shown(engine, topic, rule, Shown::AsTheyAre)
+}
+
+fn shown(engine: &Arc<dyn Engine>, topic: &str, (name, rule): Rule, shown: Shown) -> Trial {
     let engine = engine.clone();
     let name = format!("{}::{topic}::{name}", engine.info().name);
     Trial::test(name.clone(), move || {
-        within_patience(&name, move || rule(&Case::new(engine)))
+        within_patience(&name, move || rule(&Case::new(engine).shown(shown)))
     })
 }
 
