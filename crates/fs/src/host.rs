@@ -272,7 +272,7 @@ impl Directory for HostDirectory {
         if file_type != FileType::Regular {
             fs::fcntl_setfl(&file, fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
         }
-        Ok(Arc::new(HostFile(file)))
+        Ok(Arc::new(HostFile { file, file_type }))
     }
 
     fn read_link(&self, name: Name<'_>) -> Result<Vec<u8>> {
@@ -364,54 +364,61 @@ fn flags(options: OpenOptions) -> OFlags {
 
 /// An open file of the host.
 #[derive(Debug)]
-struct HostFile(OwnedFd);
+struct HostFile {
+    file: OwnedFd,
+    file_type: FileType,
+}
 
 impl File for HostFile {
+    fn file_type(&self) -> FileType {
+        self.file_type
+    }
+
     fn stat(&self) -> Result<Stat> {
-        Ok(told(&fs::fstat(&self.0)?))
+        Ok(told(&fs::fstat(&self.file)?))
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
-        Ok(fs::futimens(&self.0, &timestamps(times))?)
+        Ok(fs::futimens(&self.file, &timestamps(times))?)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        Ok(io::pread(&self.0, buffer, offset)?)
+        Ok(io::pread(&self.file, buffer, offset)?)
     }
 
     fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
-        Ok(io::read(&self.0, buffer)?)
+        Ok(io::read(&self.file, buffer)?)
     }
 
     fn write_next(&self, bytes: &[u8]) -> Result<usize> {
-        Ok(io::write(&self.0, bytes)?)
+        Ok(io::write(&self.file, bytes)?)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
-        Ok(io::pwrite(&self.0, bytes, offset)?)
+        Ok(io::pwrite(&self.file, bytes, offset)?)
     }
 
     fn append(&self, bytes: &[u8]) -> Result<usize> {
         let slices = [std::io::IoSlice::new(bytes)];
-        match io::pwritev2(&self.0, &slices, u64::MAX, ReadWriteFlags::APPEND) {
+        match io::pwritev2(&self.file, &slices, u64::MAX, ReadWriteFlags::APPEND) {
             Err(Linux::NOSYS | Linux::NOTSUP) => {}
             written => return Ok(written?),
         }
         // The descriptor is nobody else's.
-        let flags = fs::fcntl_getfl(&self.0)?;
-        fs::fcntl_setfl(&self.0, flags | OFlags::APPEND)?;
-        let written = io::write(&self.0, bytes);
-        fs::fcntl_setfl(&self.0, flags)?;
+        let flags = fs::fcntl_getfl(&self.file)?;
+        fs::fcntl_setfl(&self.file, flags | OFlags::APPEND)?;
+        let written = io::write(&self.file, bytes);
+        fs::fcntl_setfl(&self.file, flags)?;
         Ok(written?)
     }
 
     fn set_size(&self, size: u64) -> Result<()> {
-        Ok(fs::ftruncate(&self.0, size)?)
+        Ok(fs::ftruncate(&self.file, size)?)
     }
 
     fn allocate(&self, offset: u64, length: u64) -> Result<()> {
         Ok(fs::fallocate(
-            &self.0,
+            &self.file,
             FallocateFlags::empty(),
             offset,
             length,
@@ -428,7 +435,7 @@ impl File for HostFile {
             Advice::NoReuse => fs::Advice::NoReuse,
         };
         Ok(fs::fadvise(
-            &self.0,
+            &self.file,
             offset,
             length.try_into().ok(),
             advice,
@@ -437,8 +444,8 @@ impl File for HostFile {
 
     fn sync(&self, data_only: bool) -> Result<()> {
         match data_only {
-            true => fs::fdatasync(&self.0)?,
-            false => fs::fsync(&self.0)?,
+            true => fs::fdatasync(&self.file)?,
+            false => fs::fsync(&self.file)?,
         }
         Ok(())
     }

@@ -256,6 +256,11 @@ pub trait Directory: Any + Send + Sync {
 ///
 /// It does not know what it was opened for: whether it may be read or written is above it.
 pub trait File: Send + Sync {
+    /// What it is, which never changes: a regular file, unless it says otherwise.
+    fn file_type(&self) -> FileType {
+        FileType::Regular
+    }
+
     /// What is known of it.
     fn stat(&self) -> Result<Stat>;
 

@@ -36,7 +36,7 @@
 //!   names there, only the one is copied, and is another file from then on. Who has it open to be read goes on with
 //!   the copy.
 //! - Neither owners nor modes are known here, so a copy has those of a new file.
-//! - A device or FIFO of a lower cannot be renamed or linked, nor have its times set.
+//! - A device or FIFO of a lower cannot be renamed or linked, nor have its times set, and a device can only be read.
 //! - A directory that is in use holds its directories of all layers, and so do those above it: descriptors, if they are
 //!   the host's.
 //! - Nobody else may change the layers while they are used.

@@ -64,7 +64,7 @@ pub(crate) fn path_open(
             }
             Ok(Opened::File(file, access)) => {
                 break Descriptor::File(OpenFile {
-                    file_type: file.stat()?.file_type,
+                    file_type: file.file_type(),
                     file,
                     access,
                     read: options.read,

@@ -87,7 +87,7 @@ impl FilesViewMut<'_> {
                 })
             }
             Opened::File(file, access) => Descriptor::File(Arc::new(OpenFile {
-                file_type: file.stat()?.file_type,
+                file_type: file.file_type(),
                 file,
                 access,
                 flags: flags_of(options, flags),

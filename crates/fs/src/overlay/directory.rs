@@ -74,7 +74,6 @@ impl OverlayDirectory {
             directory: Arc::clone(&self.node),
             name: name.bytes().into(),
             lower: Numbered::new(file, &tree.numbers.told(*stat)),
-            is_device: stat.file_type != FileType::Regular,
             copy,
         }))
     }
@@ -204,6 +203,10 @@ impl Directory for OverlayDirectory {
             FileType::Regular if options.write => {
                 tree.copy(&self.node, name, (&layer, &stat))?;
                 self.open_upper(&mut tree, name, options)
+            }
+            // It is nothing that could be copied to be written.
+            FileType::CharacterDevice | FileType::BlockDevice if options.writes() => {
+                Err(Errno::Rofs)
             }
             _ => self.open_lower(&mut tree, (&layer, &stat), name, options),
         }

@@ -6,7 +6,7 @@ use super::Shared;
 use super::layers::UPPER;
 use super::node::{Node, Replaced};
 use super::tree::Item;
-use crate::{Advice, Errno, File, Name, Result, SetTimes, Stat};
+use crate::{Advice, Errno, File, FileType, Name, Result, SetTimes, Stat};
 
 /// A file of a layer, which tells the number it has in the overlay.
 pub(super) struct Numbered {
@@ -27,6 +27,18 @@ impl Numbered {
 }
 
 impl File for Numbered {
+    fn file_type(&self) -> FileType {
+        self.file.file_type()
+    }
+
+    fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.file.read_next(buffer)
+    }
+
+    fn write_next(&self, bytes: &[u8]) -> Result<usize> {
+        self.file.write_next(bytes)
+    }
+
     fn stat(&self) -> Result<Stat> {
         Ok(Stat {
             device: self.device,
@@ -68,14 +80,12 @@ impl File for Numbered {
     }
 }
 
-/// A file of a lower that is open to be read, or a device, which can be written without a change to the lower. Once the
-/// file is copied to the upper, this is the copy.
+/// A file of a lower that is open to be read. Once it is copied to the upper, this is the copy.
 pub(super) struct LowerFile {
     pub(super) shared: Arc<Shared>,
     pub(super) directory: Arc<Node>,
     pub(super) name: Box<[u8]>,
     pub(super) lower: Numbered,
-    pub(super) is_device: bool,
     pub(super) copy: Arc<Replaced>,
 }
 
@@ -86,17 +96,17 @@ impl LowerFile {
             None => &self.lower,
         }
     }
-
-    /// The file, if it can be written to. Those of lowers never can, whatever is above says.
-    fn device(&self) -> Result<&dyn File> {
-        match self.is_device {
-            true => Ok(&self.lower),
-            false => Err(Errno::Badf),
-        }
-    }
 }
 
 impl File for LowerFile {
+    fn file_type(&self) -> FileType {
+        self.lower.file_type()
+    }
+
+    fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.lower.read_next(buffer)
+    }
+
     fn stat(&self) -> Result<Stat> {
         self.file().stat()
     }
@@ -121,20 +131,22 @@ impl File for LowerFile {
         self.file().read_at(buffer, offset)
     }
 
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
-        self.device()?.write_at(bytes, offset)
+    // Nobody opens it to be written, whatever is above says.
+
+    fn write_at(&self, _bytes: &[u8], _offset: u64) -> Result<usize> {
+        Err(Errno::Badf)
     }
 
-    fn append(&self, bytes: &[u8]) -> Result<usize> {
-        self.device()?.append(bytes)
+    fn append(&self, _bytes: &[u8]) -> Result<usize> {
+        Err(Errno::Badf)
     }
 
-    fn set_size(&self, size: u64) -> Result<()> {
-        self.device()?.set_size(size)
+    fn set_size(&self, _size: u64) -> Result<()> {
+        Err(Errno::Badf)
     }
 
-    fn allocate(&self, offset: u64, length: u64) -> Result<()> {
-        self.device()?.allocate(offset, length)
+    fn allocate(&self, _offset: u64, _length: u64) -> Result<()> {
+        Err(Errno::Badf)
     }
 
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {

@@ -705,3 +705,24 @@ mod host {
         assert_eq!(std::fs::read_dir(lower.path()).unwrap().count(), 500);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_below_cannot_be_written() {
+    let lower = wasmrun_fs::HostDirectory::open("/dev".as_ref()).unwrap();
+    let upper = Memory::new(MemoryLimits::default());
+    let root = Overlay::new(vec![Arc::new(lower)], upper.root()).root();
+    let write = OpenOptions {
+        write: true,
+        ..OpenOptions::default()
+    };
+    assert_eq!(root.open_at(name("null"), write).err(), Some(Errno::Rofs));
+    let read = OpenOptions {
+        read: true,
+        ..OpenOptions::default()
+    };
+    let null = root.open_at(name("null"), read).unwrap();
+    assert_eq!(null.file_type(), FileType::CharacterDevice);
+    assert_eq!(null.read_at(&mut [0; 8], 0), Ok(0));
+    assert_eq!(null.write_at(b"x", 0), Err(Errno::Badf));
+}
