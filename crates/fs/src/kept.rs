@@ -18,8 +18,8 @@ use crate::{Directory, Errno, FileType, Memory, MemoryLimits};
 /// What a guest left of a mount that keeps changes apart.
 pub struct Kept {
     overlay: Overlay,
-    /// What it found.
-    before: Arc<dyn Directory>,
+    /// What it found, the uppermost first.
+    lowers: Vec<Arc<dyn Directory>>,
     /// The directory of the host that changes can be made in for good.
     commits_to: Option<Arc<dyn Directory>>,
 }
@@ -31,10 +31,9 @@ impl Kept {
         lowers: Vec<Arc<dyn Directory>>,
         commits_to: Option<Arc<dyn Directory>>,
     ) -> Self {
-        let nothing = Memory::new(MemoryLimits::default());
         Kept {
             overlay,
-            before: Overlay::new(lowers, nothing.root()).root(),
+            lowers,
             commits_to,
         }
     }
@@ -59,7 +58,9 @@ impl core::Changes for Kept {
 
     fn diff(&self) -> core::Result<String> {
         let changes = self.overlay.changes().map_err(failed("what was changed"))?;
-        diff::unified(&*self.before, &*self.overlay.root(), &changes)
+        let nothing = Memory::new(MemoryLimits::default());
+        let before = Overlay::new(self.lowers.clone(), nothing.root()).root();
+        diff::unified(&*before, &*self.overlay.root(), &changes)
     }
 
     fn export(&self, to: &mut dyn Write) -> core::Result<()> {

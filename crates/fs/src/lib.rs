@@ -32,6 +32,7 @@
 //! # Ok::<(), Errno>(())
 //! ```
 
+mod content;
 mod device;
 mod errno;
 mod given;

@@ -252,6 +252,18 @@ pub trait Directory: Any + Send + Sync {
     fn remove_directory(&self, name: Name<'_>) -> Result<()>;
 }
 
+/// Fails if so many bytes from an offset on are more than `off_t` can say: no file has them.
+///
+/// # Errors
+///
+/// [`Errno::Inval`], as Linux has it.
+pub fn within_files(offset: u64, length: usize) -> Result<()> {
+    match offset.checked_add(length as u64) {
+        Some(end) if i64::try_from(end).is_ok() => Ok(()),
+        _ => Err(Errno::Inval),
+    }
+}
+
 /// An open file.
 ///
 /// It does not know what it was opened for: whether it may be read or written is above it.

@@ -60,6 +60,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Directory, FileType, Result};
 use directory::OverlayDirectory;
+pub(crate) use origin::join;
 use tree::Tree;
 
 /// Read-only directories under one that takes all changes. All clones are the same file system.

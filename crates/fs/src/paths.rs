@@ -3,9 +3,12 @@
 //! Which of several errors a call has is as on Linux, whose `fs/namei.c` is the reference.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use wasmrun_core::Access;
+use wasmrun_core::{Access, Control, Interrupt};
 
+#[cfg(target_os = "linux")]
+use crate::CutShort;
 use crate::walk::{Part, Walk};
 use crate::world::Entered;
 use crate::{Errno, File, FileType, Name, OpenOptions, PATH_MAX, Place, Result, SetTimes, Stat};
@@ -115,6 +118,38 @@ impl Place {
                 }
             };
             walk.follow(target)?;
+        }
+    }
+
+    /// As [`open_path`](Place::open_path), of a guest that `control` ends: what somebody has a lease on gets a while to be
+    /// given up, and what blocks in the kernel is cut short.
+    ///
+    /// # Errors
+    ///
+    /// The [`Interrupt`], if the guest is to end.
+    pub fn open_path_until(
+        &self,
+        control: &Control,
+        path: &[u8],
+        follow: bool,
+        directory: bool,
+        options: OpenOptions,
+    ) -> std::result::Result<Result<Opened>, Interrupt> {
+        /// How long to wait before trying again.
+        const RETRY: Duration = Duration::from_millis(10);
+        #[cfg(target_os = "linux")]
+        let _cut_short = CutShort::by(control);
+        loop {
+            match self.open_path(path, follow, directory, options) {
+                Ok(opened) => return Ok(Ok(opened)),
+                Err(Errno::Again) => {
+                    if let Some(reason) = control.sleep(RETRY) {
+                        return Err(reason);
+                    }
+                }
+                // It may have been cut short.
+                Err(error) => return control.interrupted().map_or(Ok(Err(error)), Err),
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! The rules of a file system in memory.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

@@ -1,6 +1,6 @@
 //! Whether a file system in memory does what the tmpfs of the host does.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;

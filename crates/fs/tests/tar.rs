@@ -1,6 +1,6 @@
 //! The rules of a tar archive as a file system.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File as HostFile};

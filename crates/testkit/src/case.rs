@@ -35,6 +35,14 @@ pub(crate) enum Shown {
     InArchives,
 }
 
+/// Makes an archive of a directory, compressed if its name says so.
+pub(crate) fn pack(directory: &Path, archive: &Path) {
+    let mut tar = std::process::Command::new("tar");
+    let tar = tar.arg("-caf").arg(archive).arg("-C").arg(directory);
+    let made = tar.arg(".").status();
+    assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+}
+
 impl Case {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
         Case {
@@ -92,10 +100,7 @@ impl Case {
         };
         match self.shown {
             Shown::InArchives if mount.access == Access::ReadOnly && host.is_dir() => {
-                let mut tar = std::process::Command::new("tar");
-                let tar = tar.arg("-cf").arg(archive).arg("-C").arg(host).arg(".");
-                let made = tar.status();
-                assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+                pack(host, archive);
                 mount.source = MountSource::Tar(archive.to_owned());
             }
             Shown::BelowOverlays => {

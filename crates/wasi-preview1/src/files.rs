@@ -4,13 +4,13 @@ use wasmrun_core::{Access, Control};
 #[cfg(target_os = "linux")]
 use wasmrun_fs::CutShort;
 use wasmrun_fs::Errno::Spipe as NoPlaces;
-use wasmrun_fs::{Advice, FileType, SetTime, SetTimes, Stat};
+use wasmrun_fs::{Advice, FileType, SetTime, SetTimes, Stat, within_files};
 use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Filetype, Fstflags, Whence};
 use wiggle::{GuestMemory, GuestPtr};
 
 use crate::call::{Result, argument, count, fill, first_buffer, pointer};
-use crate::descriptors::{Descriptor, OpenFile, filetype};
+use crate::descriptors::{Descriptor, Descriptors, OpenFile, filetype};
 use crate::{Abi, Wasi};
 
 pub(crate) fn fd_read(
@@ -51,11 +51,11 @@ pub(crate) fn fd_pread(
     offset: i64,
     read: i32,
 ) -> Result<()> {
-    let control = wasi.control.clone();
-    let file = seekable(wasi, fd, Errno::Isdir)?;
+    let control = &wasi.control;
+    let file = seekable(&mut wasi.descriptors, fd, Errno::Isdir)?;
     let buffer = first_buffer(memory, vectors, number)?;
     let offset = u64::try_from(offset).map_err(|_| Errno::Inval)?;
-    let done = file.read(&control, memory, buffer, Some(offset));
+    let done = file.read(control, memory, buffer, Some(offset));
     wasi.running()?;
     count(memory, read, done?)
 }
@@ -101,11 +101,11 @@ pub(crate) fn fd_pwrite(
     offset: i64,
     written: i32,
 ) -> Result<()> {
-    let control = wasi.control.clone();
-    let file = seekable(wasi, fd, Errno::Badf)?;
+    let control = &wasi.control;
+    let file = seekable(&mut wasi.descriptors, fd, Errno::Badf)?;
     let bytes = memory.as_cow(first_buffer(memory, vectors, number)?)?;
     let offset = u64::try_from(offset).map_err(|_| Errno::Inval)?;
-    let done = file.write(&control, &bytes, Some(offset));
+    let done = file.write(control, &bytes, Some(offset));
     wasi.running()?;
     count(memory, written, done?)
 }
@@ -136,7 +136,7 @@ impl OpenFile {
             return Err(Errno::Badf.into());
         }
         let at = offset.unwrap_or(self.position);
-        within(at, buffer.len() as usize)?;
+        within_files(at, buffer.len() as usize)?;
         let _cut_short = self.cut_short(control);
         fill(memory, buffer, |bytes| match self.file.read_at(bytes, at) {
             Err(NoPlaces) if offset.is_none() => Ok(self.file.read_next(bytes)?),
@@ -150,7 +150,7 @@ impl OpenFile {
             return Err(Errno::Badf.into());
         }
         let at = offset.unwrap_or(self.position);
-        within(at, bytes.len())?;
+        within_files(at, bytes.len())?;
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -165,17 +165,9 @@ impl OpenFile {
     }
 }
 
-/// No file has a byte that `off_t` cannot say.
-fn within(offset: u64, length: usize) -> Result<()> {
-    match offset.checked_add(length as u64) {
-        Some(end) if i64::try_from(end).is_ok() => Ok(()),
-        _ => Err(Errno::Inval.into()),
-    }
-}
-
 /// A file, as what has places to seek to. `directory` is what is wrong about a directory.
-fn seekable(wasi: &mut Wasi, fd: i32, directory: Errno) -> Result<&mut OpenFile> {
-    match wasi.descriptors.get(fd)? {
+fn seekable(descriptors: &mut Descriptors, fd: i32, directory: Errno) -> Result<&mut OpenFile> {
+    match descriptors.get(fd)? {
         Descriptor::File(file) => Ok(file),
         Descriptor::Stream(_) => Err(Errno::Spipe.into()),
         Descriptor::Directory(_) => Err(directory.into()),
@@ -199,7 +191,7 @@ pub(crate) fn fd_seek(
             old::Whence::End => Whence::End,
         },
     };
-    let file = seekable(wasi, fd, Errno::Badf)?;
+    let file = seekable(&mut wasi.descriptors, fd, Errno::Badf)?;
     let from = match whence {
         Whence::Set => 0,
         Whence::Cur => file.position,
@@ -218,7 +210,7 @@ pub(crate) fn fd_tell(
     fd: i32,
     position: i32,
 ) -> Result<()> {
-    let told = seekable(wasi, fd, Errno::Badf)?.position;
+    let told = seekable(&mut wasi.descriptors, fd, Errno::Badf)?.position;
     Ok(memory.write(pointer::<types::Filesize>(position), told)?)
 }
 
@@ -254,7 +246,7 @@ pub(crate) fn fd_allocate(
     offset: i64,
     length: i64,
 ) -> Result<()> {
-    let file = seekable(wasi, fd, Errno::Badf)?;
+    let file = seekable(&mut wasi.descriptors, fd, Errno::Badf)?;
     if !file.write {
         return Err(Errno::Badf.into());
     }

@@ -3,11 +3,8 @@
 #![expect(clippy::too_many_arguments, reason = "WASI has functions of so many")]
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-use wasmrun_fs::CutShort;
-use wasmrun_fs::{Entry, Errno as Failed, OpenOptions, Opened, SyncWrites};
+use wasmrun_fs::{Entry, OpenOptions, Opened, SyncWrites};
 use wasmtime_wasi::p1::types::{self, Dirent, Errno, Fdflags, Lookupflags, Oflags, Rights};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
@@ -55,43 +52,22 @@ pub(crate) fn path_open(
     let place = wasi.descriptors.place(fd)?;
     let name = path(memory, name, length)?;
     let directory = oflags.contains(Oflags::DIRECTORY);
-    #[cfg(target_os = "linux")]
-    let _cut_short = CutShort::by(&wasi.control);
-    let descriptor = loop {
-        match place.open_path(&name, follow, directory, options) {
-            Ok(Opened::Directory(place)) => {
-                break Descriptor::Directory(OpenDirectory { place, given: None });
-            }
-            Ok(Opened::File(file, access)) => {
-                break Descriptor::File(OpenFile {
-                    file_type: file.file_type(),
-                    file,
-                    access,
-                    read: options.read,
-                    write,
-                    position: 0,
-                    flags: fdflags,
-                });
-            }
-            // Somebody has a lease on it, and gets a while to give that up.
-            Err(Failed::Again) => {
-                if let Some(reason) = wasi.control.sleep(RETRY) {
-                    return Err(reason.into());
-                }
-            }
-            Err(error) => {
-                // It may have been cut short.
-                running(&wasi.control)?;
-                return Err(error.into());
-            }
-        }
+    let opened_path = place.open_path_until(&wasi.control, &name, follow, directory, options)?;
+    let descriptor = match opened_path? {
+        Opened::Directory(place) => Descriptor::Directory(OpenDirectory { place, given: None }),
+        Opened::File(file, access) => Descriptor::File(OpenFile {
+            file_type: file.file_type(),
+            file,
+            access,
+            read: options.read,
+            write,
+            position: 0,
+            flags: fdflags,
+        }),
     };
     let number = wasi.descriptors.add(descriptor);
     Ok(memory.write(pointer::<i32>(opened), number)?)
 }
-
-/// How long to wait before trying again to open a file that somebody has a lease on.
-const RETRY: Duration = Duration::from_millis(10);
 
 pub(crate) fn path_filestat_get(
     abi: Abi,

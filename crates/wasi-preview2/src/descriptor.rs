@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmrun_core::{Access, Control};
 #[cfg(target_os = "linux")]
 use wasmrun_fs::CutShort;
-use wasmrun_fs::{Advice, Errno, File, FileType, OpenFiles, Place, SetTimes, Stat};
+use wasmrun_fs::{Advice, Errno, File, FileType, OpenFiles, Place, SetTimes, Stat, within_files};
 use wasmtime_wasi::p2::bindings::filesystem::types::DescriptorFlags;
 
 use crate::errors::{Result, running};
@@ -134,7 +134,7 @@ impl OpenFile {
     pub(crate) fn read(&self, length: u64, offset: u64) -> Result<Vec<u8>> {
         self.readable()?;
         let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
-        within(offset, length)?;
+        within_files(offset, length)?;
         let mut bytes = vec![0; length];
         let read = self.waiting(|file| file.read_at(&mut bytes, offset))?;
         bytes.truncate(read);
@@ -144,7 +144,7 @@ impl OpenFile {
     /// Writes at an offset: how much of it, at least a byte.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<usize> {
         self.writable()?;
-        within(offset, bytes.len())?;
+        within_files(offset, bytes.len())?;
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -164,13 +164,5 @@ impl OpenFile {
         let done = work(&*self.file);
         running(&self.control)?;
         Ok(done?)
-    }
-}
-
-/// No file has a byte that `off_t` cannot say.
-fn within(offset: u64, length: usize) -> Result<(), Errno> {
-    match offset.checked_add(length as u64) {
-        Some(end) if i64::try_from(end).is_ok() => Ok(()),
-        _ => Err(Errno::Inval),
     }
 }

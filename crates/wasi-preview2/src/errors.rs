@@ -66,10 +66,14 @@ impl From<Failure> for StreamError {
 /// Fails if the guest is to end.
 pub(crate) fn running(control: &Control) -> Result<()> {
     match control.interrupted() {
-        // As code that is interrupted does; why is in the control.
-        Some(_) => Err(Failure::End(Trap::Interrupt.into())),
+        Some(_) => Err(interrupted()),
         None => Ok(()),
     }
+}
+
+/// What ends a guest that is to end: as in code that is interrupted. Why is in the control.
+pub(crate) fn interrupted() -> Failure {
+    Failure::End(Trap::Interrupt.into())
 }
 
 /// The code of an error that an operation on a stream had, if it has one.

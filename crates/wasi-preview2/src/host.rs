@@ -1,7 +1,6 @@
 //! The functions of `wasi:filesystem`. All are done at once, on the guest's own thread.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmrun_core::Access;
 use wasmrun_fs::{Advice, Errno, OpenFiles, OpenOptions, Opened, Place, SyncWrites};
@@ -15,16 +14,13 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use crate::FilesViewMut;
 use crate::descriptor::{Descriptor, OpenDirectory, OpenFile};
-use crate::errors::{Failure, Result, Told, code_of, running};
+use crate::errors::{Failure, Result, Told, code_of, interrupted};
 use crate::handles::{Handle, inner, outer};
 use crate::listing::Listing;
 use crate::stat::{descriptor_stat, descriptor_type, hash, set_times};
 use crate::streams::{Reader, Writer};
 
 type Fd = Resource<types::Descriptor>;
-
-/// How long to wait before trying again to open a file that somebody has a lease on.
-const RETRY: Duration = Duration::from_millis(10);
 
 impl FilesViewMut<'_> {
     fn get(&self, fd: &Fd) -> Result<&Descriptor> {
@@ -64,17 +60,10 @@ impl FilesViewMut<'_> {
         let options = options(how, flags);
         OpenFiles::default().room()?;
         let directory = how.contains(OpenFlags::DIRECTORY);
-        let opened = loop {
-            let place = self.place(fd)?;
-            match place.open_path(path.as_bytes(), follow, directory, options) {
-                // Somebody has a lease on it, and gets a while to give that up.
-                Err(Errno::Again) => {
-                    self.files.control.sleep(RETRY);
-                    running(&self.files.control)?;
-                }
-                opened => break opened?,
-            }
-        };
+        let control = &self.files.control;
+        let place = self.place(fd)?;
+        let opened = place.open_path_until(control, path.as_bytes(), follow, directory, options);
+        let opened = opened.map_err(|_| interrupted())??;
         let descriptor = match opened {
             Opened::Directory(place) => {
                 let mutable = flags.contains(DescriptorFlags::MUTATE_DIRECTORY);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use wasmrun_core as core;
 
-use super::tree::{At, CHUNK, directory, fill, names, split};
+use super::tree::{At, directory, names, split};
 use super::{failed, shown};
+use crate::content;
 use crate::overlay::{Change, ChangeKind};
 use crate::{Directory, Errno, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step};
 
@@ -142,24 +143,8 @@ fn copy(source: &At<'_>, stat: &Stat, to: &dyn Directory, name: Name<'_>) -> Res
         exclusive: true,
         ..OpenOptions::default()
     };
-    let (from, to) = (source.open()?, to.open_at(name, options)?);
-    let mut buffer = vec![0; CHUNK];
-    let mut offset = 0;
-    loop {
-        let length = fill(&*from, &mut buffer, offset)?;
-        let mut written = 0;
-        // A hole stays one.
-        if buffer[..length].iter().any(|byte| *byte != 0) {
-            while written < length {
-                written += to.write_at(&buffer[written..length], offset + written as u64)?;
-            }
-        }
-        offset += length as u64;
-        if length < buffer.len() {
-            break;
-        }
-    }
-    to.set_size(offset)?;
+    let to = to.open_at(name, options)?;
+    content::copy(&*source.open()?, &*to)?;
     to.set_times(SetTimes {
         accessed: SetTime::Keep,
         modified: SetTime::To(stat.modified),

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use similar::TextDiff;
 use wasmrun_core as core;
 
-use super::tree::{At, below, fill};
+use super::tree::{At, below};
 use super::{failed, shown};
+use crate::content::read_all;
 use crate::overlay::{Change, ChangeKind};
 use crate::{Directory, FileType, Result};
 
@@ -86,7 +87,7 @@ fn content(root: &dyn Directory, path: &[u8]) -> Result<Option<Vec<u8>>> {
                 .unwrap_or(usize::MAX)
                 .min(MOST + 1);
             let mut bytes = vec![0; length];
-            let length = fill(&*at.open()?, &mut bytes, 0)?;
+            let length = read_all(&*at.open()?, &mut bytes, 0)?;
             bytes.truncate(length);
             Ok(Some(bytes))
         }

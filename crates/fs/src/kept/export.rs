@@ -8,9 +8,9 @@ use tar::{Builder, EntryType, Header};
 use wasmrun_core as core;
 use wasmrun_core::{Error, ErrorKind};
 
-use super::tree::{At, below, join, split};
+use super::tree::{At, below, split};
 use super::{failed, shown};
-use crate::overlay::{Change, ChangeKind};
+use crate::overlay::{Change, ChangeKind, join};
 use crate::{Directory, File, FileType};
 
 pub(super) fn archive(

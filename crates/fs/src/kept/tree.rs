@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::overlay::join;
 use crate::{Directory, Errno, File, FileType, Name, OpenOptions, Result, Stat, Step};
 
 /// The directory at a path, and nothing for the one it is below.
@@ -63,13 +64,6 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-pub(super) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
-    match path {
-        b"" => name.to_vec(),
-        path => [path, b"/", name].concat(),
-    }
-}
-
 /// What is in a directory, by name.
 pub(super) fn names(directory: &dyn Directory) -> Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
@@ -97,19 +91,4 @@ pub(super) fn below(root: &dyn Directory, path: &[u8]) -> Result<Vec<(Vec<u8>, F
         found.push((path, file_type));
     }
     Ok(found)
-}
-
-/// So many bytes are copied at once.
-pub(super) const CHUNK: usize = 256 << 10;
-
-/// Fills the buffer from an offset on, as far as the file goes.
-pub(super) fn fill(file: &dyn File, buffer: &mut [u8], offset: u64) -> Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read_at(&mut buffer[length..], offset + length as u64)? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    Ok(length)
 }

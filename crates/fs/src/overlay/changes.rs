@@ -10,6 +10,7 @@ use super::node::lowers;
 use super::origin::join;
 use super::tree::Tree;
 use super::{Change, ChangeKind};
+use crate::content::read_all;
 use crate::{Errno, File, FileType, Name, Result, Stat};
 
 /// How much of two files is compared at once.
@@ -221,8 +222,8 @@ fn is_equal(one: &dyn File, other: &dyn File) -> Result<bool> {
     let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut offset = 0;
     loop {
-        let length = marks::read_all(one, &mut a, offset)?;
-        let other_length = marks::read_all(other, &mut b, offset)?;
+        let length = read_all(one, &mut a, offset)?;
+        let other_length = read_all(other, &mut b, offset)?;
         if a[..length] != b[..other_length] {
             return Ok(false);
         }

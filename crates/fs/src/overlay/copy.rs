@@ -9,10 +9,8 @@ use super::node::Node;
 use super::tree::Tree;
 use crate::{
     Directory, Errno, File, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step,
+    content,
 };
-
-/// So many bytes are copied at once. If they are all zeros, a hole is left.
-const CHUNK: usize = 128 << 10;
 
 impl Tree {
     /// The directory of the upper for a directory, which is made if it is not there, and so are those above it.
@@ -69,7 +67,7 @@ impl Tree {
         let make: &dyn Fn(&dyn Directory, Name<'_>) -> Result<()> = match stat.file_type {
             FileType::Regular => &|upper, temporary| {
                 let file = upper.open_at(temporary, NEW)?;
-                copy_content(&*lower.open_at(name, READ)?, &*file)?;
+                content::copy(&*lower.open_at(name, READ)?, &*file)?;
                 file.set_times(times(stat))?;
                 // Otherwise the name could get to the disk before the content.
                 file.sync(true)
@@ -136,22 +134,6 @@ impl Tree {
     pub(super) fn numbered(&mut self, file: Arc<dyn File>) -> Result<Arc<dyn File>> {
         let stat = self.numbers.told(file.stat()?);
         Ok(Arc::new(Numbered::new(file, &stat)))
-    }
-}
-
-fn copy_content(from: &dyn File, to: &dyn File) -> Result<()> {
-    let mut buffer = vec![0; CHUNK];
-    let mut size = 0;
-    loop {
-        let count = marks::read_all(from, &mut buffer, size)?;
-        let chunk = &buffer[..count];
-        if chunk.iter().any(|byte| *byte != 0) {
-            marks::write_all(to, chunk, size)?;
-        }
-        size += count as u64;
-        if count < CHUNK {
-            return to.set_size(size);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The names an overlay keeps for itself in a directory of a layer, and what is at them.
 
-use crate::{Directory, Errno, File, FileType, NAME_MAX, Name, OpenOptions, Result, SyncWrites};
+use crate::content::{read_all, write_all};
+use crate::{Directory, Errno, FileType, NAME_MAX, Name, OpenOptions, Result, SyncWrites};
 
 /// What they all begin with.
 const PREFIX: &[u8] = b".wh.";
@@ -153,27 +154,6 @@ pub(super) fn complete<T>(
         remove(directory, TEMPORARY_NAME);
     }
     made
-}
-
-/// Reads until the buffer is full or the file ends: how much.
-pub(super) fn read_all(file: &dyn File, buffer: &mut [u8], offset: u64) -> Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read_at(&mut buffer[length..], offset + length as u64)? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    Ok(length)
-}
-
-pub(super) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> Result<()> {
-    while !bytes.is_empty() {
-        let count = file.write_at(bytes, offset)?;
-        offset += count as u64;
-        bytes = bytes.get(count..).ok_or(Errno::Io)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

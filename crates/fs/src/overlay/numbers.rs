@@ -1,12 +1,8 @@
 //! The numbers of files.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::Stat;
-
-/// Far from the numbers of the devices of a host and those of file systems in memory.
-static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 48);
+use crate::{Stat, device};
 
 /// A number has this many bits of that in the layer, and above them the number of the layer's device among those met.
 const LAYER_BITS: u32 = 56;
@@ -26,7 +22,7 @@ pub(super) struct Numbers {
 impl Numbers {
     pub(super) fn new() -> Self {
         Numbers {
-            device: NEXT_DEVICE.fetch_add(1, Relaxed),
+            device: device::next(),
             devices: Vec::new(),
             others: HashMap::new(),
             next: (DEVICES as u64 + 1) << LAYER_BITS,

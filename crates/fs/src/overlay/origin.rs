@@ -54,7 +54,7 @@ impl Drop for Origin {
 }
 
 /// The path of a name in a directory.
-pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     match directory {
         b"" => name.to_vec(),
         _ => [directory, name].join(&b'/'),

@@ -3,7 +3,7 @@
 use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, RunConfig};
 
 use super::directories::{all_fail, holds, outcomes};
-use crate::case::{Case, captured};
+use crate::case::{Case, captured, pack};
 use crate::guests::hello;
 
 crate::suite::rules![
@@ -344,14 +344,7 @@ fn archive(case: &Case) -> std::path::PathBuf {
     let link = case.path("tree").join("link");
     std::os::unix::fs::symlink("d/file", link).expect("a link in a directory just made");
     let archive = case.path("a.tar.gz");
-    let made = std::process::Command::new("tar")
-        .arg("-czf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(case.path("tree"))
-        .arg(".")
-        .status();
-    assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+    pack(&case.path("tree"), &archive);
     archive
 }
 

@@ -6,7 +6,7 @@ use wasmrun_core::{
 };
 
 use super::directories::{all_fail, holds, placed};
-use crate::case::{Case, captured, stdout};
+use crate::case::{Case, captured, pack, stdout};
 use crate::guests::files;
 
 crate::suite::rules![
@@ -233,14 +233,7 @@ fn changes_are_kept_in_a_directory(case: &Case) {
 fn an_archive_can_be_changed_as_it_is_seen(case: &Case) {
     case.write("tree/d/file", "content");
     let archive = case.path("a.tar");
-    let made = std::process::Command::new("tar")
-        .arg("-cf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(case.path("tree"))
-        .arg(".")
-        .status();
-    assert!(made.is_ok_and(|status| status.success()), "tar makes it");
+    pack(&case.path("tree"), &archive);
     let overlay = Mount {
         path: "/o".into(),
         source: MountSource::Overlay(OverlayMount {
