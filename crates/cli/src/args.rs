@@ -276,8 +276,8 @@ pub struct GuestArgs {
     /// Mount something in the guest: type=bind|volume|tmpfs|tar|overlay,src=HOST,dst=PATH[,ro][,size=SIZE]…
     ///
     /// `bind` is a directory of the host, as with --dir, or a single file; `volume` a directory that is kept by name; `tmpfs`
-    /// a file system in memory, empty at first and gone with the run, of 256Mi unless it says otherwise; `tar` what is in
-    /// a tar or tar.gz, read-only; `overlay` what is in `lower=DIR`, directories or archives with colons between them, of
+    /// a file system in memory, gone with the run, of 256Mi unless it says otherwise: empty at first or, with `src`, a copy of
+    /// that directory or archive; `tar` what is in a tar or tar.gz, read-only; `overlay` what is in `lower=DIR`, directories or archives with colons between them, of
     /// which none is changed: what the guest writes goes to `upper=DIR` or, without it, to memory. `size=` and `entries=` bound
     /// what is in memory. A field with a comma is put in quotes.
     #[arg(

@@ -36,12 +36,15 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         "bind" => bind(PathBuf::from(fields.required("src")?)),
         "volume" => MountSource::Volume(fields.required("src")?),
         "tar" => MountSource::Tar(PathBuf::from(fields.required("src")?)),
-        "tmpfs" => memory(&mut fields)?,
+        "tmpfs" => MountSource::Memory(MemoryMount {
+            from: fields.take("src").map(|from| Box::new(lower(&from))),
+            ..memory(&mut fields)?
+        }),
         "overlay" => MountSource::Overlay(OverlayMount {
             lower: fields.required("lower")?.split(':').map(lower).collect(),
             upper: Box::new(match fields.take("upper") {
                 Some(upper) => MountSource::Bind(upper.into()),
-                None => memory(&mut fields)?,
+                None => MountSource::Memory(memory(&mut fields)?),
             }),
         }),
         other => {
@@ -58,21 +61,22 @@ pub fn mount(text: &str) -> Result<Mount, String> {
     })
 }
 
-fn memory(fields: &mut Fields) -> Result<MountSource, String> {
+fn memory(fields: &mut Fields) -> Result<MemoryMount, String> {
     let number = |number: String| {
         let parsed = number.parse();
         parsed.map_err(|_| format!("entries={number} is no number"))
     };
-    Ok(MountSource::Memory(MemoryMount {
+    Ok(MemoryMount {
         bytes: fields
             .take("size")
             .map(|size| values::size(&size))
             .transpose()?,
         entries: fields.take("entries").map(number).transpose()?,
-    }))
+        from: None,
+    })
 }
 
-/// A directory that is below others, or an archive.
+/// A directory that is only read, or an archive.
 fn lower(path: &str) -> MountSource {
     match Path::new(path).is_file() {
         true => MountSource::Tar(path.into()),
@@ -143,16 +147,22 @@ pub fn option(mount: &Mount) -> OsString {
         let entries = memory.entries.map(|entries| format!("entries={entries}"));
         bytes.into_iter().chain(entries)
     };
+    let path = |source: &MountSource| match source {
+        MountSource::Bind(path) | MountSource::Tar(path) => path.display().to_string(),
+        other => other.to_string(),
+    };
     match &mount.source {
         MountSource::Memory(memory) => {
             fields.push("type=tmpfs".into());
+            fields.extend(
+                memory
+                    .from
+                    .as_deref()
+                    .map(|from| format!("src={}", path(from))),
+            );
             fields.extend(bounds(memory));
         }
         MountSource::Overlay(overlay) => {
-            let path = |source: &MountSource| match source {
-                MountSource::Bind(path) | MountSource::Tar(path) => path.display().to_string(),
-                other => other.to_string(),
-            };
             let lower: Vec<_> = overlay.lower.iter().map(path).collect();
             fields.push("type=overlay".into());
             fields.push(format!("lower={}", lower.join(":")));
@@ -258,7 +268,13 @@ mod tests {
 
     #[test]
     fn a_mount_is_typed_as_docker_has_it() {
-        let memory = |bytes, entries| MountSource::Memory(MemoryMount { bytes, entries });
+        let memory = |bytes, entries| {
+            MountSource::Memory(MemoryMount {
+                bytes,
+                entries,
+                from: None,
+            })
+        };
         for (text, path, source, access) in [
             (
                 "type=bind,src=/srv,dst=/data,ro",
@@ -318,7 +334,10 @@ mod tests {
             ("type=bind,dst=/x", "src=… is missing"),
             ("type=tmpfs", "dst=… is missing"),
             ("type=nfs,dst=/x", "there is no type=nfs; the types are"),
-            ("type=tmpfs,dst=/x,src=/y", "src is not for type=tmpfs"),
+            (
+                "type=overlay,lower=/a,dst=/x,src=/y",
+                "src is not for type=overlay",
+            ),
             ("type=tar,dst=/x,src=/y,rw", "a tar is ro"),
             (
                 "type=bind,src=/y,dst=/x,size=1",
@@ -348,6 +367,7 @@ mod tests {
             tmpfs("/a,\"b:1Mi").expect("a mount"),
             volume("v:/v:ro").expect("a mount"),
             overlay("/some,where::/work").expect("a mount"),
+            mount("type=tmpfs,src=/a,dst=/t,size=4096,entries=2").expect("a mount"),
             Mount::tar("a.tar", "/t"),
             Mount::file("Cargo.toml", "/c", Access::ReadOnly),
             mount("type=overlay,lower=/a:Cargo.toml:/b,upper=/u,dst=/o").expect("a mount"),

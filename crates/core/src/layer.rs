@@ -140,8 +140,8 @@ impl Layer {
         self.changes.export(to)
     }
 
-    /// Makes the changes in the directory of the host that is the uppermost of the overlay's lower ones. Each file is there
-    /// as a whole or not at all, whenever this ends.
+    /// Makes the changes in the directory of the host that is the overlay's only lower one, or that the memory is a copy of.
+    /// Each file is there as a whole or not at all, whenever this ends.
     ///
     /// # Errors
     ///

@@ -35,7 +35,7 @@ pub enum MountSource {
     Volume(String),
     /// What a tar archive of the host has in it, which is read-only. The archive may be compressed by gzip.
     Tar(PathBuf),
-    /// A file system in memory, which is empty when the run begins, and gone when it has ended.
+    /// A file system in memory, which is gone when the run has ended. It is empty at first, or a copy.
     Memory(MemoryMount),
     /// Directories in one, none of which is changed: what the guest writes goes elsewhere.
     Overlay(OverlayMount),
@@ -58,20 +58,29 @@ impl fmt::Display for MountSource {
             MountSource::Bind(host) | MountSource::File(host) => host.display().fmt(f),
             MountSource::Volume(name) => write!(f, "the volume {name}"),
             MountSource::Tar(archive) => write!(f, "the archive {}", archive.display()),
-            MountSource::Memory(_) => f.write_str("a file system in memory"),
+            MountSource::Memory(MemoryMount { from: None, .. }) => {
+                f.write_str("a file system in memory")
+            }
+            MountSource::Memory(MemoryMount {
+                from: Some(from), ..
+            }) => write!(f, "a copy of {from} in memory"),
             MountSource::Overlay(_) => f.write_str("an overlay"),
         }
     }
 }
 
-/// How much may be in a file system in memory. Beyond it, the guest is told that no space is left.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a file system in memory has at first, and how much may be in it. Beyond that, the guest is told that no space is
+/// left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryMount {
     /// Bytes of files, each in pages of 4096; [`DEFAULT_BYTES`](MemoryMount::DEFAULT_BYTES) where `None`.
     pub bytes: Option<u64>,
     /// Files, directories, links and further names of files; one for each 4096 of the bytes where `None`.
     pub entries: Option<u64>,
+    /// What it is a copy of when the run begins: a directory of the host, a volume or an archive; nothing where `None`. What
+    /// no guest can open, such as a FIFO or a device, is not copied. Only what the guest then changes is told as changed.
+    pub from: Option<Box<MountSource>>,
 }
 
 impl MemoryMount {
@@ -123,7 +132,7 @@ impl Mount {
             path: path.into(),
             source: MountSource::Memory(MemoryMount {
                 bytes,
-                entries: None,
+                ..MemoryMount::default()
             }),
             access: Access::ReadWrite,
         }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, Mount, MountSource,
-    OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
+    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount, Mount,
+    MountSource, OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -212,7 +212,26 @@ fn source(source: &MountSource, path: &str, config: &RunConfig) -> Result<MountS
         }
         MountSource::File(host) => MountSource::File(file(host, path)?),
         MountSource::Tar(archive) => MountSource::Tar(file(archive, path)?),
-        MountSource::Memory(_) => source.clone(),
+        MountSource::Memory(memory) => MountSource::Memory(self::memory(memory, path, config)?),
+    })
+}
+
+fn memory(memory: &MemoryMount, path: &str, config: &RunConfig) -> Result<MemoryMount> {
+    use MountSource::{Bind, Tar, Volume};
+
+    let from = match memory.from.as_deref() {
+        None => None,
+        Some(from @ (Bind(_) | Volume(_) | Tar(_))) => Some(Box::new(source(from, path, config)?)),
+        Some(from) => {
+            let message = format!(
+                "cannot begin the memory at {path} with {from}: it begins with a directory of the host, a volume or an archive"
+            );
+            return Err(Error::new(ErrorKind::Preopen, message));
+        }
+    };
+    Ok(MemoryMount {
+        from,
+        ..memory.clone()
     })
 }
 
@@ -230,7 +249,11 @@ fn layers(overlay: &OverlayMount, path: &str, config: &RunConfig) -> Result<Over
     if let Some(other) = overlay.lower.iter().find(|source| !is_lower(source)) {
         return refuse(format!("{other} cannot be below"));
     }
-    if !matches!(*overlay.upper, Bind(_) | Volume(_) | Memory(_)) {
+    let is_upper = match &*overlay.upper {
+        Memory(memory) => memory.from.is_none(),
+        upper => matches!(upper, Bind(_) | Volume(_)),
+    };
+    if !is_upper {
         return refuse(format!("changes cannot go to {}", overlay.upper));
     }
     let lower = overlay.lower.iter();

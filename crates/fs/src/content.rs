@@ -1,8 +1,8 @@
-//! Reading, writing and copying the content of files as a whole.
+//! Reading, writing, copying and comparing the content of files as a whole.
 
 use crate::{Errno, File, Result};
 
-/// So many bytes are copied at once. If they are all zeros, a hole is left.
+/// So many bytes are copied or compared at once. If they are all zeros, a copy has a hole.
 const CHUNK: usize = 128 << 10;
 
 /// Reads until the buffer is full or the file ends: how much.
@@ -40,5 +40,22 @@ pub(crate) fn copy(from: &dyn File, to: &dyn File) -> Result<()> {
         if count < CHUNK {
             return to.set_size(size);
         }
+    }
+}
+
+/// Whether two files have the same content.
+pub(crate) fn is_equal(one: &dyn File, other: &dyn File) -> Result<bool> {
+    let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut offset = 0;
+    loop {
+        let length = read_all(one, &mut a, offset)?;
+        let other_length = read_all(other, &mut b, offset)?;
+        if a[..length] != b[..other_length] {
+            return Ok(false);
+        }
+        if length < CHUNK {
+            return Ok(true);
+        }
+        offset = offset.checked_add(length as u64).ok_or(Errno::Overflow)?;
     }
 }

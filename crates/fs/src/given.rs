@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wasmrun_core::{Clock, Error, ErrorKind, MemoryMount, Mount, MountSource, Result, Task};
 
-use crate::{Directory, Kept, Memory, MemoryLimits, Mounted, Overlay, World};
+use crate::{Directory, Errno, Kept, Memory, MemoryLimits, Mounted, Overlay, World};
 
 impl World {
     /// The files that a guest sees by its task, if it sees any. What is in memory is made for this world, and has the
@@ -34,20 +34,40 @@ fn mounted(task: &Task, mount: &Mount) -> Result<Mounted> {
             let lowers: Vec<_> = lowers.collect::<Result<_>>()?;
             let changed = Overlay::new(lowers.clone(), root(task, mount, &overlay.upper)?);
             let shown = changed.root();
-            let host = matches!(overlay.lower[..], [MountSource::Bind(_), ..]);
+            // Of several, changes to what a deeper one has would not be made in the first.
+            let host = matches!(overlay.lower[..], [MountSource::Bind(_)]);
             let commits_to = lowers.first().filter(|_| host).cloned();
             let kept = Kept::new(changed, lowers, commits_to);
             task.layers.keep(&mount.path, Arc::new(kept));
             Ok(at(shown))
         }
-        MountSource::Memory(_) => {
-            let shown = root(task, mount, &mount.source)?;
-            let kept = Kept::of_empty(shown.clone());
+        MountSource::Memory(memory) => {
+            let shown = in_memory(memory, task.clock);
+            let kept = match &memory.from {
+                None => Kept::of_empty(shown.root()),
+                Some(from) => copy(task, mount, from, &shown)?,
+            };
             task.layers.keep(&mount.path, Arc::new(kept));
-            Ok(at(shown))
+            Ok(at(shown.root()))
         }
         source => Ok(at(root(task, mount, source)?)),
     }
+}
+
+/// Copies what the memory begins with.
+fn copy(task: &Task, mount: &Mount, from: &MountSource, to: &Memory) -> Result<Kept> {
+    let original = root(task, mount, from)?;
+    let commits_to = matches!(from, MountSource::Bind(_)).then(|| Arc::clone(&original));
+    Kept::copy(original, to, commits_to, &|| Ok(())).map_err(|error| {
+        let path = &mount.path;
+        let message = match error {
+            Errno::Nospc => {
+                format!("{from} does not fit into the memory at {path}; give it a larger size")
+            }
+            _ => format!("cannot copy {from} into the memory at {path}"),
+        };
+        Error::new(ErrorKind::Preopen, message).with_source(error)
+    })
 }
 
 /// The root of what is mounted.

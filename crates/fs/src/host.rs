@@ -312,6 +312,20 @@ impl Directory for HostDirectory {
         )?)
     }
 
+    fn permit_as(&self, name: Name<'_>, like: &dyn Directory, other: Name<'_>) -> Result<()> {
+        let other = of_the_host(like)?.look(other)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = fs::openat(&self.directory, name.bytes(), flags, Mode::empty())?;
+        if fs::FileType::from_raw_mode(other.st_mode) != fs::FileType::RegularFile {
+            return Ok(());
+        }
+        let permissions = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+        Ok(fs::fchmod(
+            &file,
+            Mode::from_raw_mode(other.st_mode) & permissions,
+        )?)
+    }
+
     fn remove_file(&self, name: Name<'_>) -> Result<()> {
         Ok(fs::unlinkat(
             &self.directory,

@@ -3,25 +3,34 @@
 mod commit;
 mod diff;
 mod export;
-mod tree;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
+pub use commit::Commit;
 use wasmrun_core as core;
 use wasmrun_core::{Error, ErrorKind};
 
-use crate::overlay::{Change, ChangeKind, Overlay};
-use crate::{Directory, Errno, FileType, Memory, MemoryLimits};
+use crate::changes::{Change, ChangeKind};
+use crate::copied::Copied;
+use crate::overlay::Overlay;
+use crate::{Directory, Errno, FileType, Memory, MemoryLimits, Result};
 
 /// What a guest left of a mount that keeps changes apart.
 pub struct Kept {
-    overlay: Overlay,
-    /// What it found, the uppermost first.
-    lowers: Vec<Arc<dyn Directory>>,
+    changed: Changed,
+    /// What it found.
+    before: Arc<dyn Directory>,
+    /// What it left.
+    after: Arc<dyn Directory>,
     /// The directory of the host that changes can be made in for good.
     commits_to: Option<Arc<dyn Directory>>,
+}
+
+enum Changed {
+    Overlay(Overlay),
+    Copied(Copied),
 }
 
 impl Kept {
@@ -31,9 +40,11 @@ impl Kept {
         lowers: Vec<Arc<dyn Directory>>,
         commits_to: Option<Arc<dyn Directory>>,
     ) -> Self {
+        let nothing = Memory::new(MemoryLimits::default());
         Kept {
-            overlay,
-            lowers,
+            before: Overlay::new(lowers, nothing.root()).root(),
+            after: overlay.root(),
+            changed: Changed::Overlay(overlay),
             commits_to,
         }
     }
@@ -41,6 +52,35 @@ impl Kept {
     /// Of a directory that was empty.
     pub fn of_empty(root: Arc<dyn Directory>) -> Self {
         Kept::new(Overlay::new(Vec::new(), root), Vec::new(), None)
+    }
+
+    /// Copies a directory to an empty file system in memory: files, directories and symbolic links, with their times and
+    /// further names, but nothing that no guest can open. What it is a copy of must not change as long as this is used.
+    /// `go_on` is asked before each file.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Nospc`] if it does not fit, whatever keeps it from being read, and what `go_on` says.
+    pub fn copy(
+        from: Arc<dyn Directory>,
+        to: &Memory,
+        commits_to: Option<Arc<dyn Directory>>,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
+        Ok(Kept {
+            before: Arc::clone(&from),
+            after: to.root(),
+            changed: Changed::Copied(Copied::new(from, to, go_on)?),
+            commits_to,
+        })
+    }
+
+    fn changes(&self) -> core::Result<Vec<Change>> {
+        let changes = match &self.changed {
+            Changed::Overlay(overlay) => overlay.changes(),
+            Changed::Copied(copied) => copied.changes(),
+        };
+        changes.map_err(failed("what was changed"))
     }
 }
 
@@ -52,20 +92,15 @@ impl fmt::Debug for Kept {
 
 impl core::Changes for Kept {
     fn changes(&self) -> core::Result<Vec<core::Change>> {
-        let changes = self.overlay.changes().map_err(failed("what was changed"))?;
-        Ok(changes.into_iter().map(told).collect())
+        Ok(self.changes()?.into_iter().map(told).collect())
     }
 
     fn diff(&self) -> core::Result<String> {
-        let changes = self.overlay.changes().map_err(failed("what was changed"))?;
-        let nothing = Memory::new(MemoryLimits::default());
-        let before = Overlay::new(self.lowers.clone(), nothing.root()).root();
-        diff::unified(&*before, &*self.overlay.root(), &changes)
+        diff::unified(&*self.before, &*self.after, &self.changes()?)
     }
 
     fn export(&self, to: &mut dyn Write) -> core::Result<()> {
-        let changes = self.overlay.changes().map_err(failed("what was changed"))?;
-        export::archive(&*self.overlay.root(), &changes, to)
+        export::archive(&*self.before, &*self.after, &self.changes()?, to)
     }
 
     fn commit(&self) -> core::Result<()> {
@@ -75,8 +110,7 @@ impl core::Changes for Kept {
                 "there is no directory of the host to make the changes in",
             ));
         };
-        let changes = self.overlay.changes().map_err(failed("what was changed"))?;
-        commit::make(&*self.overlay.root(), &**to, &changes)
+        Commit::new(self.changes()?).make(&*self.after, &**to, &mut |_| Ok(()))
     }
 }
 

@@ -32,7 +32,9 @@
 //! # Ok::<(), Errno>(())
 //! ```
 
+mod changes;
 mod content;
+mod copied;
 mod device;
 mod errno;
 mod given;
@@ -49,21 +51,23 @@ mod overlay;
 mod paths;
 #[cfg(unix)]
 mod tar;
+mod tree;
 mod walk;
 mod world;
 
 #[cfg(unix)]
 pub use self::tar::{Tar, TarError, TarLimits};
+pub use changes::{Change, ChangeKind};
 pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;
-pub use kept::Kept;
+pub use kept::{Commit, Kept};
 #[cfg(target_os = "linux")]
 pub use kernel::CutShort;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
 pub use open::{OpenFiles, most_open_files};
-pub use overlay::{Change, ChangeKind, Overlay};
+pub use overlay::Overlay;
 pub use paths::Opened;
 pub use walk::PATH_MAX;
 pub use world::{Mounted, Place, World};

@@ -69,6 +69,11 @@ impl Memory {
         Arc::new(MemoryDirectory::root(&self.0))
     }
 
+    /// The time of its clock.
+    pub(crate) fn now(&self) -> u64 {
+        self.0.space().now()
+    }
+
     /// How much it takes now.
     pub fn used(&self) -> MemoryUse {
         self.0.space().used()

@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Errno;
 
 /// What an operation on files gives.
@@ -49,7 +51,7 @@ impl fmt::Debug for Name<'_> {
 }
 
 /// What a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileType {
     /// A file with bytes in it.
     Regular,
@@ -144,6 +146,24 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
+    /// To be read, and nothing else.
+    pub(crate) const READ: Self = OpenOptions {
+        read: true,
+        write: false,
+        create: false,
+        exclusive: false,
+        truncate: false,
+        sync: SyncWrites::No,
+    };
+
+    /// A file that has to be new, to be read and written.
+    pub(crate) const NEW: Self = OpenOptions {
+        write: true,
+        create: true,
+        exclusive: true,
+        ..OpenOptions::READ
+    };
+
     /// Whether to open an existing file so changes it, or lets the caller do so.
     pub fn writes(&self) -> bool {
         self.write || self.truncate
@@ -244,6 +264,13 @@ pub trait Directory: Any + Send + Sync {
     /// Moves what is at `name` to `new` in `to`, in place of what is there: [`Errno::Xdev`] if `to` is of another file
     /// system.
     fn rename(&self, name: Name<'_>, to: &dyn Directory, new: Name<'_>) -> Result<()>;
+
+    /// Gives the file at `name` the permissions of the one at `other` in `like`, if that is of the same file system and files
+    /// have permissions there.
+    fn permit_as(&self, name: Name<'_>, like: &dyn Directory, other: Name<'_>) -> Result<()> {
+        let _ = (name, like, other);
+        Ok(())
+    }
 
     /// Removes what is at `name`: [`Errno::Isdir`] for a directory.
     fn remove_file(&self, name: Name<'_>) -> Result<()>;

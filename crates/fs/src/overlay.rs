@@ -58,7 +58,8 @@ mod tree;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Directory, FileType, Result};
+use crate::changes::Change;
+use crate::{Directory, Result};
 use directory::OverlayDirectory;
 pub(crate) use origin::join;
 use tree::Tree;
@@ -75,36 +76,6 @@ struct Shared {
     tree: Mutex<Tree>,
 }
 
-/// How what an [`Overlay`] shows at a path differs from its lowers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The path from the root, without a leading slash.
-    pub path: Vec<u8>,
-    /// How it differs.
-    pub kind: ChangeKind,
-    /// What is there, or was there if it is removed.
-    pub file_type: FileType,
-    /// The size of that in bytes, 0 for a directory.
-    pub size: u64,
-}
-
-/// How something differs from the lowers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It is new, in place of whatever the lowers have at that path.
-    Created,
-    /// The file or symbolic link has another content or another time than in the lowers.
-    Modified,
-    /// It is not there any more.
-    Removed,
-    /// It is what the lowers have at the path `from`, which is not there any more or another one; in place of whatever
-    /// they have at the new path. A file may be modified as well; of a directory, everything that differs is told.
-    Renamed {
-        /// The path in the lowers, whatever directories have been renamed.
-        from: Vec<u8>,
-    },
-}
-
 impl Overlay {
     /// An overlay of `lowers`, of which the first is the uppermost, and `upper`, which may hold what an earlier
     /// overlay of the same lowers has left there. No layer may be in another.
@@ -119,11 +90,7 @@ impl Overlay {
         Arc::new(OverlayDirectory::new(Arc::clone(&self.0), root))
     }
 
-    /// What the upper changes, in the order of paths, compared name by name, so that a directory comes before what is
-    /// in it. A directory of the lowers that only has other times is no change.
-    ///
-    /// The changes make of the lowers what is shown, if everything that is renamed is first taken from where it was,
-    /// the innermost first, and then the changes are made in their order.
+    /// What the upper changes: see [`Change`].
     ///
     /// # Errors
     ///

@@ -1000,3 +1000,39 @@ fn threads_leave_a_tree_that_is_whole() {
     assert!(names_of.values().all(|(names, links)| names == links));
     assert_eq!(memory.used().entries, entries);
 }
+
+#[test]
+fn a_million_files_are_listed_once_each_while_half_of_them_go() {
+    const MANY: u64 = 1_000_000;
+    let (memory, root) = memory();
+    for number in 0..MANY {
+        create(&root, &number.to_string());
+    }
+    let mut seen = vec![false; MANY as usize];
+    let (mut cookie, mut left) = (0, MANY);
+    loop {
+        let mut batch = Vec::new();
+        root.list(cookie, 8192, &mut |entry| {
+            batch.push((entry.name.to_vec(), entry.next));
+            match batch.len() {
+                100 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })
+        .unwrap();
+        let Some((_, next)) = batch.last() else { break };
+        cookie = *next;
+        for (at, _) in &batch {
+            let Ok(number) = std::str::from_utf8(at).unwrap().parse::<usize>() else {
+                continue;
+            };
+            assert!(!std::mem::replace(&mut seen[number], true), "{number}");
+            if number % 2 == 0 {
+                root.remove_file(Name::new(at).unwrap()).unwrap();
+                left -= 1;
+            }
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen));
+    assert_eq!(memory.used().entries, 1 + left);
+}

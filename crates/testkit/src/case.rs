@@ -31,6 +31,8 @@ pub(crate) enum Shown {
     AsTheyAre,
     /// Below an overlay each, whose changes are made for good when the guest has ended.
     BelowOverlays,
+    /// As copies in memory, likewise.
+    InMemory,
     /// Those that are read-only, as what is in an archive.
     InArchives,
 }
@@ -107,6 +109,12 @@ impl Case {
                 mount.source = MountSource::Overlay(OverlayMount {
                     lower: vec![mount.source.clone()],
                     upper: Box::new(MountSource::Memory(MemoryMount::default())),
+                });
+            }
+            Shown::InMemory => {
+                mount.source = MountSource::Memory(MemoryMount {
+                    from: Some(Box::new(mount.source.clone())),
+                    ..MemoryMount::default()
                 });
             }
             _ => {}

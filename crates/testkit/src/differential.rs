@@ -11,7 +11,7 @@ use wasmrun_core::{
     Request, RunConfig, Stdin,
 };
 
-use crate::case::{Case, captured, stderr, stdout};
+use crate::case::{Case, Shown, captured, stderr, stdout};
 use crate::guests::{cat, files, hello, unstable};
 use crate::suite::directories::placed;
 use crate::suite::within_patience;
@@ -26,50 +26,71 @@ struct Scenario {
 
 macro_rules! scenarios {
     ($($name:ident,)*) => {
-        const SCENARIOS: &[Scenario] =
-            &[$(Scenario { name: stringify!($name), set_up: $name },)*];
+        &[$(Scenario { name: stringify!($name), set_up: $name },)*]
     };
 }
 
-scenarios![
+const SCENARIOS: &[Scenario] = scenarios![
     says_hello,
     echoes_input,
     tells_its_arguments,
     is_unstable,
     finds_errors_on_its_streams,
+    calls_the_host,
+    traps_in_the_host,
+];
+
+/// Those in which the guest has a directory, where it is as well to find the same in all ways to show one.
+const OF_FILES: &[Scenario] = scenarios![
     finds_errors_in_a_writable_directory,
     finds_errors_on_open_files,
     finds_errors_in_a_read_only_directory,
     finds_no_way_out,
     changes_a_directory,
-    calls_the_host,
-    traps_in_the_host,
+];
+
+/// An archive shows what is read-only; other directories stay as they are.
+const WAYS: &[(&str, Shown)] = &[
+    ("differential", Shown::AsTheyAre),
+    ("differential_in_memory", Shown::InMemory),
+    ("differential_below_overlays", Shown::BelowOverlays),
+    ("differential_in_archives", Shown::InArchives),
 ];
 
 /// What was seen of a run, part by part.
 type Seen = Vec<(String, String)>;
 
-/// Every scenario as a trial of every engine but the first, named `engine::differential::scenario`.
+/// Every scenario as a trial of every engine, named `engine::differential::scenario`, and of every way to show a directory. What
+/// is expected is what the first engine finds in directories of the host.
 pub fn trials(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
-    let Some((first, others)) = engines.split_first() else {
+    let Some(first) = engines.first() else {
         return Vec::new();
     };
     let mut trials = Vec::new();
-    for scenario in SCENARIOS {
+    for (scenario, ways) in SCENARIOS
+        .iter()
+        .map(|scenario| (scenario, &WAYS[..1]))
+        .chain(OF_FILES.iter().map(|scenario| (scenario, WAYS)))
+    {
         let expected = Arc::new(OnceLock::new());
-        for engine in others {
-            let name = format!("{}::differential::{}", engine.info().name, scenario.name);
-            let (first, engine, expected) = (first.clone(), engine.clone(), expected.clone());
-            trials.push(Trial::test(name.clone(), move || {
-                within_patience(&name, move || {
-                    let expected: &Option<Seen> =
-                        expected.get_or_init(|| see(&Case::new(first), scenario));
-                    let case = Case::new(engine);
-                    if let (Some(expected), Some(seen)) = (expected, see(&case, scenario)) {
-                        compare(case.name(), expected, &seen);
-                    }
-                })
-            }));
+        for (number, engine) in engines.iter().enumerate() {
+            for (topic, way) in ways {
+                if number == 0 && *way == Shown::AsTheyAre {
+                    continue;
+                }
+                let name = format!("{}::{topic}::{}", engine.info().name, scenario.name);
+                let (first, engine, expected) = (first.clone(), engine.clone(), expected.clone());
+                trials.push(Trial::test(name.clone(), move || {
+                    within_patience(&name, move || {
+                        let expected: &Option<Seen> =
+                            expected.get_or_init(|| see(&Case::new(first), scenario));
+                        let case = Case::new(engine).shown(*way);
+                        if let (Some(expected), Some(seen)) = (expected, see(&case, scenario)) {
+                            compare(case.name(), expected, &seen);
+                        }
+                    })
+                }));
+            }
         }
     }
     trials

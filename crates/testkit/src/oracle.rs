@@ -10,17 +10,17 @@
 //! }
 //! ```
 //!
-//! What it says, what it writes, how it ends and what becomes of its directory are to be the same. If it makes all of its
-//! files itself, it is put into a file system in memory as well, and there says what it says in one of Linux.
+//! What it says, what it writes, how it ends and what becomes of its directory are to be the same: on a directory of the host,
+//! on a copy of it in memory, and below an overlay. The last two have to be as Linux's file system in memory is.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use wasmrun_core::{Access, Mount, Outcome, RunConfig, Stdin, Stdout};
+use wasmrun_core::{Access, Outcome, RunConfig, Stdin, Stdout};
 
-use crate::case::Case;
+use crate::case::{Case, Shown};
 use crate::{Tree, compiler};
 
 /// A program of `guests/oracle/`, by its name.
@@ -72,24 +72,23 @@ struct Seen {
 /// Asserts that the program finds the same on an engine as on this machine. Where the engine lacks what it takes, that
 /// has been asserted instead.
 pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
-    let host = directory(case.mkdir("wasi"), scene);
-    let mount = Mount::bind(&host, "/d", Access::ReadWrite);
-    let Some(guest) = as_guest(case, &program, scene, mount) else {
-        return;
-    };
-    let guest = guest.with(read(&host));
-    let native = directory(case.mkdir("native"), scene);
-    same(&program, guest, as_native(&program, scene, &native));
-    if scene.files.is_empty() {
-        let memory = Mount::memory("/d", 64 << 20);
-        let guest = as_guest(case, &program, scene, memory).expect("it runs with a directory");
-        let native = tempfile::tempdir_in("/dev/shm").expect("Linux has memory for files there");
-        let native = as_native(&program, scene, native.path());
-        same(&program, guest, native.with(Tree::default()));
+    for shown in [Shown::AsTheyAre, Shown::InMemory, Shown::BelowOverlays] {
+        let case = Case::new(case.engine().clone()).shown(shown);
+        let host = directory(case.mkdir("wasi"), scene);
+        let Some(guest) = as_guest(&case, &program, scene, &host) else {
+            return;
+        };
+        let memory = tempfile::tempdir_in("/dev/shm").expect("Linux has memory for files there");
+        let native = match shown {
+            Shown::AsTheyAre => case.mkdir("native"),
+            _ => memory.path().to_owned(),
+        };
+        let native = as_native(&program, scene, &directory(native, scene));
+        same(&format!("{}, {shown:?}", program.name), guest, native);
     }
 }
 
-fn same(program: &Program, guest: Seen, native: Seen) {
+fn same(what: &str, guest: Seen, native: Seen) {
     let lines = |seen: &Seen| seen.said.lines().map(str::to_owned).collect::<Vec<_>>();
     let differs = lines(&native)
         .into_iter()
@@ -97,14 +96,8 @@ fn same(program: &Program, guest: Seen, native: Seen) {
         .filter(|(native, guest)| native != guest)
         .map(|(native, guest)| format!("\n  {native}, and the guest: {guest}"))
         .collect::<String>();
-    assert!(differs.is_empty(), "{}:{differs}", program.name);
-    assert_eq!(guest, native, "the guest's, and this machine's");
-}
-
-impl Seen {
-    fn with(self, tree: Tree) -> Self {
-        Seen { tree, ..self }
-    }
+    assert!(differs.is_empty(), "{what}:{differs}");
+    assert_eq!(guest, native, "{what}: the guest's, and this machine's");
 }
 
 fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
@@ -114,9 +107,9 @@ fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
     directory
 }
 
-fn as_guest(case: &Case, program: &Program, scene: &Scene, mount: Mount) -> Option<Seen> {
+fn as_guest(case: &Case, program: &Program, scene: &Scene, host: &Path) -> Option<Seen> {
     let config = RunConfig::new()
-        .mount(mount)
+        .map_dir(host, "/d", Access::ReadWrite)
         .arg("/d")
         .stdin(Stdin::Bytes(scene.stdin.into()))
         .stdout(match scene.stdout {
@@ -133,7 +126,7 @@ fn as_guest(case: &Case, program: &Program, scene: &Scene, mount: Mount) -> Opti
             Outcome::Exited(code) => Some(code),
             _ => None,
         },
-        tree: Tree::default(),
+        tree: read(host),
     })
 }
 

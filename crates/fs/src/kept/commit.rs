@@ -1,155 +1,268 @@
 //! Changes made for good in a directory.
-//!
-//! A file is made under another name and then renamed, so that whenever this ends, each is there as a whole or not at all. What
-//! is renamed is first taken from where it was, the innermost first; then the changes are made in their order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use wasmrun_core as core;
 
-use super::tree::{At, directory, names, split};
 use super::{failed, shown};
+use crate::changes::{Change, ChangeKind};
 use crate::content;
-use crate::overlay::{Change, ChangeKind};
+use crate::overlay::join;
+use crate::tree::{At, directory, names, split};
 use crate::{Directory, Errno, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step};
 
-pub(super) fn make(
-    after: &dyn Directory,
-    to: &dyn Directory,
-    changes: &[Change],
-) -> core::Result<()> {
-    let mut names = Names::default();
-    let mut aside = Vec::new();
-    for change in changes {
-        if let ChangeKind::Renamed { from } = &change.kind {
-            aside.push((from, &change.path));
+/// Changes that are made for good in a directory.
+///
+/// A file is made under another name and then takes its place, so that each is there as a whole or not at all. What is
+/// renamed is first put aside, at the top of the directory, the innermost first; then the changes are made in their order.
+///
+/// Whenever that ends, it can be made again from what was last saved of it, and then goes on. Until it is done, nothing else
+/// may change the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// What the names begin with of what is not in its place.
+    aside: String,
+    changes: Vec<Change>,
+    /// All that is renamed has been put aside.
+    taken: bool,
+}
+
+impl Commit {
+    /// Of changes as [`Overlay::changes`](crate::Overlay::changes) tells them.
+    pub fn new(changes: Vec<Change>) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_nanos();
+        Commit {
+            aside: format!(".wasmrun-{}-{now:x}", std::process::id()),
+            changes,
+            taken: false,
         }
     }
-    // What is in another goes before it.
-    aside.sort_by(|(one, _), (other, _)| other.cmp(one));
-    let mut taken = Vec::new();
-    for (from, path) in aside {
-        let name = take(to, from, &mut names).map_err(failed(shown(from)))?;
-        taken.push((path, name));
-    }
-    for change in changes {
-        let path = &change.path;
-        let done = match &change.kind {
-            ChangeKind::Removed => remove(to, path),
-            ChangeKind::Created | ChangeKind::Modified => put(after, to, path, &mut names),
-            ChangeKind::Renamed { .. } => {
-                let name = taken.iter().find(|(taken, _)| *taken == path);
-                let name = name.map(|(_, name)| name.as_slice());
-                give(after, to, path, name, &mut names)
-            }
-        };
-        done.map_err(failed(shown(path)))?;
-    }
-    Ok(())
-}
 
-/// Names for what is not in its place yet.
-#[derive(Default)]
-struct Names(u32);
+    /// Makes the changes in `to`. `after` is what is shown: if that is an overlay, what it shows of its lowers is not asked
+    /// for, so `to` may be one of them. `save` is called where it goes on from here if it is to be made again.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](core::ErrorKind::Io) for what cannot be read or written, and what `save` says.
+    pub fn make(
+        &mut self,
+        after: &dyn Directory,
+        to: &dyn Directory,
+        save: &mut dyn FnMut(&Self) -> core::Result<()>,
+    ) -> core::Result<()> {
+        if !self.taken {
+            self.take(to)?;
+            self.taken = true;
+            save(self)?;
+        }
+        let mut touched = BTreeSet::from([&b""[..]]);
+        for (number, change) in self.changes.iter().enumerate() {
+            let making = Making {
+                after,
+                to,
+                path: &change.path,
+                aside: self.name(number),
+            };
+            making.make(change).map_err(failed(shown(&change.path)))?;
+            touched.insert(split(&change.path).0);
+        }
+        for path in touched {
+            sync(to, path).map_err(failed(shown(path)))?;
+        }
+        Ok(())
+    }
 
-impl Names {
-    /// One that nothing in the directory has.
-    fn free(&mut self, directory: &dyn Directory) -> Result<Vec<u8>> {
-        loop {
-            self.0 += 1;
-            let name = format!(".wasmrun-{}-{}", std::process::id(), self.0).into_bytes();
-            match directory.stat_at(Name::new(&name)?) {
-                Err(Errno::Noent) => return Ok(name),
-                Err(error) => return Err(error),
-                Ok(_) => {}
+    /// Puts what is renamed aside.
+    fn take(&self, to: &dyn Directory) -> core::Result<()> {
+        let mut renamed = Vec::new();
+        for (number, change) in self.changes.iter().enumerate() {
+            if let ChangeKind::Renamed { from } = &change.kind {
+                renamed.push((from, number));
             }
         }
+        // What is in another goes before it.
+        renamed.sort_by(|(one, _), (other, _)| other.cmp(one));
+        for (from, number) in renamed {
+            let take = || {
+                let aside = self.name(number);
+                let aside = Name::new(&aside)?;
+                let at = At::find(to, from)?;
+                match to.stat_at(aside) {
+                    Ok(_) => Ok(()),
+                    Err(Errno::Noent) => at.parent().rename(at.name, to, aside),
+                    Err(error) => Err(error),
+                }
+            };
+            match take() {
+                // It was taken before, with what it was in perhaps.
+                Ok(()) | Err(Errno::Noent) => {}
+                Err(error) => return Err(failed(shown(from))(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of what is not in its place, by the number of its change.
+    fn name(&self, number: usize) -> Vec<u8> {
+        format!("{}-{number}", self.aside).into_bytes()
     }
 }
 
-/// Puts what is at a path aside, at the top.
-fn take(to: &dyn Directory, path: &[u8], names: &mut Names) -> Result<Vec<u8>> {
-    let at = At::find(to, path)?;
-    let name = names.free(to)?;
-    at.parent().rename(at.name, to, Name::new(&name)?)?;
-    Ok(name)
+/// A change that is made. What was done before, all of it or a part, is done again.
+struct Making<'a> {
+    after: &'a dyn Directory,
+    to: &'a dyn Directory,
+    path: &'a [u8],
+    aside: Vec<u8>,
 }
 
-/// Puts what was taken where it is to be. A file may have been changed as well.
-fn give(
-    after: &dyn Directory,
-    to: &dyn Directory,
-    path: &[u8],
-    taken: Option<&[u8]>,
-    names: &mut Names,
-) -> Result<()> {
-    let taken = Name::new(taken.ok_or(Errno::Noent)?)?;
-    let at = At::find(to, path)?;
-    let is_directory = to.stat_at(taken)?.file_type == FileType::Directory;
-    if is_directory
-        || at
+impl Making<'_> {
+    fn make(&self, change: &Change) -> Result<()> {
+        match (&change.kind, change.file_type) {
+            (ChangeKind::Removed, _) => remove(self.to, self.path),
+            (ChangeKind::Renamed { .. }, FileType::Directory) => self.give(),
+            (_, FileType::Directory) => self.make_directory(),
+            (ChangeKind::Renamed { .. }, _) => self.give_file(),
+            (ChangeKind::Created | ChangeKind::Modified, _) => self.put(None),
+        }
+    }
+
+    /// Puts what was taken in its place, unless it is there.
+    fn give(&self) -> Result<()> {
+        let taken = Name::new(&self.aside)?;
+        if self.to.stat_at(taken) == Err(Errno::Noent) {
+            return Ok(());
+        }
+        remove(self.to, self.path)?;
+        let at = At::find(self.to, self.path)?;
+        self.to.rename(taken, at.parent(), at.name)
+    }
+
+    /// Puts the file that was taken in its place, or another if it was changed as well.
+    fn give_file(&self) -> Result<()> {
+        let taken = Name::new(&self.aside)?;
+        let source = At::find(self.after, self.path)?;
+        match is_same(&source, self.to, taken) {
+            Ok(true) => self.give(),
+            Ok(false) => {
+                self.put(Some((self.to, taken)))?;
+                self.to.remove_file(taken)
+            }
+            Err(Errno::Noent) => self.put(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a directory, in which nothing is left of what may have been there.
+    fn make_directory(&self) -> Result<()> {
+        let at = At::find(self.to, self.path)?;
+        if at
             .stat()
-            .is_ok_and(|stat| stat.file_type == FileType::Directory)
-    {
-        remove(to, path)?;
+            .is_ok_and(|there| there.file_type != FileType::Directory)
+        {
+            at.parent().remove_file(at.name)?;
+        }
+        match at.parent().create_directory(at.name) {
+            Ok(()) => return Ok(()),
+            Err(Errno::Exist) => {}
+            Err(error) => return Err(error),
+        }
+        let kept = match directory(self.after, self.path)? {
+            Some(after) => names(&*after)?,
+            None => Vec::new(),
+        };
+        let kept: BTreeSet<_> = kept.into_iter().map(|(name, _)| name).collect();
+        if let Some(there) = directory(self.to, self.path)? {
+            for (name, _) in names(&*there)? {
+                if !kept.contains(&name) {
+                    remove(self.to, &join(self.path, &name))?;
+                }
+            }
+        }
+        Ok(())
     }
-    to.rename(taken, at.parent(), at.name)?;
-    match is_directory {
-        true => Ok(()),
-        false => put(after, to, path, names),
+
+    /// Makes a file or symbolic link as it is after the run, with the permissions of what was there, which is elsewhere if it
+    /// was taken.
+    fn put(&self, taken: Option<(&dyn Directory, Name<'_>)>) -> Result<()> {
+        let (source, target) = (
+            At::find(self.after, self.path)?,
+            At::find(self.to, self.path)?,
+        );
+        let stat = source.stat()?;
+        let there = target.stat().map(|stat| stat.file_type);
+        if there == Ok(FileType::Directory) {
+            remove(self.to, self.path)?;
+        }
+        let directory = target.parent();
+        let new = [&self.aside[..], b".new"].concat();
+        let name = Name::new(&new)?;
+        // From when it was done before, and not to its end.
+        removed(directory.remove_file(name))?;
+        let made = match stat.file_type {
+            FileType::Symlink => directory.symlink(name, &source.read_link()?),
+            FileType::Regular => copy(&source, &stat, directory, name).and_then(|()| {
+                let (like, at) = taken.unwrap_or((directory, target.name));
+                match directory.permit_as(name, like, at) {
+                    Err(Errno::Noent) => Ok(()),
+                    permitted => permitted,
+                }
+            }),
+            _ => return Ok(()),
+        };
+        let placed = made.and_then(|()| directory.rename(name, directory, target.name));
+        if placed.is_err() {
+            // What was not completed is nobody's.
+            let _ = directory.remove_file(name);
+        }
+        placed
     }
 }
 
-/// Makes at a path what is there after the run.
-fn put(after: &dyn Directory, to: &dyn Directory, path: &[u8], names: &mut Names) -> Result<()> {
-    let (source, target) = (At::find(after, path)?, At::find(to, path)?);
-    let stat = source.stat()?;
-    let there = target.stat().map(|stat| stat.file_type);
-    if stat.file_type == FileType::Directory {
-        if there.is_ok_and(|there| there != FileType::Directory) {
-            target.parent().remove_file(target.name)?;
-        }
-        return match target.parent().create_directory(target.name) {
-            Err(Errno::Exist) => Ok(()),
-            made => made,
-        };
-    }
-    if there == Ok(FileType::Directory) {
-        remove(to, path)?;
-    }
-    let directory = target.parent();
-    let name = names.free(directory)?;
-    let name = Name::new(&name)?;
-    let made = match stat.file_type {
-        FileType::Symlink => {
-            let link = source.parent().read_link(source.name)?;
-            directory.symlink(name, &link)
-        }
-        FileType::Regular => copy(&source, &stat, directory, name),
-        _ => return Ok(()),
-    };
-    let placed = made.and_then(|()| directory.rename(name, directory, target.name));
-    if placed.is_err() {
-        // What was not completed is nobody's.
-        let _ = directory.remove_file(name);
-    }
-    placed
+/// Whether what is at a name is what is shown elsewhere.
+fn is_same(shown: &At<'_>, to: &dyn Directory, name: Name<'_>) -> Result<bool> {
+    let (one, other) = (shown.stat()?, to.stat_at(name)?);
+    let kept = |stat: &Stat| (stat.file_type, stat.size, stat.modified);
+    Ok(kept(&one) == kept(&other)
+        && match one.file_type {
+            FileType::Symlink => shown.read_link()? == to.read_link(name)?,
+            FileType::Regular => {
+                content::is_equal(&*shown.open()?, &*to.open_at(name, OpenOptions::READ)?)?
+            }
+            _ => false,
+        })
 }
 
 fn copy(source: &At<'_>, stat: &Stat, to: &dyn Directory, name: Name<'_>) -> Result<()> {
-    let options = OpenOptions {
-        write: true,
-        create: true,
-        exclusive: true,
-        ..OpenOptions::default()
-    };
-    let to = to.open_at(name, options)?;
+    let to = to.open_at(name, OpenOptions::NEW)?;
     content::copy(&*source.open()?, &*to)?;
     to.set_times(SetTimes {
         accessed: SetTime::Keep,
         modified: SetTime::To(stat.modified),
     })?;
     to.sync(false)
+}
+
+fn sync(to: &dyn Directory, path: &[u8]) -> Result<()> {
+    match directory(to, path) {
+        Ok(Some(directory)) => directory.sync(),
+        Ok(None) => to.sync(),
+        // It was removed or replaced by a later change.
+        Err(Errno::Noent | Errno::Notdir) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is not there needs no removing.
+fn removed(removed: Result<()>) -> Result<()> {
+    match removed {
+        Err(Errno::Noent) => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Removes what is at a path, whatever it is, if anything.

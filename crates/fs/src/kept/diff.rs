@@ -5,10 +5,10 @@ use std::fmt::Write;
 use similar::TextDiff;
 use wasmrun_core as core;
 
-use super::tree::{At, below};
 use super::{failed, shown};
+use crate::changes::{Change, ChangeKind};
 use crate::content::read_all;
-use crate::overlay::{Change, ChangeKind};
+use crate::tree::{At, below};
 use crate::{Directory, FileType, Result};
 
 /// What is larger is not compared line by line.
@@ -91,7 +91,7 @@ fn content(root: &dyn Directory, path: &[u8]) -> Result<Option<Vec<u8>>> {
             bytes.truncate(length);
             Ok(Some(bytes))
         }
-        FileType::Symlink => Ok(Some(at.parent().read_link(at.name)?)),
+        FileType::Symlink => Ok(Some(at.read_link()?)),
         _ => Ok(None),
     }
 }

@@ -8,12 +8,14 @@ use tar::{Builder, EntryType, Header};
 use wasmrun_core as core;
 use wasmrun_core::{Error, ErrorKind};
 
-use super::tree::{At, below, split};
 use super::{failed, shown};
-use crate::overlay::{Change, ChangeKind, join};
+use crate::changes::{Change, ChangeKind};
+use crate::overlay::join;
+use crate::tree::{At, below, split};
 use crate::{Directory, File, FileType};
 
 pub(super) fn archive(
+    before: &dyn Directory,
     after: &dyn Directory,
     changes: &[Change],
     to: &mut dyn Write,
@@ -24,6 +26,8 @@ pub(super) fn archive(
         let gone = match &change.kind {
             ChangeKind::Removed => &change.path,
             ChangeKind::Renamed { from } => from,
+            // It is not to be merged with the one that was there.
+            ChangeKind::Created if is_directory(before, change) => &change.path,
             _ => continue,
         };
         whiteout(&mut builder, gone).map_err(unwritten(gone))?;
@@ -46,6 +50,12 @@ pub(super) fn archive(
         entry(&mut builder, &at, &path).map_err(unwritten(&path))?;
     }
     builder.finish().map_err(unwritten(b"the archive's end"))
+}
+
+fn is_directory(before: &dyn Directory, change: &Change) -> bool {
+    let there = At::find(before, &change.path).and_then(|at| at.stat());
+    change.file_type == FileType::Directory
+        && there.is_ok_and(|there| there.file_type == FileType::Directory)
 }
 
 fn unwritten(path: &[u8]) -> impl FnOnce(io::Error) -> Error {
@@ -71,7 +81,7 @@ fn entry(builder: &mut Builder<&mut dyn Write>, at: &At<'_>, path: &[u8]) -> io:
             builder.append_data(&mut header, name_of(path)?, io::empty())
         }
         FileType::Symlink => {
-            let target = at.parent().read_link(at.name).map_err(io::Error::other)?;
+            let target = at.read_link().map_err(io::Error::other)?;
             let mut header = header(EntryType::Symlink, 0, seconds);
             builder.append_link(&mut header, name_of(path)?, name_of(&target)?)
         }

@@ -2,19 +2,15 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use super::layers::{Found, Layer, Layers, Stack, UPPER};
-use super::marks::{self, READ};
+use super::marks;
 use super::node::lowers;
 use super::origin::join;
 use super::tree::Tree;
-use super::{Change, ChangeKind};
-use crate::content::read_all;
-use crate::{Errno, File, FileType, Name, Result, Stat};
-
-/// How much of two files is compared at once.
-const CHUNK: usize = 128 << 10;
+use crate::changes::{Candidate, Change, Kind, told};
+use crate::content::is_equal;
+use crate::{FileType, Name, OpenOptions, Result, Stat};
 
 /// A directory that is looked at.
 struct Visited {
@@ -22,29 +18,6 @@ struct Visited {
     /// Where the lowers have it.
     origin: Option<Vec<u8>>,
     stack: Stack,
-}
-
-/// A name that may be a change, which depends on what becomes of the names in the lowers.
-struct Candidate {
-    path: Vec<u8>,
-    /// Where the lowers have what this name hides.
-    hides: Option<Vec<u8>>,
-    file_type: FileType,
-    size: u64,
-    kind: Kind,
-}
-
-enum Kind {
-    /// A whiteout.
-    Removed,
-    /// A directory, and where the lowers have it if it is renamed.
-    Directory(Option<Vec<u8>>),
-    File {
-        /// Where the lowers have it, if it is renamed.
-        from: Option<Vec<u8>>,
-        /// Whether it differs from what it hides, if that is of its kind.
-        differs: Option<bool>,
-    },
 }
 
 impl Tree {
@@ -59,10 +32,6 @@ impl Tree {
         while let Some(visited) = pending.pop() {
             self.layers.visit(&visited, &mut candidates, &mut pending)?;
         }
-        let names = |path: &[u8]| -> Vec<Box<[u8]>> {
-            path.split(|byte| *byte == b'/').map(Box::from).collect()
-        };
-        candidates.sort_by_cached_key(|candidate| names(&candidate.path));
         Ok(told(candidates))
     }
 }
@@ -211,72 +180,12 @@ fn differs(
     let (layer, lower) = (&*layer.directory, &*lower.directory);
     match stat.file_type {
         FileType::Symlink => Ok(layer.read_link(name)? != lower.read_link(name)?),
-        FileType::Regular if (stat.size, stat.modified) == (beneath.size, beneath.modified) => Ok(
-            !is_equal(&*layer.open_at(name, READ)?, &*lower.open_at(name, READ)?)?,
-        ),
+        FileType::Regular if (stat.size, stat.modified) == (beneath.size, beneath.modified) => {
+            Ok(!is_equal(
+                &*layer.open_at(name, OpenOptions::READ)?,
+                &*lower.open_at(name, OpenOptions::READ)?,
+            )?)
+        }
         _ => Ok(true),
     }
-}
-
-fn is_equal(one: &dyn File, other: &dyn File) -> Result<bool> {
-    let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut offset = 0;
-    loop {
-        let length = read_all(one, &mut a, offset)?;
-        let other_length = read_all(other, &mut b, offset)?;
-        if a[..length] != b[..other_length] {
-            return Ok(false);
-        }
-        if length < CHUNK {
-            return Ok(true);
-        }
-        offset = offset.checked_add(length as u64).ok_or(Errno::Overflow)?;
-    }
-}
-
-/// The changes among the candidates, given in the order of their paths.
-fn told(candidates: Vec<Candidate>) -> Vec<Change> {
-    let mut taken: HashSet<Arc<[u8]>> = HashSet::new();
-    let mut renamed = Vec::new();
-    for candidate in &candidates {
-        let from = match &candidate.kind {
-            Kind::Directory(from) | Kind::File { from, .. } => from.as_deref(),
-            Kind::Removed => None,
-        };
-        renamed.push(from.is_some_and(|from| taken.insert(from.into())));
-    }
-    let is_taken = |path: &Option<Vec<u8>>| match path {
-        Some(path) => taken.contains(&path[..]),
-        None => false,
-    };
-    let told = |(candidate, renamed): (Candidate, bool)| {
-        let kind = match candidate.kind {
-            Kind::Directory(Some(from))
-            | Kind::File {
-                from: Some(from), ..
-            } if renamed => ChangeKind::Renamed { from },
-            // What was there is told at its new name.
-            Kind::Removed if is_taken(&candidate.hides) => return None,
-            Kind::Removed => ChangeKind::Removed,
-            Kind::File {
-                differs: Some(differs),
-                ..
-            } if !is_taken(&candidate.hides) => match differs {
-                true => ChangeKind::Modified,
-                false => return None,
-            },
-            Kind::Directory(_) | Kind::File { .. } => ChangeKind::Created,
-        };
-        Some(Change {
-            path: candidate.path,
-            kind,
-            file_type: candidate.file_type,
-            size: candidate.size,
-        })
-    };
-    candidates
-        .into_iter()
-        .zip(renamed)
-        .filter_map(told)
-        .collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::file::Numbered;
 use super::layers::Layer;
-use super::marks::{self, NEW, READ};
+use super::marks;
 use super::node::Node;
 use super::tree::Tree;
 use crate::{
@@ -66,8 +66,8 @@ impl Tree {
         let lower = &*layer.directory;
         let make: &dyn Fn(&dyn Directory, Name<'_>) -> Result<()> = match stat.file_type {
             FileType::Regular => &|upper, temporary| {
-                let file = upper.open_at(temporary, NEW)?;
-                content::copy(&*lower.open_at(name, READ)?, &*file)?;
+                let file = upper.open_at(temporary, OpenOptions::NEW)?;
+                content::copy(&*lower.open_at(name, OpenOptions::READ)?, &*file)?;
                 file.set_times(times(stat))?;
                 // Otherwise the name could get to the disk before the content.
                 file.sync(true)
@@ -123,7 +123,7 @@ impl Tree {
         let mut state = directory.state();
         state.listing.touch(name.bytes());
         if let Some(readers) = state.readers.get(name.bytes())
-            && let Ok(file) = upper.open_at(name, READ)
+            && let Ok(file) = upper.open_at(name, OpenOptions::READ)
         {
             let _ = readers.set(self.numbered(file)?);
         }

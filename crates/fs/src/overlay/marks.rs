@@ -1,7 +1,7 @@
 //! The names an overlay keeps for itself in a directory of a layer, and what is at them.
 
 use crate::content::{read_all, write_all};
-use crate::{Directory, Errno, FileType, NAME_MAX, Name, OpenOptions, Result, SyncWrites};
+use crate::{Directory, Errno, FileType, NAME_MAX, Name, OpenOptions, Result};
 
 /// What they all begin with.
 const PREFIX: &[u8] = b".wh.";
@@ -23,23 +23,6 @@ const TEMPORARY_NAME: &[u8] = b".wh..wh.tmp.0";
 
 /// The longest path in a file. Nobody who fills a layer can make us read more.
 const PATH_MOST: u64 = 1 << 20;
-
-pub(super) const READ: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
-    create: false,
-    exclusive: false,
-    truncate: false,
-    sync: SyncWrites::No,
-};
-
-/// A file that has to be new.
-pub(super) const NEW: OpenOptions = OpenOptions {
-    write: true,
-    create: true,
-    exclusive: true,
-    ..READ
-};
 
 /// Whether a name is one of these.
 pub(super) fn is_mark(name: &[u8]) -> bool {
@@ -81,7 +64,7 @@ pub(super) fn exists(directory: &dyn Directory, mark: &[u8]) -> Result<bool> {
 pub(super) fn put(directory: &dyn Directory, mark: &[u8]) -> Result<()> {
     let options = OpenOptions {
         exclusive: false,
-        ..NEW
+        ..OpenOptions::NEW
     };
     directory.open_at(Name::new(mark)?, options).map(drop)
 }
@@ -110,7 +93,7 @@ pub(super) fn read(directory: &dyn Directory, mark: &[u8]) -> Result<Option<Vec<
     };
     match directory.stat_at(name) {
         Ok(stat) if stat.file_type == FileType::Regular && stat.size <= PATH_MOST => {
-            let file = directory.open_at(name, READ)?;
+            let file = directory.open_at(name, OpenOptions::READ)?;
             let mut content = vec![0; stat.size as usize];
             let length = read_all(&*file, &mut content, 0)?;
             content.truncate(length);
@@ -127,7 +110,7 @@ pub(super) fn write(directory: &dyn Directory, mark: &[u8], path: &[u8]) -> Resu
         return Err(Errno::Nametoolong);
     }
     complete(directory, Name::new(mark)?, |name| {
-        write_all(&*directory.open_at(name, NEW)?, path, 0)
+        write_all(&*directory.open_at(name, OpenOptions::NEW)?, path, 0)
     })
 }
 

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use wasmrun_core::Changes;
 use wasmrun_fs::{
-    File, FileType, Name, OpenOptions, Overlay, Result, SetTime, SetTimes, Stat, Step,
+    Commit, File, FileType, Kept, Memory, MemoryLimits, Name, OpenOptions, Overlay, Result,
+    SetTime, SetTimes, Stat, Step,
 };
 
 use crate::fragile::{Fragile, Fuse};
@@ -467,6 +469,85 @@ proptest! {
         }
         both.compare();
     }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn changes_made_for_good_make_what_was_shown(
+        before in trees(),
+        ops in prop::collection::vec(ops(), 0..80),
+    ) {
+        let lower = lower(&before);
+        let overlay = Overlay::new(vec![Arc::clone(&lower)], memory());
+        let root = overlay.root();
+        let kept = Kept::new(overlay, vec![Arc::clone(&lower)], Some(Arc::clone(&lower)));
+        made_for_good(&kept, root, &lower, &ops);
+    }
+
+    #[test]
+    fn changes_of_a_copy_make_of_the_original_what_it_is(
+        before in trees(),
+        ops in prop::collection::vec(prop_oneof![15 => ops(), 1 => links()], 0..80),
+    ) {
+        let original = lower(&before);
+        let memory = Memory::new(MemoryLimits::default());
+        let commits_to = Some(Arc::clone(&original));
+        let kept = Kept::copy(Arc::clone(&original), &memory, commits_to, &|| Ok(())).unwrap();
+        assert_eq!(tree(&memory.root()), before);
+        assert_eq!(kept.changes().unwrap(), []);
+        made_for_good(&kept, memory.root(), &original, &ops);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(40))]
+
+    #[test]
+    fn a_commit_goes_on_whenever_it_ended(
+        before in trees_with(1),
+        ops in prop::collection::vec(ops(), 0..30),
+    ) {
+        for steps in 0.. {
+            let (lower, upper) = (lower(&before), memory());
+            let overlay = Overlay::new(vec![Arc::clone(&lower)], Arc::clone(&upper));
+            let mut world = World::new(overlay.root());
+            for op in &ops {
+                world.apply(op);
+            }
+            let shown = tree(&world.dirs[0]);
+            let mut saved = Commit::new(overlay.changes().unwrap());
+            let fuse = Fuse::new(true);
+            let to = Fragile { inner: Arc::clone(&lower), fuse: fuse.clone() };
+            fuse.set(steps);
+            let ended = saved.clone().make(&*world.dirs[0], &to, &mut |commit| {
+                saved = commit.clone();
+                Ok(())
+            });
+            let whole = !fuse.is_blown();
+            prop_assert_eq!(ended.is_ok(), whole);
+            // By another process.
+            let overlay = Overlay::new(vec![Arc::clone(&lower)], upper);
+            saved.make(&*overlay.root(), &*lower, &mut |_| Ok(())).unwrap();
+            prop_assert_eq!(tree(&lower), shown);
+            if whole {
+                break;
+            }
+        }
+    }
+}
+
+/// Does operations, and makes the changes in a directory, which then has what was shown.
+fn made_for_good(kept: &Kept, root: Dir, to: &Dir, ops: &[Op]) {
+    let mut world = World::new(root);
+    for op in ops {
+        world.apply(op);
+    }
+    let shown = tree(&world.dirs[0]);
+    let changes = kept.changes().unwrap();
+    kept.commit().unwrap();
+    assert_eq!(tree(to), shown, "{changes:#?}");
 }
 
 #[cfg(target_os = "linux")]

@@ -68,30 +68,45 @@ pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
     let rules = TOPICS
         .iter()
         .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)));
-    let again = [
-        ("directories_below_overlays", directories::RULES),
-        ("sandbox_below_overlays", sandbox::RULES),
-    ];
-    let overlays = again.into_iter().flat_map(|(topic, rules)| {
-        let rules = rules.iter();
-        let rules = rules.filter(|(rule, _)| !NOT_BELOW_OVERLAYS.contains(rule));
-        rules.map(move |rule| shown(engine, topic, *rule, Shown::BelowOverlays))
-    });
-    let archives = directories::RULES
-        .iter()
-        .filter(|(rule, _)| rule.contains("read_only_"))
-        .filter(|(rule, _)| !NOT_IN_ARCHIVES.contains(rule))
-        .map(|rule| shown(engine, "directories_in_archives", *rule, Shown::InArchives));
-    rules.chain(overlays).chain(archives).collect()
+    rules.chain(again(engine)).collect()
 }
 
-/// Two overlays of one directory are two file systems, and what has several names is copied for each.
-const NOT_BELOW_OVERLAYS: &[&str] = &[
+/// The rules about directories once more, with these in memory, below overlays and, where they are only read, in archives.
+fn again(engine: &Arc<dyn Engine>) -> impl Iterator<Item = Trial> {
+    let topics = [
+        ("directories_in_memory", directories::RULES, Shown::InMemory),
+        ("sandbox_in_memory", sandbox::RULES, Shown::InMemory),
+        (
+            "directories_below_overlays",
+            directories::RULES,
+            Shown::BelowOverlays,
+        ),
+        (
+            "sandbox_below_overlays",
+            sandbox::RULES,
+            Shown::BelowOverlays,
+        ),
+        (
+            "directories_in_archives",
+            directories::RULES,
+            Shown::InArchives,
+        ),
+    ];
+    topics.into_iter().flat_map(move |(topic, rules, way)| {
+        let rules = rules.iter().filter(move |(rule, _)| {
+            !ONLY_AS_THEY_ARE.contains(rule)
+                && (way != Shown::InMemory || !rule.contains("fifo"))
+                && (way != Shown::InArchives || rule.contains("read_only_"))
+        });
+        rules.map(move |rule| shown(engine, topic, *rule, way))
+    })
+}
+
+/// There is no FIFO in memory. Two copies of one directory, or overlays of it, are two file systems, and what has several names is copied for each.
+const ONLY_AS_THEY_ARE: &[&str] = &[
     "files_are_renamed_across_preopens",
     "read_only_and_read_write_may_show_one_directory",
 ];
-
-const NOT_IN_ARCHIVES: &[&str] = &["read_only_and_read_write_may_show_one_directory"];
 
 pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, rule: Rule) -> Trial {
     shown(engine, topic, rule, Shown::AsTheyAre)

@@ -1,10 +1,15 @@
 //! What is mounted in a guest besides directories of the host, and mounts in each other.
 
+use std::fs::{self, hard_link};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, UNIX_EPOCH};
+
 use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, RunConfig};
 
-use super::directories::{all_fail, holds, outcomes};
+use super::directories::{all_fail, holds, outcomes, placed};
+use super::overlays::{layer, told};
 use crate::case::{Case, captured, pack};
-use crate::guests::hello;
+use crate::guests::{files, hello};
 
 crate::suite::rules![
     a_file_system_in_memory_is_used_as_a_directory_is,
@@ -13,6 +18,11 @@ crate::suite::rules![
     what_is_removed_from_memory_makes_room,
     a_file_system_in_memory_may_be_read_only,
     files_in_memory_have_the_time_that_was_asked,
+    memory_begins_as_a_copy,
+    a_copy_in_memory_tells_what_was_changed_of_it,
+    a_copy_of_an_archive_can_be_changed,
+    a_copy_that_does_not_fit_is_an_error_that_says_so,
+    a_thousand_mounts_are_all_there,
     a_mount_is_in_the_list_of_the_directory_it_is_in,
     a_mount_is_reached_from_the_directory_it_is_in,
     the_way_to_a_mount_is_there,
@@ -30,10 +40,14 @@ crate::suite::rules![
 
 const MIB: u64 = 1 << 20;
 
+/// Nanoseconds since 1970.
+const TIME: u64 = 86_400_000_000_000;
+
 fn bounded(bytes: u64, entries: u64) -> RunConfig {
     let memory = MemoryMount {
         bytes: Some(bytes),
         entries: Some(entries),
+        from: None,
     };
     captured().mount(Mount {
         source: MountSource::Memory(memory),
@@ -130,7 +144,6 @@ fn a_file_system_in_memory_may_be_read_only(case: &Case) {
 }
 
 fn files_in_memory_have_the_time_that_was_asked(case: &Case) {
-    const TIME: u64 = 86_400_000_000_000;
     let config = in_memory().clock(Clock::Fixed(TIME));
     let _ = holds(
         case,
@@ -151,6 +164,140 @@ fn nested(case: &Case) -> RunConfig {
         .map_dir(case.path("outer"), "/o", Access::ReadWrite)
         .map_dir(case.path("inner"), "/o/in", Access::ReadOnly)
         .mount(Mount::memory("/o/new/deep", MIB))
+}
+
+fn copied(case: &Case, bytes: u64) -> RunConfig {
+    let from = MountSource::Bind(case.path("data"));
+    in_memory_from(from, bytes)
+}
+
+fn in_memory_from(from: MountSource, bytes: u64) -> RunConfig {
+    let memory = MemoryMount {
+        bytes: Some(bytes),
+        from: Some(Box::new(from)),
+        ..MemoryMount::default()
+    };
+    captured().mount(Mount {
+        source: MountSource::Memory(memory),
+        ..Mount::memory("/m", 0)
+    })
+}
+
+fn memory_begins_as_a_copy(case: &Case) {
+    case.write("data/dir/file", "content");
+    hard_link(case.path("data/dir/file"), case.path("data/name")).expect("a further name");
+    symlink("dir/file", case.path("data/link")).expect("a symbolic link");
+    case.fifo("data/fifo");
+    let file = fs::File::open(case.path("data/dir/file")).expect("it was made");
+    let time = UNIX_EPOCH + Duration::from_nanos(TIME);
+    file.set_modified(time).expect("its time is set");
+    let before = case.tree();
+    let time = format!("ok {TIME}");
+    let _ = holds(
+        case,
+        &copied(case, MIB),
+        &[
+            ("open a 3:link read", "ok"),
+            ("read a", "ok content"),
+            ("stat 3:name links", "ok 2"),
+            ("stat 3:name mtime", &time),
+            ("readlink 3:link", "ok dir/file"),
+            ("stat 3:fifo", "NOENT"),
+            ("open b 3:name write truncate", "ok"),
+            ("write b other", "ok 5"),
+            ("seek a 0 set", "ok 0"),
+            ("read a", "ok other"),
+            ("unlink 3:link", "ok"),
+        ],
+    );
+    assert_eq!(case.tree(), before);
+}
+
+fn a_copy_in_memory_tells_what_was_changed_of_it(case: &Case) {
+    for file in ["changed", "gone", "moved", "same", "dir/in", "emptied/in"] {
+        case.write(&format!("data/{file}"), file);
+    }
+    let config = copied(case, MIB);
+    let operations = [
+        "open a 3:changed write append",
+        "write a  more",
+        "unlink 3:gone",
+        "rename 3:moved 3:dir/moved",
+        "rename 3:dir 3:directory",
+        "mkdir 3:new",
+        "unlink 3:emptied/in",
+        "rmdir 3:emptied",
+        "mkdir 3:emptied",
+    ];
+    let operations = operations.map(|operation| placed(operation, &config));
+    let Some(report) = case.run(&files(), &config.args(operations)) else {
+        return;
+    };
+    let layer = layer(&report);
+    assert_eq!(
+        told(layer),
+        [
+            "~ changed 12",
+            "dir > directory",
+            "moved > directory/moved",
+            "+ emptied 0",
+            "- gone",
+            "+ new 0",
+        ]
+    );
+    assert_eq!(case.read("data/changed"), "changed");
+    layer.commit().expect("the changes are made");
+    assert_eq!(case.read("data/changed"), "changed more");
+    assert_eq!(case.read("data/directory/moved"), "moved");
+    assert!(!case.path("data/emptied/in").exists());
+    assert!(!case.path("data/gone").exists());
+}
+
+fn a_copy_of_an_archive_can_be_changed(case: &Case) {
+    case.write("data/file", "content");
+    let archive = case.path("archive.tar.gz");
+    pack(&case.path("data"), &archive);
+    let config = in_memory_from(MountSource::Tar(archive), MIB);
+    let _ = holds(
+        case,
+        &config,
+        &[
+            ("open a 3:file read write", "ok"),
+            ("read a", "ok content"),
+            ("pwrite a 0 CON", "ok 3"),
+            ("pread a 0 7", "ok CONtent"),
+        ],
+    );
+}
+
+fn a_copy_that_does_not_fit_is_an_error_that_says_so(case: &Case) {
+    case.write("data/file", [1; 10_000]);
+    let config = copied(case, 8192);
+    if let Some(program) = case.compile(&files(), &config) {
+        let error = program.run(&config).expect_err("it does not fit");
+        assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
+        assert!(error.to_string().contains("larger size"), "{error}");
+    }
+}
+
+fn a_thousand_mounts_are_all_there(case: &Case) {
+    let mounts = (0..1000).map(|number| Mount::memory(format!("/m/{number}"), 4096));
+    let config = mounts.fold(captured().mount(Mount::memory("/m", MIB)), RunConfig::mount);
+    let mut names: Vec<_> = (0..1000).map(|number| format!("{number}/")).collect();
+    names.sort();
+    let all = format!("ok {}", names.join(" "));
+    let _ = holds(
+        case,
+        &config,
+        &[
+            ("preopen 1003", "ok /m/999"),
+            ("list 3", &all),
+            ("mkdir 3:777/below", "ok"),
+            ("stat 780:below", "NOENT"),
+            ("stat 781:below", "ok dir"),
+            ("mkdir 3:1000", "ok"),
+        ],
+    );
 }
 
 fn a_mount_is_in_the_list_of_the_directory_it_is_in(case: &Case) {
@@ -241,7 +388,7 @@ fn an_absolute_link_is_a_path_of_the_guest(case: &Case) {
     let config = nested(case);
     let link = |target: &str, name: &str| {
         let link = case.path("outer").join(name);
-        std::os::unix::fs::symlink(target, link).expect("a link in a directory just made");
+        symlink(target, link).expect("a link in a directory just made");
     };
     link("/o/in/file", "to-a-mount");
     // Where nothing is mounted, it is from the root of what the link is in.
@@ -342,7 +489,7 @@ fn a_volume_lasts_from_run_to_run(case: &Case) {
 fn archive(case: &Case) -> std::path::PathBuf {
     case.write("tree/d/file", "content");
     let link = case.path("tree").join("link");
-    std::os::unix::fs::symlink("d/file", link).expect("a link in a directory just made");
+    symlink("d/file", link).expect("a link in a directory just made");
     let archive = case.path("a.tar.gz");
     pack(&case.path("tree"), &archive);
     archive

@@ -57,7 +57,7 @@ fn after(case: &Case, config: &RunConfig, operations: &[&str]) -> Option<Report>
     Some(report)
 }
 
-fn layer(report: &Report) -> &Layer {
+pub(super) fn layer(report: &Report) -> &Layer {
     let [layer] = &report.layers[..] else {
         panic!("one mount keeps changes");
     };
@@ -65,7 +65,7 @@ fn layer(report: &Report) -> &Layer {
 }
 
 /// Each change in a line.
-fn told(layer: &Layer) -> Vec<String> {
+pub(super) fn told(layer: &Layer) -> Vec<String> {
     let changes = layer.changes().expect("they are read").into_iter();
     let line = |change: wasmrun_core::Change| match change.kind {
         ChangeKind::Created => format!("+ {} {}", change.path, change.size),

@@ -7,7 +7,7 @@ use crate::overlay::join;
 use crate::{Directory, Errno, File, FileType, Name, OpenOptions, Result, Stat, Step};
 
 /// The directory at a path, and nothing for the one it is below.
-pub(super) fn directory(root: &dyn Directory, path: &[u8]) -> Result<Option<Arc<dyn Directory>>> {
+pub(crate) fn directory(root: &dyn Directory, path: &[u8]) -> Result<Option<Arc<dyn Directory>>> {
     let mut at: Option<Arc<dyn Directory>> = None;
     for name in path
         .split(|byte| *byte == b'/')
@@ -23,14 +23,14 @@ pub(super) fn directory(root: &dyn Directory, path: &[u8]) -> Result<Option<Arc<
 }
 
 /// What has the last name of a path.
-pub(super) struct At<'a> {
+pub(crate) struct At<'a> {
     root: &'a dyn Directory,
     directory: Option<Arc<dyn Directory>>,
-    pub(super) name: Name<'a>,
+    pub(crate) name: Name<'a>,
 }
 
 impl<'a> At<'a> {
-    pub(super) fn find(root: &'a dyn Directory, path: &'a [u8]) -> Result<Self> {
+    pub(crate) fn find(root: &'a dyn Directory, path: &'a [u8]) -> Result<Self> {
         let (parent, name) = split(path);
         Ok(At {
             root,
@@ -39,25 +39,25 @@ impl<'a> At<'a> {
         })
     }
 
-    pub(super) fn parent(&self) -> &dyn Directory {
+    pub(crate) fn parent(&self) -> &dyn Directory {
         self.directory.as_deref().unwrap_or(self.root)
     }
 
-    pub(super) fn stat(&self) -> Result<Stat> {
+    pub(crate) fn stat(&self) -> Result<Stat> {
         self.parent().stat_at(self.name)
     }
 
-    pub(super) fn open(&self) -> Result<Arc<dyn File>> {
-        let read = OpenOptions {
-            read: true,
-            ..OpenOptions::default()
-        };
-        self.parent().open_at(self.name, read)
+    pub(crate) fn read_link(&self) -> Result<Vec<u8>> {
+        self.parent().read_link(self.name)
+    }
+
+    pub(crate) fn open(&self) -> Result<Arc<dyn File>> {
+        self.parent().open_at(self.name, OpenOptions::READ)
     }
 }
 
 /// The path of the directory, and the last name.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),
@@ -65,7 +65,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// What is in a directory, by name.
-pub(super) fn names(directory: &dyn Directory) -> Result<Vec<(Vec<u8>, FileType)>> {
+pub(crate) fn names(directory: &dyn Directory) -> Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
     directory.list(0, usize::MAX, &mut |entry| {
         if Name::new(entry.name).is_ok() {
@@ -78,7 +78,7 @@ pub(super) fn names(directory: &dyn Directory) -> Result<Vec<(Vec<u8>, FileType)
 }
 
 /// What is at a path and below it, in the order of paths.
-pub(super) fn below(root: &dyn Directory, path: &[u8]) -> Result<Vec<(Vec<u8>, FileType)>> {
+pub(crate) fn below(root: &dyn Directory, path: &[u8]) -> Result<Vec<(Vec<u8>, FileType)>> {
     let mut found = Vec::new();
     let mut pending = vec![(path.to_vec(), At::find(root, path)?.stat()?.file_type)];
     while let Some((path, file_type)) = pending.pop() {
