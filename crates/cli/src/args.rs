@@ -8,7 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wasmrun::Mount;
+use wasmrun::{Limits, Mount, Overflow};
 
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
@@ -18,6 +18,7 @@ const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun bench [OPTIONS] GUEST [ARGS]...
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
+       wasmrun workspace new|ls|changes|diff|commit|reset|fork|export|import|rm
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]
        wasmrun completions SHELL
@@ -159,6 +160,10 @@ pub enum Command {
     Compile(CompileArgs),
     /// Show, check or remove the compiled code that is kept
     Cache(CacheArgs),
+    /// Keep what guests see of files from run to run: fork it, look at what changed, keep or undo it
+    ///
+    /// `wasmrun run --workspace NAME` runs a guest in one. They are kept in wasmrun/workspaces in the user's directory for data.
+    Workspace(WorkspaceArgs),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -215,6 +220,13 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub guest: GuestArgs,
+
+    /// Run it in this workspace, which keeps what it writes
+    ///
+    /// What the workspace has is mounted first, at / unless it was made with another path. Its engines and limits hold
+    /// where the command line has none.
+    #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
+    pub workspace: Option<String>,
 
     /// Write how it went to a file, as JSON
     ///
@@ -373,6 +385,23 @@ pub struct GuestArgs {
     #[arg(long, value_name = "N", help_heading = "What the guest sees")]
     pub seed: Option<u64>,
 
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// The largest guest that is read
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256Mi",
+        value_parser = values::size,
+        help_heading = "Limits"
+    )]
+    pub max_guest_size: u64,
+}
+
+/// What it may use.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
     /// Memory, all memories and tables together, such as 64Mi
     ///
     /// An element of a table counts as 32 bytes. Sizes are bytes, or take a unit: k, M, G are powers of 1000, Ki, Mi, Gi powers of 1024.
@@ -402,16 +431,22 @@ pub struct GuestArgs {
     /// What it may write to stdout, and as much to stderr; one that writes more is ended
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
     pub max_output: Option<u64>,
+}
 
-    /// The largest guest that is read
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value = "256Mi",
-        value_parser = values::size,
-        help_heading = "Limits"
-    )]
-    pub max_guest_size: u64,
+impl LimitArgs {
+    /// Sets those that were given.
+    pub fn set(&self, limits: &mut Limits) {
+        limits.memory = self.max_memory;
+        limits.fuel = self.fuel;
+        limits.timeout = self.timeout;
+        limits.stack = self.max_stack;
+        limits.table_elements = self.max_table;
+        limits.instances = self.max_instances;
+        if self.max_output.is_some() {
+            limits.output = self.max_output;
+            limits.overflow = Overflow::Stop;
+        }
+    }
 }
 
 impl GuestArgs {
@@ -588,6 +623,101 @@ pub enum CacheCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub struct WorkspaceArgs {
+    #[command(subcommand)]
+    pub command: WorkspaceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkspaceCommand {
+    /// Make a workspace
+    New(NewWorkspaceArgs),
+    /// Show all workspaces
+    Ls {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what was changed in one since it began or was forked, as JSON
+    Changes {
+        /// The workspace
+        name: String,
+    },
+    /// Show what was changed in one as unified text
+    Diff {
+        /// The workspace
+        name: String,
+    },
+    /// Make the changes in what it began with: a directory, or the workspace it was forked from
+    Commit {
+        /// The workspace
+        name: String,
+    },
+    /// Undo the changes
+    Reset {
+        /// The workspace
+        name: String,
+    },
+    /// Make another that has all that this one has
+    Fork {
+        /// The workspace
+        name: String,
+        /// The name of the other
+        fork: String,
+    },
+    /// Write all that is in one as a tar archive
+    Export {
+        /// The workspace
+        name: String,
+        /// The archive; - is standard output
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Only what was changed, as a layer of an image has it
+        #[arg(long)]
+        changes: bool,
+    },
+    /// Copy a directory or an archive into one, all of it or nothing
+    Import {
+        /// The workspace
+        name: String,
+        /// The directory, or a tar or tar.gz
+        #[arg(value_hint = ValueHint::AnyPath)]
+        from: PathBuf,
+        /// Where to, below where the workspace is mounted
+        #[arg(default_value = "/")]
+        to: String,
+    },
+    /// Remove workspaces, with what was changed in them
+    Rm {
+        /// The workspaces
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct NewWorkspaceArgs {
+    /// What it is called: letters, digits, `_`, `.` and `-`
+    pub name: String,
+
+    /// What is in it at first, which stays as it is until it is committed: a directory, or a tar or tar.gz
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub from: Option<PathBuf>,
+
+    /// Where guests find it
+    #[arg(long, value_name = "GUEST_DIR", default_value = "/")]
+    pub path: String,
+
+    /// The engines that run guests in it, best first; any, if none is named
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub engines: Vec<String>,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct EnginesArgs {
     /// Print JSON
     #[arg(long)]
@@ -685,7 +815,7 @@ mod tests {
         let again = Cli::command().get_matches_from(words);
         let run = Cli::from_arg_matches(&again).expect("parses").run;
         assert_eq!(
-            (run.guest.network, run.guest.max_memory),
+            (run.guest.network, run.guest.limits.max_memory),
             (true, Some(64 << 20))
         );
         assert_eq!(run.guest.env.len(), 2);
@@ -698,7 +828,7 @@ mod tests {
             "wasmrun run --fuel 3 app.wasm --help --fuel 4 -- engines",
         ] {
             let args = parsed(line);
-            assert_eq!(args.guest.fuel, Some(3));
+            assert_eq!(args.guest.limits.fuel, Some(3));
             assert_eq!(
                 args.guest.guest_and_args,
                 ["app.wasm", "--help", "--fuel", "4", "--", "engines"]

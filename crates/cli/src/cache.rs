@@ -135,17 +135,11 @@ fn row(entry: &Entry, now: SystemTime) -> [String; 5] {
         options.push(format!("stack {}", size(stack)));
     }
     let age = now.duration_since(entry.last_used).unwrap_or_default();
-    // To the minute is how exactly it is known.
-    let minutes = std::time::Duration::from_secs(age.as_secs() / 60 * 60);
-    let used = match minutes.is_zero() {
-        true => "just now".into(),
-        false => format!("{} ago", humantime::format_duration(minutes)),
-    };
     [
         shown(&entry.guest),
         format!("{} {}", entry.engine, entry.engine_version),
         options.join(", "),
         size(entry.bytes),
-        used,
+        say::ago(age),
     ]
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wasmrun::{Change, Error, ErrorKind, Layer, Result};
+use wasmrun::{Change, Error, ErrorKind, Layer, LockedWorkspace, Result};
 
 /// Where changes are written to.
 pub struct Changes(Box<dyn Write + Send>);
@@ -30,14 +30,20 @@ impl Changes {
         Ok(Changes(Box::new(file)))
     }
 
-    pub fn write(mut self, layers: &[Layer]) -> Result<()> {
+    /// Writes those of a workspace and of other mounts.
+    pub fn write(mut self, workspace: Option<&LockedWorkspace>, layers: &[Layer]) -> Result<()> {
         let mut all = Vec::new();
-        for layer in layers {
-            let changes = layer.changes()?.into_iter();
-            all.extend(changes.map(|change| Told {
-                mount: layer.path.clone(),
+        let mut add = |mount: &str, changes: Vec<Change>| {
+            all.extend(changes.into_iter().map(|change| Told {
+                mount: mount.to_owned(),
                 change,
             }));
+        };
+        if let Some(workspace) = workspace {
+            add(workspace.path(), workspace.changes()?);
+        }
+        for layer in layers {
+            add(&layer.path, layer.changes()?);
         }
         let failed = |source: io::Error| {
             Error::new(ErrorKind::Io, "cannot write changes").with_source(source)

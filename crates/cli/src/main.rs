@@ -35,6 +35,7 @@ mod signals;
 mod values;
 mod version;
 mod wave;
+mod workspace;
 mod world;
 mod wrap;
 
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Bench(args)) => bench::bench(&args, matches),
         Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Cache(args)) => cache::cache(&args),
+        Some(Command::Workspace(args)) => workspace::workspace(&args),
         Some(Command::Engines(args)) => engines::engines(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Completions { shell }) => manual::completions(shell),

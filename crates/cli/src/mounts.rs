@@ -37,11 +37,15 @@ pub fn mount(text: &str) -> Result<Mount, String> {
         "volume" => MountSource::Volume(fields.required("src")?),
         "tar" => MountSource::Tar(PathBuf::from(fields.required("src")?)),
         "tmpfs" => MountSource::Memory(MemoryMount {
-            from: fields.take("src").map(|from| Box::new(lower(&from))),
+            from: fields.take("src").map(|from| Box::new(read_only(&from))),
             ..memory(&mut fields)?
         }),
         "overlay" => MountSource::Overlay(OverlayMount {
-            lower: fields.required("lower")?.split(':').map(lower).collect(),
+            lower: fields
+                .required("lower")?
+                .split(':')
+                .map(read_only)
+                .collect(),
             upper: Box::new(match fields.take("upper") {
                 Some(upper) => MountSource::Bind(upper.into()),
                 None => MountSource::Memory(memory(&mut fields)?),
@@ -77,10 +81,11 @@ fn memory(fields: &mut Fields) -> Result<MemoryMount, String> {
 }
 
 /// A directory that is only read, or an archive.
-fn lower(path: &str) -> MountSource {
-    match Path::new(path).is_file() {
-        true => MountSource::Tar(path.into()),
-        false => MountSource::Bind(path.into()),
+pub fn read_only(path: impl AsRef<Path>) -> MountSource {
+    let path = path.as_ref().to_owned();
+    match path.is_file() {
+        true => MountSource::Tar(path),
+        false => MountSource::Bind(path),
     }
 }
 

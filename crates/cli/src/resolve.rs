@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wasmrun::{
     Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
-    Network, Overflow, Place, Random, Result, RunConfig, Stdin, guest_path, volume_directory,
+    Network, Place, Random, Result, RunConfig, Stdin, guest_path, volume_directory,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -98,18 +98,7 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
     config.random = args.seed.map_or(Random::Host, Random::Seeded);
     config.entry = args.invoke.clone();
-    Ok(config.limit(|limits| {
-        limits.memory = args.max_memory;
-        limits.fuel = args.fuel;
-        limits.timeout = args.timeout;
-        limits.stack = args.max_stack;
-        limits.table_elements = args.max_table;
-        limits.instances = args.max_instances;
-        if args.max_output.is_some() {
-            limits.output = args.max_output;
-            limits.overflow = Overflow::Stop;
-        }
-    }))
+    Ok(config.limit(|limits| args.limits.set(limits)))
 }
 
 fn utf8(arg: &OsString) -> Result<String> {
@@ -172,7 +161,7 @@ pub fn usage(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use wasmrun::Access;
+    use wasmrun::{Access, Overflow};
 
     use super::*;
     use crate::args::Cli;

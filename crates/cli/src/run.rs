@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use wasmrun::guest::shown;
 use wasmrun::{
     Attachments, CacheUse, Capability, Choice, Control, Engines, Error, ErrorKind, Guest,
-    GuestKind, Limits, Miss, Outcome, Refusal, Result, Selection, Stats, TrapKind, check,
-    exit_code,
+    GuestKind, Limits, LockedWorkspace, Miss, Outcome, Refusal, Result, Selection, Stats, TrapKind,
+    check, exit_code,
 };
 
 use crate::args::{RunArgs, option_for};
@@ -15,7 +15,7 @@ use crate::ending::Ending;
 use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
-use crate::{cache, progress, say, signals};
+use crate::{cache, progress, say, signals, workspace};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
@@ -24,9 +24,12 @@ pub fn run(args: &RunArgs) -> u8 {
         true => Engines::new(),
         false => cache::engines(args.verbose),
     };
-    let resolved = resolve::resolve(&args.guest)
-        .and_then(|request| Ok((request, resolve::choice(args, &engines)?)));
-    let (request, choice) = match resolved {
+    let resolved = resolve::resolve(&args.guest).and_then(|request| {
+        let workspace = args.workspace.as_deref().map(workspace::locked);
+        let choice = resolve::choice(args, &engines)?;
+        in_workspace(workspace.transpose()?, request, choice)
+    });
+    let (workspace, request, choice) = match resolved {
         Ok(resolved) => resolved,
         Err(error) => return say::error(&error, args.verbose),
     };
@@ -40,7 +43,14 @@ pub fn run(args: &RunArgs) -> u8 {
     if let Err(error) = ended {
         return say::error(&error, args.verbose);
     }
-    let code = match execute(args, &request, &engines, &choice, &ending) {
+    let code = match execute(
+        args,
+        &request,
+        &engines,
+        &choice,
+        &ending,
+        workspace.as_ref(),
+    ) {
         Ok(ended) => tell(&ended, &request.config.limits, args.verbose),
         Err(error) => {
             ending.lock().report.failed(&error);
@@ -48,6 +58,21 @@ pub fn run(args: &RunArgs) -> u8 {
         }
     };
     ending.lock().finish(code)
+}
+
+/// What is to be run, in a workspace perhaps: its engines and limits hold where none are asked for.
+fn in_workspace(
+    workspace: Option<LockedWorkspace>,
+    mut request: Request,
+    mut choice: Choice,
+) -> Result<(Option<LockedWorkspace>, Request, Choice)> {
+    if let Some(workspace) = &workspace {
+        request.config = workspace.config(&request.config);
+        if choice == Choice::Auto {
+            choice = workspace.choice();
+        }
+    }
+    Ok((workspace, request, choice))
 }
 
 /// A guest that ended.
@@ -68,6 +93,7 @@ fn execute(
     engines: &Engines,
     choice: &Choice,
     ending: &Ending,
+    workspace: Option<&LockedWorkspace>,
 ) -> Result<Ended> {
     let changes = args.changes.as_deref().map(Changes::to).transpose()?;
     let control = Control::new();
@@ -125,9 +151,12 @@ fn execute(
             Some(invocation) => invocation.run(&program, &config, &control),
             None => {
                 let attachments = Attachments::new().control(&control);
-                let report = program.run_with(&config, attachments)?;
+                let mut report = program.run_with(&config, attachments)?;
+                if let Some(workspace) = workspace {
+                    workspace.told(&mut report);
+                }
                 if let Some(changes) = changes {
-                    changes.write(&report.layers)?;
+                    changes.write(workspace, &report.layers)?;
                 }
                 Ok((report.outcome, report.stats, String::new()))
             }

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 use wasmrun::{Error, Result, exit_code};
@@ -33,6 +34,15 @@ pub fn print_json(value: &impl Serialize) -> u8 {
             line(format_args!("cannot print JSON: {error}"));
             exit_code::WASMRUN
         }
+    }
+}
+
+/// How long something is ago, to the minute.
+pub fn ago(age: Duration) -> String {
+    let minutes = Duration::from_secs(age.as_secs() / 60 * 60);
+    match minutes.is_zero() {
+        true => "just now".into(),
+        false => format!("{} ago", humantime::format_duration(minutes)),
     }
 }
 

@@ -77,7 +77,7 @@ pub use program::Program;
 pub use request::{Attachments, Request};
 pub use run::{Event, Events, Killer, NoEvent, Run, RunState};
 pub use usage::{LiveStats, Usage};
-pub use volume::volume_directory;
+pub use volume::{is_kept_name, user_data_directory, volume_directory};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{

@@ -63,6 +63,25 @@ impl Limits {
     /// 16, wasmtime, wasmer, wasmi and wazero 8.)
     pub const TABLE_ELEMENT_BYTES: u64 = 32;
 
+    /// These, and of `others` what is not bounded here. What becomes of too much output goes with its bound.
+    #[must_use]
+    pub fn or(self, others: &Limits) -> Limits {
+        let (output, overflow) = match self.output {
+            None => (others.output, others.overflow),
+            output => (output, self.overflow),
+        };
+        Limits {
+            memory: self.memory.or(others.memory),
+            fuel: self.fuel.or(others.fuel),
+            timeout: self.timeout.or(others.timeout),
+            stack: self.stack.or(others.stack),
+            output,
+            overflow,
+            table_elements: self.table_elements.or(others.table_elements),
+            instances: self.instances.or(others.instances),
+        }
+    }
+
     /// How many elements all tables may have together.
     pub fn most_table_elements(&self) -> u64 {
         self.table_elements

@@ -14,17 +14,14 @@ use crate::{Error, ErrorKind, Result};
 /// [`Preopen`](ErrorKind::Preopen) for what is no name, and what keeps the directory from being made.
 pub fn volume_directory(name: &str, volumes: Option<&Path>) -> Result<PathBuf> {
     let refuse = |why: &str| Error::new(ErrorKind::Preopen, format!("volume {name:?}: {why}"));
-    if !is_name(name) {
+    if !is_kept_name(name) {
         return Err(refuse(
             "a name has letters, digits, `_`, `.` and `-`, and begins with a letter or a digit",
         ));
     }
     let volumes = match volumes {
         Some(volumes) => volumes.to_owned(),
-        None => etcetera::choose_base_strategy()
-            .map_err(|_| refuse("there is no home directory to keep it in; say where"))?
-            .data_dir()
-            .join("wasmrun/volumes"),
+        None => user_data_directory()?.join("volumes"),
     };
     let directory = volumes.join(name);
     std::fs::create_dir_all(&directory).map_err(|source| {
@@ -33,8 +30,23 @@ pub fn volume_directory(name: &str, volumes: Option<&Path>) -> Result<PathBuf> {
     std::path::absolute(directory).map_err(|source| refuse("no absolute path").with_source(source))
 }
 
-/// As Docker has it.
-fn is_name(name: &str) -> bool {
+/// `wasmrun` in the user's data directory (`$XDG_DATA_HOME`), where what guests have is kept by name.
+///
+/// # Errors
+///
+/// [`Config`](ErrorKind::Config) if the user has no home directory.
+pub fn user_data_directory() -> Result<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().map_err(|source| {
+        let message =
+            "there is no home directory to keep things in by name; set HOME, or say where";
+        Error::new(ErrorKind::Config, message).with_source(source)
+    })?;
+    Ok(strategy.data_dir().join("wasmrun"))
+}
+
+/// Whether something that is kept may have that name: letters, digits, `_`, `.` and `-`, the first of which is a letter
+/// or a digit, as Docker has it.
+pub fn is_kept_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.len() <= 255
         && name

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::changes::{Candidate, Change, Kind, told};
+use crate::copy::copy_and_tell;
 use crate::overlay::join;
 use crate::tree::{At, names};
-use crate::{
-    Directory, Errno, FileType, Memory, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step,
-    content,
-};
+use crate::{Directory, FileType, Memory, Name, Result, Stat, Step, content};
 
 /// A file system in memory that began as a copy of a directory, which is not to be changed meanwhile.
 pub(crate) struct Copied {
@@ -31,16 +29,6 @@ struct Original {
     modified: u64,
 }
 
-/// A directory of each that is copied.
-struct Pair {
-    path: Vec<u8>,
-    from: Arc<dyn Directory>,
-    to: Arc<dyn Directory>,
-}
-
-/// Where a file of several names was copied to, by its device and number.
-type Linked = HashMap<(u64, u64), (Arc<dyn Directory>, Vec<u8>)>;
-
 impl Copied {
     /// See [`Kept::copy`](crate::Kept::copy).
     pub(crate) fn new(
@@ -48,94 +36,30 @@ impl Copied {
         memory: &Memory,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Self> {
-        let mut copied = Copied {
-            memory: memory.root(),
-            originals: BTreeMap::new(),
-            paths: HashMap::new(),
-            made: 0,
-            from: Arc::clone(&from),
-        };
-        let mut linked = Linked::new();
-        let mut done = Vec::new();
-        let mut pending = vec![Pair {
-            path: Vec::new(),
-            from,
-            to: memory.root(),
-        }];
-        while let Some(pair) = pending.pop() {
-            for (name, _) in names(&*pair.from)? {
-                go_on()?;
-                pending.extend(copied.copy(&pair, Name::new(&name)?, &mut linked)?);
-            }
-            done.push(pair);
-        }
-        // What was made in a directory has changed its times.
-        for pair in &done {
-            pair.to.set_times(times(&pair.from.stat()?))?;
-        }
-        copied.made = memory.now();
-        Ok(copied)
-    }
-
-    /// Copies what has a name, which is gone perhaps; what is in a directory is left to be copied.
-    fn copy(&mut self, pair: &Pair, name: Name<'_>, linked: &mut Linked) -> Result<Option<Pair>> {
-        let Pair { from, to, .. } = pair;
-        let stat = match from.stat_at(name) {
-            Err(Errno::Noent) => return Ok(None),
-            stat => stat?,
-        };
-        let path = join(&pair.path, name.bytes());
-        let mut below = None;
-        match stat.file_type {
-            FileType::Directory => {
-                to.create_directory(name)?;
-                below = match (from.enter(name)?, to.enter(name)?) {
-                    (Step::Directory(from), Step::Directory(to)) => Some(Pair {
-                        path: path.clone(),
-                        from,
-                        to,
-                    }),
-                    _ => return Err(Errno::Stale),
+        let mut originals = BTreeMap::new();
+        let mut paths: HashMap<u64, Vec<Vec<u8>>> = HashMap::new();
+        copy_and_tell(
+            Arc::clone(&from),
+            memory.root(),
+            go_on,
+            &mut |path, stat| {
+                paths.entry(stat.inode).or_default().push(path.clone());
+                let original = Original {
+                    inode: stat.inode,
+                    file_type: stat.file_type,
+                    size: stat.size,
+                    modified: stat.modified,
                 };
-            }
-            FileType::Symlink => {
-                to.symlink(name, &from.read_link(name)?)?;
-                to.set_times_at(name, times(&stat))?;
-            }
-            FileType::Regular => {
-                let number = (stat.device, stat.inode);
-                match linked.get(&number) {
-                    Some((directory, other)) => {
-                        directory.link(Name::new(other)?, &**to, name)?;
-                    }
-                    None => {
-                        let file = to.open_at(name, OpenOptions::NEW)?;
-                        content::copy(&*from.open_at(name, OpenOptions::READ)?, &*file)?;
-                        file.set_times(times(&stat))?;
-                        if stat.links > 1 {
-                            linked.insert(number, (Arc::clone(to), name.bytes().to_vec()));
-                        }
-                    }
-                }
-            }
-            FileType::CharacterDevice | FileType::BlockDevice | FileType::Other => return Ok(None),
-        }
-        let Stat {
-            inode,
-            file_type,
-            size,
-            modified,
-            ..
-        } = to.stat_at(name)?;
-        self.paths.entry(inode).or_default().push(path.clone());
-        let original = Original {
-            inode,
-            file_type,
-            size,
-            modified,
-        };
-        self.originals.insert(path, original);
-        Ok(below)
+                originals.insert(path, original);
+            },
+        )?;
+        Ok(Copied {
+            from,
+            memory: memory.root(),
+            originals,
+            paths,
+            made: memory.now(),
+        })
     }
 
     /// How what is in memory differs from what was copied.
@@ -282,12 +206,5 @@ fn size_of(file_type: FileType, size: u64) -> u64 {
     match file_type {
         FileType::Directory => 0,
         _ => size,
-    }
-}
-
-fn times(stat: &Stat) -> SetTimes {
-    SetTimes {
-        accessed: SetTime::To(stat.accessed),
-        modified: SetTime::To(stat.modified),
     }
 }

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 pub use commit::Commit;
+pub use export::export;
 use wasmrun_core as core;
 use wasmrun_core::{Error, ErrorKind};
 

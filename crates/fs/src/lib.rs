@@ -35,6 +35,7 @@
 mod changes;
 mod content;
 mod copied;
+mod copy;
 mod device;
 mod errno;
 mod given;
@@ -58,10 +59,11 @@ mod world;
 #[cfg(unix)]
 pub use self::tar::{Tar, TarError, TarLimits};
 pub use changes::{Change, ChangeKind};
+pub use copy::copy_tree;
 pub use errno::Errno;
 #[cfg(target_os = "linux")]
 pub use host::HostDirectory;
-pub use kept::{Commit, Kept};
+pub use kept::{Commit, Kept, export};
 #[cfg(target_os = "linux")]
 pub use kernel::CutShort;
 pub use memory::{Memory, MemoryLimits, MemoryUse};

@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Ended,
     /// It was ended before it was done: its time ran out, or the caller wanted it gone.
     Interrupted,
+    /// Somebody else uses it, and nobody else may meanwhile.
+    InUse,
 }
 
 /// What kept a guest from running or from being observed.

@@ -43,7 +43,7 @@ impl ErrorKind {
         match self {
             GuestNotFound | EngineNotFound => NOT_FOUND,
             NotWasm | Invalid | Unsupported => NOT_RUNNABLE,
-            Preopen | Config | Io | Engine | Host | Ended => WASMRUN,
+            InUse | Preopen | Config | Io | Engine | Host | Ended => WASMRUN,
             Interrupted => TIME_OR_FUEL,
         }
     }

@@ -86,12 +86,14 @@ mod compile;
 mod engines;
 mod registry;
 mod select;
+mod workspace;
 
 pub use command::Command;
 pub use engines::{Engines, own_command};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;
+pub use workspace::{LockedWorkspace, Workspace, WorkspaceInfo, WorkspaceSettings, Workspaces};
 
 /// The guide's examples compile and run.
 #[cfg(doctest)]

@@ -77,6 +77,17 @@ fn the_manual_has_a_page_for_each_command() {
             "wasmrun-inspect.1",
             "wasmrun-man.1",
             "wasmrun-run.1",
+            "wasmrun-workspace-changes.1",
+            "wasmrun-workspace-commit.1",
+            "wasmrun-workspace-diff.1",
+            "wasmrun-workspace-export.1",
+            "wasmrun-workspace-fork.1",
+            "wasmrun-workspace-import.1",
+            "wasmrun-workspace-ls.1",
+            "wasmrun-workspace-new.1",
+            "wasmrun-workspace-reset.1",
+            "wasmrun-workspace-rm.1",
+            "wasmrun-workspace.1",
             "wasmrun.1",
         ]
     );

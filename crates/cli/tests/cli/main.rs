@@ -42,5 +42,7 @@ mod signals;
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
 ))]
 mod unwritable;
+#[cfg(all(target_os = "linux", feature = "wasmi"))]
+mod workspace;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod world;

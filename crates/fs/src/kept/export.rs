@@ -11,7 +11,7 @@ use wasmrun_core::{Error, ErrorKind};
 use super::{failed, shown};
 use crate::changes::{Change, ChangeKind};
 use crate::overlay::join;
-use crate::tree::{At, below, split};
+use crate::tree::{At, below, directory, names, split};
 use crate::{Directory, File, FileType};
 
 pub(super) fn archive(
@@ -48,6 +48,27 @@ pub(super) fn archive(
     for path in paths {
         let at = At::find(after, &path).map_err(failed(shown(&path)))?;
         entry(&mut builder, &at, &path).map_err(unwritten(&path))?;
+    }
+    builder.finish().map_err(unwritten(b"the archive's end"))
+}
+
+/// Writes all that is in a directory as a tar archive.
+///
+/// # Errors
+///
+/// [`Io`](ErrorKind::Io) for what cannot be read or written.
+pub fn export(root: &dyn Directory, to: &mut dyn Write) -> core::Result<()> {
+    let mut builder = Builder::new(to);
+    let mut pending = names(root).map_err(failed("what is to be exported"))?;
+    pending.reverse();
+    while let Some((path, _)) = pending.pop() {
+        let at = At::find(root, &path).map_err(failed(shown(&path)))?;
+        entry(&mut builder, &at, &path).map_err(unwritten(&path))?;
+        if let Ok(Some(directory)) = directory(root, &path) {
+            let below = names(&*directory).map_err(failed(shown(&path)))?;
+            let below = below.into_iter().rev();
+            pending.extend(below.map(|(name, file_type)| (join(&path, &name), file_type)));
+        }
     }
     builder.finish().map_err(unwritten(b"the archive's end"))
 }

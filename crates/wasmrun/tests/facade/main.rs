@@ -12,3 +12,5 @@ mod command;
 mod engines;
 mod fake;
 mod select;
+#[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
+mod workspace;

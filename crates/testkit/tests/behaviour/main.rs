@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p wasmrun-testkit --test behaviour -- wasmer-cli::limits` chooses.
 
+mod workspaces;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         .collect();
     let all = known.len();
     let (mut trials, here) = trials(known);
+    trials.extend(workspaces::trials(&here));
     // The page tells of every engine: it cannot be compared where one is missing, and that is what
     // the trial of that engine says.
     if here.len() == all {
