@@ -17,6 +17,7 @@
 
 mod kept;
 mod layers;
+mod lock;
 mod settings;
 mod state;
 

@@ -1,16 +1,20 @@
 //! The layers of all workspaces.
 
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmrun_core::Result;
 
 use super::failed;
+use super::lock::Locked;
 use super::state::{self, State};
 
 /// The directory of the layers, in that of the workspaces.
 const LAYERS: &str = ".layers";
+
+/// The file that is locked by who makes layers, and who removes them.
+const LOCK: &str = ".lock";
 
 /// The layer that never has anything in it.
 const EMPTY: &str = "empty";
@@ -19,21 +23,15 @@ const EMPTY: &str = "empty";
 #[derive(Debug)]
 pub(super) struct Layers {
     directory: PathBuf,
-    lock: File,
+    lock: Locked,
 }
 
 impl Layers {
     pub(super) fn open(root: &Path) -> Result<Self> {
         let directory = root.join(LAYERS);
-        let make = || -> std::io::Result<File> {
+        let make = || {
             fs::create_dir_all(directory.join(EMPTY))?;
-            let lock = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(root.join(".lock"))?;
-            lock.lock_shared()?;
-            Ok(lock)
+            Locked::shared(&root.join(LOCK))
         };
         let lock = make().map_err(failed(format!("keep workspaces in {}", root.display())))?;
         Ok(Layers { directory, lock })
@@ -55,13 +53,9 @@ impl Layers {
     pub(super) fn remove_unused(self, root: &Path) {
         let Layers { directory, lock } = self;
         drop(lock);
-        let Ok(lock) = File::options().write(true).open(root.join(".lock")) else {
+        let Ok(_lock) = Locked::alone(&root.join(LOCK)) else {
             return;
         };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return,
-        }
         let Some(used) = used(root) else { return };
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             let name = entry.file_name();

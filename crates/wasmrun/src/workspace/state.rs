@@ -12,6 +12,7 @@ use wasmrun_core::{Error, ErrorKind, MountSource, Result, is_kept_name, volume_d
 use wasmrun_fs::{Directory, Overlay, Tar, TarLimits};
 
 use super::layers::{self, Layers};
+use super::lock::Locked;
 use super::{WorkspaceSettings, failed, kept, milliseconds};
 
 /// The file of the lock.
@@ -117,7 +118,7 @@ pub(super) struct Held {
     root: PathBuf,
     directory: PathBuf,
     pub(super) state: State,
-    _lock: File,
+    _lock: Locked,
 }
 
 impl Held {
@@ -126,7 +127,7 @@ impl Held {
         let directory = root.join(name);
         let lock = lock(&directory, name)?;
         // The time of its last use, which nobody needs to the point of failing.
-        let _ = lock.set_modified(SystemTime::now());
+        let _ = lock.touch();
         let mut held = Held {
             root: root.to_owned(),
             state: State::read(&directory)?,
@@ -228,30 +229,29 @@ impl Held {
 }
 
 /// Locks the workspace of a directory, which is there under this name then.
-fn lock(directory: &Path, name: &str) -> Result<File> {
+fn lock(directory: &Path, name: &str) -> Result<Locked> {
     let failed = || failed(format!("lock the workspace {name}"));
     let path = directory.join(LOCK);
     loop {
-        let lock = match File::options().write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name)),
-            lock => lock.map_err(failed())?,
-        };
-        match lock.try_lock() {
-            Ok(()) => {}
+        let lock = match Locked::alone(&path) {
+            Ok(lock) => lock,
             Err(TryLockError::WouldBlock) => {
                 let message = format!(
                     "the workspace {name} is in use; wait for that to end, or fork it beforehand to do two things at a time"
                 );
                 return Err(Error::new(ErrorKind::InUse, message));
             }
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(unknown(name));
+            }
             Err(TryLockError::Error(error)) => return Err(failed()(error)),
-        }
+        };
         // Another may have taken its place before it was locked.
-        if same_file::Handle::from_path(&path)
-            .and_then(|there| Ok(there == same_file::Handle::from_file(lock.try_clone()?)?))
-            .unwrap_or(false)
-        {
-            return Ok(lock);
+        match lock.is_at(&path) {
+            Ok(true) => return Ok(lock),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name)),
+            Err(error) => return Err(failed()(error)),
         }
     }
 }
