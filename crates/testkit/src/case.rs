@@ -36,7 +36,11 @@ pub(crate) enum Shown {
 }
 
 /// Makes an archive of a directory, compressed if its name says so.
-pub(crate) fn pack(directory: &Path, archive: &Path) {
+///
+/// # Panics
+///
+/// Without the command `tar`.
+pub fn pack(directory: &Path, archive: &Path) {
     let mut tar = std::process::Command::new("tar");
     let tar = tar.arg("-caf").arg(archive).arg("-C").arg(directory);
     let made = tar.arg(".").status();
