@@ -5,7 +5,8 @@ import time
 
 for at, _, names in os.walk("/lib"):
     to = "/copy" + at.removeprefix("/lib")
-    os.makedirs(to, exist_ok=True)
+    if not os.path.isdir(to):
+        os.mkdir(to)
     for name in names:
         with open(f"{at}/{name}", "rb") as file:
             content = file.read()
