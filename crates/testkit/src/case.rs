@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, MemoryMount,
     Mount, MountSource, Network, OverlayMount, Place, Program, Random, Report, Run, RunConfig,
-    Stdout, WasiVersion, check,
+    SamePath, Stdout, WasiVersion, check,
 };
 
 use crate::known_differences;
@@ -286,7 +286,10 @@ impl Case {
                 "file_mounts",
                 mounts().any(|mount| matches!(mount.source, MountSource::File(_))),
             ),
-            ("own_mounts", mounts().any(|mount| own(&mount))),
+            (
+                "own_mounts",
+                mounts().any(|mount| own(&mount)) || is_layered(config),
+            ),
             ("working_directory", config.working_directory.is_some()),
             ("entry", config.entry.is_some()),
             ("memory", limits.memory.is_some()),
@@ -369,6 +372,14 @@ impl Case {
             None => Tree::default(),
         }
     }
+}
+
+/// Whether a mount lies over another.
+fn is_layered(config: &RunConfig) -> bool {
+    let mut paths: Vec<_> = config.mounts.iter().map(|mount| &mount.path).collect();
+    paths.sort();
+    paths.dedup();
+    config.same_path == SamePath::Layer && paths.len() < config.mounts.len()
 }
 
 fn can(capability: &Capability, what: &str) -> bool {
