@@ -146,7 +146,7 @@ impl Cache {
         let reading = Reading { cache: self, key };
         let (contents, is_same) = read()?;
         if is_same {
-            reading.is_done(&contents);
+            reading.done(&contents);
         }
         Ok(contents)
     }
@@ -202,7 +202,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn is_done(self, contents: &Arc<Contents>) {
+    fn done(self, contents: &Arc<Contents>) {
         let mut state = self.cache.state();
         let dropped = self.cache.keep(&mut state, contents);
         let known = &mut state.known;
