@@ -11,6 +11,7 @@ use wasmrun_fs::{Directory, Name, OpenOptions, Step, Tar, TarLimits};
 const LIMITS: TarLimits = TarLimits {
     bytes: 1 << 20,
     entries: 1000,
+    names: 10_000,
 };
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

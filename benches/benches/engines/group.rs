@@ -80,25 +80,56 @@ impl<'a> Group<'a> {
     pub fn bench<Output>(&mut self, name: impl Into<String>, run: impl Fn() -> Output) {
         let name = name.into();
         let engine = summary::engine(&name);
-        let Some(by_hand) = self.by_hand.iter().find(|by_hand| by_hand.name == engine) else {
-            self.group
-                .bench_function(&name, |bencher| bencher.iter(&run));
-            return;
-        };
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        self.group.bench_function(&name, |bencher| {
-            bencher.iter_custom(|turns| {
-                let first = ours.len();
-                for _ in 0..turns {
-                    theirs.push(timed(&by_hand.run));
-                    ours.push(timed(&run));
-                }
-                ours[first..].iter().sum()
-            });
-        });
-        if let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) {
-            summary::beside(&self.name, &name, ours / theirs);
+        match self.by_hand.iter().find(|by_hand| by_hand.name == engine) {
+            None => {
+                self.group
+                    .bench_function(&name, |bencher| bencher.iter(&run));
+            }
+            Some(ByHand { run: by_hand, .. }) => {
+                let by_hand = || timed(by_hand);
+                in_turn(&mut self.group, &self.name, &name, by_hand, || timed(&run));
+            }
         }
+    }
+
+    /// Measures what takes as long as `run` says.
+    pub fn told(&mut self, name: &str, run: impl Fn() -> Duration) {
+        self.group.bench_function(name, |bencher| {
+            bencher.iter_custom(|turns| (0..turns).map(|_| run()).sum());
+        });
+    }
+
+    /// As [`told`](Group::told), in turn with another that it is compared with.
+    pub fn beside(
+        &mut self,
+        name: impl Into<String>,
+        other: impl Fn() -> Duration,
+        run: impl Fn() -> Duration,
+    ) {
+        in_turn(&mut self.group, &self.name, &name.into(), other, run);
+    }
+}
+
+fn in_turn(
+    criterion: &mut BenchmarkGroup<'_, WallTime>,
+    group: &str,
+    name: &str,
+    other: impl Fn() -> Duration,
+    run: impl Fn() -> Duration,
+) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|turns| {
+            let first = ours.len();
+            for _ in 0..turns {
+                theirs.push(other());
+                ours.push(run());
+            }
+            ours[first..].iter().sum()
+        });
+    });
+    if let (Some(ours), Some(theirs)) = (median(ours), median(theirs)) {
+        summary::beside(group, name, ours / theirs);
     }
 }
 
@@ -116,7 +147,8 @@ impl DerefMut for Group<'_> {
     }
 }
 
-fn timed<Output>(run: impl Fn() -> Output) -> Duration {
+/// How long it takes.
+pub fn timed<Output>(run: impl FnOnce() -> Output) -> Duration {
     let began = Instant::now();
     drop(run());
     began.elapsed()

@@ -13,7 +13,7 @@ pub fn benches(criterion: &mut Criterion) {
     let config =
         RunConfig::new()
             .stdout(Stdout::Null)
-            .map_dir(directory.path(), "/", Access::ReadOnly);
+            .map_dir(directory.path(), "/", Access::ReadWrite);
     for call in ["clock", "write", "seek", "read16", "read1024"] {
         let text = include_str!("../../guests/calls.wat").replace("CALL", call);
         let guest = guest(call, &text);

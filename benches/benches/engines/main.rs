@@ -7,6 +7,9 @@ mod by_hand;
 mod calls;
 mod compile;
 mod compute;
+#[cfg(feature = "wasmtime")]
+mod cpython;
+mod files;
 mod group;
 mod hello;
 mod host_calls;
@@ -36,6 +39,9 @@ fn main() {
     hello::of_components(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
+    files::benches(&mut criterion);
+    #[cfg(feature = "wasmtime")]
+    cpython::benches(&mut criterion);
     host_functions::benches(&mut criterion);
     calls::benches(&mut criterion);
     threads::benches(&mut criterion);

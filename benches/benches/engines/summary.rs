@@ -28,10 +28,10 @@ struct Estimate {
     point_estimate: f64,
 }
 
-/// What a bench took beside the same by hand, by group and name.
+/// What a bench took beside what it was measured in turn with, by group and name.
 static BESIDE: Mutex<BTreeMap<(String, String), f64>> = Mutex::new(BTreeMap::new());
 
-/// Keeps the ratio of a bench to the same by hand, which it was measured in turn with.
+/// Keeps the ratio of a bench to what it was measured in turn with.
 pub fn beside(group: &str, name: &str, ratio: f64) {
     let mut beside = BESIDE.lock().unwrap_or_else(PoisonError::into_inner);
     beside.insert((group.to_owned(), name.to_owned()), ratio);
@@ -50,7 +50,7 @@ pub fn print() {
         .map(|(name, _)| name)
         .collect();
     println!(
-        "\n| group | what | median | to the first | beside the same by hand |\n|---|---|---:|---:|---:|"
+        "\n| group | what | median | to the first | beside its counterpart |\n|---|---|---:|---:|---:|"
     );
     let beside = BESIDE.lock().unwrap_or_else(PoisonError::into_inner);
     for (group, members) in groups {

@@ -336,6 +336,17 @@ pub struct GuestArgs {
     #[arg(long, help_heading = "What the guest sees")]
     pub replace_dirs: bool,
 
+    /// Let a later mount lie over an earlier one at its path
+    ///
+    /// The guest sees the directories of both merged, as in an overlay, and what it writes goes to the later: memory, or an
+    /// overlay. If the later is read-only, all is. The order is as with --replace-dirs.
+    #[arg(
+        long,
+        conflicts_with = "replace_dirs",
+        help_heading = "What the guest sees"
+    )]
+    pub layer_dirs: bool,
+
     /// Tell the guest its working directory (components only)
     #[arg(long, value_name = "GUEST_DIR", help_heading = "What the guest sees")]
     pub cwd: Option<String>,

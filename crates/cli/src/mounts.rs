@@ -133,7 +133,8 @@ pub fn tmpfs(text: &str) -> Result<Mount, String> {
 
 /// The option by which one asks for a mount.
 pub fn option(mount: &Mount) -> OsString {
-    if let Some(host) = mount.host() {
+    // Whose path no text can have, which only --dir takes.
+    if let Some(host) = mount.host().filter(|host| host.to_str().is_none()) {
         let mode = match mount.access {
             Access::ReadOnly => "ro",
             Access::ReadWrite => "rw",
@@ -176,7 +177,7 @@ pub fn option(mount: &Mount) -> OsString {
                 upper => fields.push(format!("upper={}", path(upper))),
             }
         }
-        MountSource::File(host) => {
+        MountSource::Bind(host) | MountSource::File(host) => {
             fields.extend(["type=bind".into(), format!("src={}", host.display())]);
         }
         MountSource::Volume(name) => {
@@ -375,6 +376,7 @@ mod tests {
             mount("type=tmpfs,src=/a,dst=/t,size=4096,entries=2").expect("a mount"),
             Mount::tar("a.tar", "/t"),
             Mount::file("Cargo.toml", "/c", Access::ReadOnly),
+            Mount::bind("/some,where", "/c", Access::ReadWrite),
             mount("type=overlay,lower=/a:Cargo.toml:/b,upper=/u,dst=/o").expect("a mount"),
         ] {
             let option = option(&typed).into_string().expect("UTF-8");

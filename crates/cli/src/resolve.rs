@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wasmrun::{
     Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
-    Network, Place, Random, Result, RunConfig, Stdin, guest_path, volume_directory,
+    Network, Place, Random, Result, RunConfig, SamePath, Stdin, guest_path, volume_directory,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -85,7 +85,11 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
             mount.source = MountSource::Bind(volume_directory(name, None)?);
         }
     }
-    config.replace_mounts = args.replace_dirs;
+    config.same_path = match (args.replace_dirs, args.layer_dirs) {
+        (true, _) => SamePath::Replace,
+        (_, true) => SamePath::Layer,
+        (false, false) => SamePath::Refuse,
+    };
     config.working_directory = args.cwd.clone();
     config.stdin = match &args.stdin {
         StdinArg::Inherit => Stdin::Inherit,
@@ -202,7 +206,7 @@ mod tests {
         .expect("resolves");
         let expected = RunConfig::new()
             .map_dir(".", "/data", Access::ReadOnly)
-            .replace_mounts(true)
+            .same_path(SamePath::Replace)
             .working_directory("/data")
             .env("A", "1")
             .inherit_env(InheritEnv::All)

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::guest::{GuestKind, Import, WasiVersion, nearest, shown};
 use crate::{
     Access, Capability, Clock, Compile, CompileOptions, Engine, Error, ErrorKind, Guest,
-    HostFunctions, Limits, MountSource, Network, Random, Request, Result, Support,
+    HostFunctions, Limits, MountSource, Network, Random, Request, Result, SamePath, Support,
+    guest_path,
 };
 
 /// A reason why an engine cannot run a guest as asked.
@@ -267,6 +268,14 @@ pub(crate) fn unmet_requests(
     if !config.env.is_empty() || config.inherit_env != crate::InheritEnv::None {
         found.unless(capability.env, "env", || {
             "cannot set environment variables".into()
+        });
+    }
+    let paths = || config.mounts.iter().map(|mount| mount.path.as_str());
+    if config.same_path == SamePath::Layer
+        && let Some(path) = guest_path::repeated(paths())
+    {
+        found.unless(capability.own_mounts, "own_mounts", || {
+            format!("cannot layer what is mounted at {path}")
         });
     }
     for mount in &config.mounts {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Limits, Mount};
+use crate::{Access, Limits, Mount, SamePath};
 
 /// What a caller asks of a run: what the guest sees, and what it may use.
 ///
@@ -36,8 +36,8 @@ pub struct RunConfig {
     pub inherit_env: InheritEnv,
     /// What the guest sees of files.
     pub mounts: Vec<Mount>,
-    /// Whether a later mount may take the path of an earlier one. Otherwise that is an error.
-    pub replace_mounts: bool,
+    /// What becomes of two mounts at one path.
+    pub same_path: SamePath,
     /// The directory of the host that volumes are kept in, each in one of its name; `wasmrun/volumes` in the user's data
     /// directory where `None`.
     pub volumes: Option<PathBuf>,
@@ -209,10 +209,10 @@ impl RunConfig {
         self
     }
 
-    /// Lets a later mount take the path of an earlier one.
+    /// Says what becomes of two mounts at one path.
     #[must_use]
-    pub fn replace_mounts(mut self, replace: bool) -> Self {
-        self.replace_mounts = replace;
+    pub fn same_path(mut self, same_path: SamePath) -> Self {
+        self.same_path = same_path;
         self
     }
 

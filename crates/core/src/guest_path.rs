@@ -1,5 +1,7 @@
 //! Paths as a guest sees them: always `/`-separated, whatever the host is.
 
+use std::collections::HashSet;
+
 use crate::{Error, ErrorKind, Result};
 
 /// Normalises a guest path: no empty or `.` parts, no trailing slash, `..` resolved.
@@ -45,11 +47,21 @@ pub fn normalise(path: &str) -> Result<String> {
 /// Whether two normalised paths name one place: a guest's working directory is its root, so `data`
 /// is `/data` and `.` is `/`.
 pub(crate) fn same(a: &str, b: &str) -> bool {
-    fn from_root(path: &str) -> &str {
-        path.strip_prefix('/')
-            .unwrap_or(if path == "." { "" } else { path })
-    }
     from_root(a) == from_root(b)
+}
+
+fn from_root(path: &str) -> &str {
+    path.strip_prefix('/')
+        .unwrap_or(if path == "." { "" } else { path })
+}
+
+/// The first path that names the place of one before it, of those that can be normalised.
+pub(crate) fn repeated<'a>(paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut before = HashSet::new();
+    paths.into_iter().find(|path| match normalise(path) {
+        Ok(path) => !before.insert(from_root(&path).to_owned()),
+        Err(_) => false,
+    })
 }
 
 #[cfg(test)]
@@ -68,6 +80,17 @@ mod tests {
             ("./data", "data"),
         ] {
             assert_eq!(normalise(path).expect(path), normal);
+        }
+    }
+
+    #[test]
+    fn a_path_is_repeated_however_it_is_written() {
+        for (paths, expected) in [
+            (vec!["/a", "/b", "/", "b/."], Some("b/.")),
+            (vec!["..", "..", ".", "/a", "/"], Some("/")),
+            (vec!["/a", "/a/b", "/b", ""], None),
+        ] {
+            assert_eq!(repeated(paths.into_iter()), expected);
         }
     }
 

@@ -71,7 +71,7 @@ pub use instance::{
 pub use layer::{Change, ChangeKind, ChangedType, Changes, Layer, Layers};
 pub use limits::{Limits, Overflow};
 pub use log::{LogLine, LogStream};
-pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount};
+pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount, SamePath};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};

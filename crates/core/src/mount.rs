@@ -161,6 +161,25 @@ impl Mount {
     }
 }
 
+/// What becomes of two mounts at one path of the guest's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SamePath {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// The later takes the place of the earlier.
+    Replace,
+    /// The later lies over the earlier, as in an [overlay](MountSource::Overlay): its names hide theirs, and directories
+    /// of one name are merged. There may be more than two.
+    ///
+    /// The uppermost takes what the guest writes, if it is memory or an overlay; what is below stays as it is, and is nothing
+    /// where that is memory, which is empty when the run begins. If the uppermost is read-only, so is all that the guest
+    /// sees there. A directory of the host that may be written is an error over others, as marks for what the guest
+    /// removes would be left in it, and so is a single file.
+    Layer,
+}
+
 /// What a guest may do in what is mounted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

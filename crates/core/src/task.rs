@@ -8,7 +8,8 @@ use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
     Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount, Mount,
-    MountSource, OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
+    MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, guest_path,
+    volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -183,10 +184,13 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
         let taken = resolved
             .iter()
             .position(|other| guest_path::same(&other.path, &mount.path));
-        match taken {
-            None => resolved.push(mount),
-            Some(place) if config.replace_mounts => resolved[place] = mount,
-            Some(place) => {
+        match (taken, config.same_path) {
+            (None, _) => resolved.push(mount),
+            (Some(place), SamePath::Replace) => resolved[place] = mount,
+            (Some(place), SamePath::Layer) => {
+                resolved[place] = layered(&resolved[place].source, mount)?;
+            }
+            (Some(place), SamePath::Refuse) => {
                 let message = format!(
                     "{} and {} are both mounted at {} in the guest",
                     resolved[place].source, mount.source, mount.path
@@ -196,6 +200,63 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
         }
     }
     Ok(resolved)
+}
+
+/// A mount over what is at its path already.
+fn layered(below: &MountSource, mount: Mount) -> Result<Mount> {
+    let refuse = |why: &str| {
+        let Mount { path, source, .. } = &mount;
+        let message = format!("cannot layer {source} over {below} at {path}: {why}");
+        Err(Error::new(ErrorKind::Preopen, message))
+    };
+    let Some(below) = lowers(below) else {
+        return refuse("what is below is not a directory");
+    };
+    let (upper, lower) = match (&mount.source, mount.access) {
+        (MountSource::Memory(memory), _) => {
+            let upper = MemoryMount {
+                from: None,
+                ..memory.clone()
+            };
+            let from = memory.from.as_deref().cloned();
+            (MountSource::Memory(upper), from.into_iter().collect())
+        }
+        (MountSource::Overlay(OverlayMount { lower, upper }), _) => {
+            (MountSource::clone(upper), lower.clone())
+        }
+        (MountSource::Bind(_) | MountSource::Tar(_), Access::ReadOnly) => {
+            let nothing = MemoryMount::default();
+            (MountSource::Memory(nothing), vec![mount.source.clone()])
+        }
+        (MountSource::Bind(_), Access::ReadWrite) => {
+            return refuse(
+                "marks for what the guest removes would be left in it; mount it read-only, or have it be the upper of \
+                 an overlay",
+            );
+        }
+        _ => return refuse("it is not a directory"),
+    };
+    let lower = [lower, below].concat();
+    Ok(Mount {
+        source: match lower.is_empty() {
+            true => upper,
+            false => MountSource::Overlay(OverlayMount {
+                lower,
+                upper: Box::new(upper),
+            }),
+        },
+        ..mount
+    })
+}
+
+/// What is found where this is mounted, as layers, the uppermost first; `None` if it is not a directory.
+fn lowers(source: &MountSource) -> Option<Vec<MountSource>> {
+    Some(match source {
+        MountSource::Memory(memory) => memory.from.as_deref().cloned().into_iter().collect(),
+        MountSource::Overlay(overlay) => [lowers(&overlay.upper)?, overlay.lower.clone()].concat(),
+        MountSource::Bind(_) | MountSource::Volume(_) | MountSource::Tar(_) => vec![source.clone()],
+        MountSource::File(_) => return None,
+    })
 }
 
 /// What is mounted at `path`, with the directories of the host that it needs.
@@ -358,9 +419,87 @@ mod tests {
             .map_dir(dir.path(), "/data", Access::ReadWrite)
             .map_dir(dir.path(), "data/.", Access::ReadOnly);
         assert_eq!(refused(config.clone()).kind(), ErrorKind::Preopen);
-        let (task, _) = resolved(&config.replace_mounts(true)).expect("resolves");
+        let (task, _) = resolved(&config.same_path(SamePath::Replace)).expect("resolves");
         assert_eq!(task.mounts.len(), 1);
         assert_eq!(task.mounts[0].access, Access::ReadOnly);
+    }
+
+    #[test]
+    fn layers_are_those_of_an_overlay() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let archive = dir.path().join("a.tar");
+        std::fs::write(&archive, "").expect("a file");
+        let (bind, tar) = (
+            MountSource::Bind(dir.path().into()),
+            MountSource::Tar(archive.clone()),
+        );
+        let memory = |bytes| Mount::memory("/x", bytes).source;
+        let overlay = |lower: &[&MountSource], upper| {
+            let lower = lower.iter().copied().cloned().collect();
+            let upper = Box::new(upper);
+            MountSource::Overlay(OverlayMount { lower, upper })
+        };
+        let nothing = || MountSource::Memory(MemoryMount::default());
+        let at = |source: &MountSource, access| Mount {
+            path: "/x".into(),
+            source: source.clone(),
+            access,
+        };
+        let (ro, rw) = (Access::ReadOnly, Access::ReadWrite);
+        for (mounts, expected) in [
+            (
+                vec![at(&bind, rw), at(&tar, ro), at(&memory(1), rw)],
+                Ok(at(&overlay(&[&tar, &bind], memory(1)), rw)),
+            ),
+            (
+                vec![at(&bind, rw), at(&memory(1), rw), at(&tar, ro)],
+                Ok(at(&overlay(&[&tar, &bind], nothing()), ro)),
+            ),
+            (
+                vec![at(&bind, rw), at(&memory(1), ro)],
+                Ok(at(&overlay(&[&bind], memory(1)), ro)),
+            ),
+            (
+                vec![at(&memory(1), rw), at(&memory(2), rw)],
+                Ok(at(&memory(2), rw)),
+            ),
+            (
+                vec![at(&tar, ro), at(&overlay(&[&bind], memory(1)), rw)],
+                Ok(at(&overlay(&[&bind, &tar], memory(1)), rw)),
+            ),
+            (
+                vec![
+                    at(&overlay(&[&tar], bind.clone()), rw),
+                    at(&memory(1), rw),
+                    at(&memory(2), rw),
+                ],
+                Ok(at(&overlay(&[&bind, &tar], memory(2)), rw)),
+            ),
+            (vec![at(&tar, ro), at(&bind, rw)], Err("mount it read-only")),
+            (
+                vec![at(&bind, ro), Mount::file(&archive, "/x", ro)],
+                Err("it is not a directory"),
+            ),
+            (
+                vec![Mount::file(&archive, "/x", ro), at(&bind, ro)],
+                Err("what is below is not a directory"),
+            ),
+        ] {
+            let mut config = RunConfig::new().same_path(SamePath::Layer);
+            config.mounts = mounts;
+            match expected {
+                Ok(mount) => {
+                    let (task, _) = resolved(&config).expect("resolves");
+                    assert_eq!(task.mounts, [mount]);
+                }
+                Err(words) => {
+                    let error = refused(config);
+                    assert_eq!(error.kind(), ErrorKind::Preopen);
+                    let told = error.to_string();
+                    assert!(told.contains("at /x") && told.contains(words), "{told}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@
 //! - Neither owners nor modes are known here, so a copy has those of a new file.
 //! - A device or FIFO of a lower cannot be renamed or linked, nor have its times set, and a device can only be read.
 //! - A directory that is in use holds its directories of all layers, and so do those above it: descriptors, if they are
-//!   the host's.
+//!   the host's. A few that were used last stay in use.
 //! - Nobody else may change the layers while they are used.
 
 mod changes;
@@ -52,6 +52,7 @@ mod marks;
 mod node;
 mod numbers;
 mod origin;
+mod recent;
 mod rename;
 mod tree;
 

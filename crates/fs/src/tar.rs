@@ -1,29 +1,32 @@
 //! A tar archive as a file system, without unpacking it.
 //!
-//! It is read once when it is opened, header by header, into an index that is kept in memory. The content of files
-//! stays where it is in the archive.
+//! It is read once, header by header, into an index that stays in memory for other runs of the process. The content of
+//! files stays where it is in the archive.
 
+mod cache;
+mod contents;
 mod directory;
 mod error;
 mod extensions;
 mod gzip;
 mod index;
 mod members;
+mod source;
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use error::TarError;
 use rustix::fs::OFlags;
+use wasmrun_core::Control;
 
 use crate::{Directory, device};
+use contents::Contents;
 use directory::TarDirectory;
 use error::Problem;
-use index::{Builder, Index};
-use members::Members;
 
 /// A tar archive, shown as it is, read-only.
 ///
@@ -40,21 +43,24 @@ use members::Members;
 /// The archive stays open as long as a clone of this, or a directory or file of it, is there. It must not be changed
 /// meanwhile: its files then read as what is there now, or fail with [`Errno::Io`](crate::Errno::Io) where it is cut
 /// off. All clones are the same file system.
+///
+/// What was read of an archive is used again when it is next opened, as long as the file has the size and the times that
+/// it had, which are of at least three seconds before; threads that open one at the same time read it once. Where nothing
+/// uses it, it is kept of the 32 archives that were used last, in 256 MiB of memory and, decompressed, 1 GiB of the disk.
 #[derive(Clone)]
 pub struct Tar(Arc<Archive>);
 
 /// How much a [`Tar`] may have in it. Beyond it, it is not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TarLimits {
-    /// Bytes of the content of all members, those that later ones replace included. Of a compressed archive, all of what
-    /// it decompresses to counts, as that is what takes room on the disk. 16 GiB by default.
+    /// Bytes of the content of all members, those that later ones replace and extension headers included. Of a compressed
+    /// archive, all of what it decompresses to counts, as that is what takes room on the disk. 16 GiB by default.
     pub bytes: u64,
     /// Members, and directories that are only made because a member is in them. 4 million by default, and never more
-    /// than 2^32 - 1.
-    ///
-    /// This is what bounds the memory for the index: about 130 bytes for each, and its name, which has at most 255, and
-    /// for a symbolic link also its target, which has at most 4095.
+    /// than 2^32 - 1. Each takes about 130 bytes of memory, besides its name.
     pub entries: u64,
+    /// Bytes of the names of these, and of the targets of symbolic links. 512 MiB by default.
+    pub names: u64,
 }
 
 impl Default for TarLimits {
@@ -62,6 +68,7 @@ impl Default for TarLimits {
         TarLimits {
             bytes: 16 << 30,
             entries: 4_000_000,
+            names: 512 << 20,
         }
     }
 }
@@ -69,8 +76,8 @@ impl Default for TarLimits {
 /// What all directories and files of one archive share.
 struct Archive {
     /// The tar archive itself, not compressed.
-    file: File,
-    index: Index,
+    file: Arc<File>,
+    contents: Arc<Contents>,
     device: u64,
 }
 
@@ -82,6 +89,15 @@ impl Tar {
     /// Whatever keeps it from being read, and whatever in it is no tar archive, not supported, or beyond the limits. An
     /// archive that ends without its end marker is taken to be cut off.
     pub fn open(path: &Path, limits: TarLimits) -> Result<Tar, TarError> {
+        Tar::open_until(&Control::new(), path, limits)
+    }
+
+    /// As [`open`](Tar::open), of a run that `control` ends: it is read no further then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tar::open`], and one that says that the run is to end.
+    pub fn open_until(control: &Control, path: &Path, limits: TarLimits) -> Result<Tar, TarError> {
         // A FIFO is refused, and not waited for.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let tar = OpenOptions::new()
@@ -89,7 +105,7 @@ impl Tar {
             .custom_flags(flags)
             .open(path)
             .map_err(Problem::from)
-            .and_then(|file| Tar::read(file, limits));
+            .and_then(|file| Tar::read(file, limits, control));
         tar.map_err(|problem| problem.in_archive(path.display()))
     }
 
@@ -99,7 +115,8 @@ impl Tar {
     ///
     /// Those of [`Tar::open`].
     pub fn from_file(file: File, limits: TarLimits) -> Result<Tar, TarError> {
-        Tar::read(file, limits).map_err(|problem| problem.in_archive("tar archive"))
+        let tar = Tar::read(file, limits, &Control::new());
+        tar.map_err(|problem| problem.in_archive("tar archive"))
     }
 
     /// Its root.
@@ -107,20 +124,18 @@ impl Tar {
         Arc::new(TarDirectory::root(&self.0))
     }
 
-    fn read(file: File, limits: TarLimits) -> Result<Tar, Problem> {
+    fn read(file: File, limits: TarLimits, control: &Control) -> Result<Tar, Problem> {
         if !file.metadata()?.is_file() {
             return Err(Problem::new("expected a regular file"));
         }
-        let file = match is_gzip(&file)? {
-            true => gzip::decompressed(&file, limits.bytes)?,
-            false => file,
-        };
-        let index = read_index(&file, limits)?;
-        let device = device::next();
+        let contents = cache::contents(&file, limits, control)?;
         Ok(Tar(Arc::new(Archive {
-            file,
-            index,
-            device,
+            file: match &contents.decompressed {
+                Some(decompressed) => Arc::clone(decompressed),
+                None => Arc::new(file),
+            },
+            contents,
+            device: device::next(),
         })))
     }
 }
@@ -131,22 +146,4 @@ impl fmt::Debug for Tar {
             .field("device", &self.0.device)
             .finish_non_exhaustive()
     }
-}
-
-fn is_gzip(file: &File) -> std::io::Result<bool> {
-    let mut magic = [0; 2];
-    match file.read_exact_at(&mut magic, 0) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| magic == gzip::MAGIC),
-    }
-}
-
-fn read_index(file: &File, limits: TarLimits) -> Result<Index, Problem> {
-    let mut members = Members::of(file)?;
-    let mut builder = Builder::new(limits);
-    while let Some(member) = members.next()? {
-        let added = builder.add(&member);
-        added.map_err(|problem| problem.of_member(&member.name))?;
-    }
-    Ok(builder.finish())
 }

@@ -10,13 +10,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tar::{EntryType, Header};
-use wasmrun_core::Access;
+use wasmrun_core::{Access, Control, Interrupt};
 use wasmrun_fs::{
     Directory, Errno, File, FileType, Mounted, Name, OpenOptions, Opened, SetTime, SetTimes, Stat,
     Step, Tar, TarError, TarLimits, World,
@@ -925,17 +926,212 @@ fn a_member_of_an_unknown_type_is_an_error() {
 
 #[test]
 fn limits_hold() {
-    let limits = |bytes, entries| TarLimits { bytes, entries };
+    let limits = |bytes, entries| TarLimits {
+        bytes,
+        entries,
+        ..TarLimits::default()
+    };
     let archive = Archive::new().file("a", "123").file("a", "4567").ended();
     assert!(read(&archive, limits(7, 2)).is_ok());
     let error = read(&archive, limits(6, 2)).unwrap_err().to_string();
-    assert!(error.contains("at most 6 bytes"), "{error}");
+    assert!(error.contains("at most 6 bytes of content"), "{error}");
+    assert!(error.contains("found 7 up to here"), "{error}");
     let error = read(&archive, limits(7, 1)).unwrap_err().to_string();
-    assert!(error.contains("at most 1 members"), "{error}");
+    let expected =
+        "tar archive: member \"a\": expected at most 1 members and directories, found more";
+    assert_eq!(error, expected);
     let archive = Archive::new().file("d/e/a", "").ended();
     assert!(read(&archive, limits(0, 3)).is_ok());
     assert!(read(&archive, limits(0, 2)).is_err());
     assert!(read(&Archive::new().ended(), limits(0, 0)).is_ok());
+}
+
+#[test]
+fn names_and_extension_headers_count() {
+    let limits = |bytes, names| TarLimits {
+        bytes,
+        names,
+        ..TarLimits::default()
+    };
+    // Those of directories that have to be made, and of what is replaced, as well.
+    let archive = Archive::new().symlink("one/ab", "1234");
+    let archive = archive.symlink("one/ab", "56").ended();
+    assert!(read(&archive, limits(0, 13)).is_ok());
+    let error = read(&archive, limits(0, 12)).unwrap_err().to_string();
+    let expected = "tar archive: member \"one/ab\": expected at most 12 bytes of names and targets of symbolic \
+                    links in all, found 13 up to here";
+    assert_eq!(error, expected);
+
+    // However many there are, they are only of one member, or of none.
+    for kind in *b"xg" {
+        let mut archive = Archive::new();
+        for _ in 0..10 {
+            archive = archive.pax(kind, &[("path", b"x")]);
+        }
+        let archive = archive.file("a", "1").ended();
+        assert!(read(&archive, limits(91, 100)).is_ok());
+        let error = read(&archive, limits(90, 100)).unwrap_err().to_string();
+        assert!(error.contains("at most 90 bytes of content"), "{error}");
+    }
+}
+
+// Many runs of one process.
+
+/// Until what was written before is certain to have another time than what is written next.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(3100));
+}
+
+/// What this thread has read so far, in bytes.
+#[cfg(target_os = "linux")]
+fn has_read() -> u64 {
+    let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    read.unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_archive_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = Archive::new();
+    for number in 0..300 {
+        archive = archive.file(format!("d{}/f{number}", number % 7), "x");
+    }
+    let archive = archive.ended();
+    let paths = [dir.path().join("a.tar"), dir.path().join("a.tar.gz")];
+    fs::write(&paths[0], &archive).unwrap();
+    fs::write(&paths[1], gzip(&archive)).unwrap();
+    let open = |path: &Path| Tar::open(path, TarLimits::default()).unwrap();
+    // What has just changed may change again unseen.
+    let before = has_read();
+    open(&paths[0]);
+    open(&paths[0]);
+    assert!(has_read() - before > 2 * 300 * 512);
+    settle();
+    for path in &paths {
+        let first = open(path);
+        let before = has_read();
+        for _ in 0..1000 {
+            let next = open(path);
+            assert_ne!(
+                next.root().stat().unwrap().device,
+                first.root().stat().unwrap().device
+            );
+        }
+        // What is left is how much that was.
+        assert!(has_read() - before < 10_000);
+        assert_eq!(text(&open(path).root(), "d3/f3"), "x");
+        drop(first);
+        assert_eq!(text(&open(path).root(), "d3/f3"), "x");
+    }
+    // With other limits it may be another, or none.
+    let none = TarLimits {
+        entries: 0,
+        ..TarLimits::default()
+    };
+    assert!(Tar::open(&paths[0], none).is_err());
+}
+
+#[test]
+fn an_archive_that_has_changed_is_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = [dir.path().join("a.tar"), dir.path().join("a.tar.gz")];
+    let write = |name: &str| {
+        let archive = Archive::new().file(name, name).ended();
+        fs::write(&paths[0], &archive).unwrap();
+        fs::write(&paths[1], gzip(&archive)).unwrap();
+        for path in &paths {
+            // The time that a program sets says nothing.
+            let file = HostFile::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+    };
+    let open = || {
+        let tars = paths
+            .each_ref()
+            .map(|path| Tar::open(path, TarLimits::default()));
+        tars.map(|tar| tar.unwrap().root())
+    };
+    write("a");
+    settle();
+    let before = open();
+    for (name, settled) in [("b", true), ("c", false), ("d", false)] {
+        write(name);
+        if settled {
+            settle();
+        }
+        for root in open().iter().chain(&open()) {
+            assert_eq!(names(root), [name]);
+            assert_eq!(text(root, name), name);
+        }
+    }
+    // What is in use stays as it was read.
+    for root in before {
+        assert_eq!(names(&root), ["a"]);
+    }
+}
+
+#[test]
+fn threads_open_the_same_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar.gz");
+    let archive = Archive::new().file("a", "x".repeat(1 << 20)).ended();
+    fs::write(&path, gzip(&archive)).unwrap();
+    settle();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let root = Tar::open(&path, TarLimits::default()).unwrap().root();
+                    let mut byte = [0];
+                    assert_eq!(open(&root, "a").read_at(&mut byte, 1 << 19), Ok(1));
+                    assert_eq!(byte, *b"x");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_archive_is_read_no_further_when_the_run_is_to_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::new().file("a", "x").ended();
+    let paths = [dir.path().join("a.tar"), dir.path().join("a.tar.gz")];
+    fs::write(&paths[0], &archive).unwrap();
+    fs::write(&paths[1], gzip(&archive)).unwrap();
+    for settled in [false, true] {
+        if settled {
+            settle();
+        }
+        for path in &paths {
+            let over = Control::new();
+            over.interrupt(Interrupt::Kill);
+            let error = Tar::open_until(&over, path, TarLimits::default()).unwrap_err();
+            assert!(error.to_string().contains("is to end"), "{error}");
+            let tar = Tar::open_until(&Control::new(), path, TarLimits::default()).unwrap();
+            assert_eq!(text(&tar.root(), "a"), "x");
+            // What is read already takes no time.
+            assert_eq!(
+                Tar::open_until(&over, path, TarLimits::default()).is_ok(),
+                settled
+            );
+        }
+    }
+}
+
+#[test]
+fn a_timeout_holds_while_an_archive_is_decompressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar.gz");
+    // Zeros are no archive, which is not found out before there are 16 GiB of them.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&vec![0; 16 << 20]).unwrap();
+    fs::write(&path, gzip.finish().unwrap().repeat(1100)).unwrap();
+    let control = Control::new();
+    control.expire_after(Duration::from_millis(100)).unwrap();
+    let error = Tar::open_until(&control, &path, TarLimits::default()).unwrap_err();
+    assert!(error.to_string().contains("is to end"), "{error}");
 }
 
 #[test]
@@ -1149,6 +1345,7 @@ fn fix_checksum(header: &mut [u8]) {
 const LIMITS: TarLimits = TarLimits {
     bytes: 1 << 20,
     entries: 1000,
+    names: 10_000,
 };
 
 fn is_no_trouble(archive: &[u8]) {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, MemoryMount,
     Mount, MountSource, Network, OverlayMount, Place, Program, Random, Report, Run, RunConfig,
-    Stdout, WasiVersion, check,
+    SamePath, Stdout, WasiVersion, check,
 };
 
 use crate::known_differences;
@@ -38,7 +38,11 @@ pub(crate) enum Shown {
 }
 
 /// Makes an archive of a directory, compressed if its name says so.
-pub(crate) fn pack(directory: &Path, archive: &Path) {
+///
+/// # Panics
+///
+/// Without the command `tar`.
+pub fn pack(directory: &Path, archive: &Path) {
     let mut tar = std::process::Command::new("tar");
     let tar = tar.arg("-caf").arg(archive).arg("-C").arg(directory);
     let made = tar.arg(".").status();
@@ -290,7 +294,10 @@ impl Case {
                 "file_mounts",
                 mounts().any(|mount| matches!(mount.source, MountSource::File(_))),
             ),
-            ("own_mounts", mounts().any(|mount| own(&mount))),
+            (
+                "own_mounts",
+                mounts().any(|mount| own(&mount)) || is_layered(config),
+            ),
             ("working_directory", config.working_directory.is_some()),
             ("entry", config.entry.is_some()),
             ("memory", limits.memory.is_some()),
@@ -373,6 +380,14 @@ impl Case {
             None => Tree::default(),
         }
     }
+}
+
+/// Whether a mount lies over another.
+fn is_layered(config: &RunConfig) -> bool {
+    let mut paths: Vec<_> = config.mounts.iter().map(|mount| &mount.path).collect();
+    paths.sort();
+    paths.dedup();
+    config.same_path == SamePath::Layer && paths.len() < config.mounts.len()
 }
 
 fn can(capability: &Capability, what: &str) -> bool {

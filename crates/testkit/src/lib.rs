@@ -52,7 +52,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use wasmrun_core::{Engine, Result};
 
-pub use case::Case;
+pub use case::{Case, pack};
 pub use null::NullEngine;
 pub use restart::{restart_with_wasmedge, this_program};
 pub use tree::Tree;

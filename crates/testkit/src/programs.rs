@@ -26,7 +26,12 @@ pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
     trials.collect()
 }
 
-fn program(name: &str) -> Guest {
+/// A program of `scripts/programs`, by the name of its file.
+///
+/// # Panics
+///
+/// Where it is missing.
+pub fn program(name: &str) -> Guest {
     let path: PathBuf = compiler::programs().join(name);
     match Guest::open(&path) {
         Ok(guest) => guest,

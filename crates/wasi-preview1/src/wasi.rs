@@ -52,9 +52,10 @@ impl Wasi {
     /// # Errors
     ///
     /// [`Preopen`](wasmrun_core::ErrorKind::Preopen) for a directory that cannot be opened,
-    /// [`Io`](wasmrun_core::ErrorKind::Io) for a stream that cannot be used.
+    /// [`Io`](wasmrun_core::ErrorKind::Io) for a stream that cannot be used,
+    /// [`Interrupted`](wasmrun_core::ErrorKind::Interrupted) if the run is to end before there are files.
     pub fn of(task: &mut Task, control: &Control) -> Result<Self> {
-        let files = World::of(task)?;
+        let files = World::of(task, control)?;
         let streams = Streams::of(task)?;
         let env = task
             .env

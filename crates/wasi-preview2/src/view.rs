@@ -27,10 +27,11 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`Preopen`](wasmrun_core::ErrorKind::Preopen) for a directory that cannot be opened.
+    /// [`Preopen`](wasmrun_core::ErrorKind::Preopen) for a directory that cannot be opened,
+    /// [`Interrupted`](wasmrun_core::ErrorKind::Interrupted) if the run is to end before there are files.
     pub fn of(task: &Task, control: &Control) -> Result<Self> {
         Ok(Files {
-            world: World::of(task)?,
+            world: World::of(task, control)?,
             control: control.clone(),
         })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wasmrun_cache::Cache;
 use wasmrun_core::{
     Access, Attachments, Clock, Control, Guest, HostFunctions, InheritEnv, Limits, Mount, Network,
-    Outcome, Program, Random, Report, Request, Result, Run, RunConfig, Stdin, Stdout,
+    Outcome, Program, Random, Report, Request, Result, Run, RunConfig, SamePath, Stdin, Stdout,
 };
 
 use crate::{Choice, Engines};
@@ -199,9 +199,9 @@ impl Command {
         self
     }
 
-    /// Lets a later mount take the path of an earlier one.
-    pub fn replace_mounts(&mut self, replace: bool) -> &mut Self {
-        self.config.replace_mounts = replace;
+    /// Says what becomes of two mounts at one path.
+    pub fn same_path(&mut self, same_path: SamePath) -> &mut Self {
+        self.config.same_path = same_path;
         self
     }
 

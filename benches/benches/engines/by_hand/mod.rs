@@ -20,7 +20,7 @@ pub struct ByHand {
     pub run: Box<dyn Fn() + Send + Sync>,
 }
 
-/// Runs of `guest` in this process, which sees `directory` as `/`, if there is one.
+/// Runs of `guest` in this process, which sees `directory` as `/`, if there is one, and may change it.
 pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
     vec![
         #[cfg(feature = "wasmtime")]
@@ -30,13 +30,13 @@ pub fn all(guest: &Guest, directory: Option<&Path>) -> Vec<ByHand> {
     ]
 }
 
-/// What a guest sees: `directory` as `/`, if there is one. Files are its own thread's work, or that of others.
+/// What a guest sees: `directory` as `/`, if there is one, which it may change. Files are its own thread's work, or that of others.
 #[cfg(feature = "wasmtime")]
 fn context(directory: Option<&Path>, on_own_thread: bool) -> WasiP1Ctx {
     let mut context = WasiCtxBuilder::new();
     context.allow_blocking_current_thread(on_own_thread);
     if let Some(directory) = directory {
-        let shown = context.preopened_dir(directory, "/", FsPerms::ReadOnly);
+        let shown = context.preopened_dir(directory, "/", FsPerms::ReadWrite);
         shown.expect("is there");
     }
     context.build_p1()

@@ -42,7 +42,8 @@ pub fn loading(guest: &Guest, directory: &Path) -> ByHand {
     }
 }
 
-/// With the WASI functions that it imports, bound by their types. It sees `directory` as `/`, if there is one.
+/// With the WASI functions that it imports, bound by their types. It sees `directory` as `/`, if there is one, and
+/// may change it.
 pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let engine = Engine::default();
     let module = Module::new(&engine, guest.bytes()).expect("compiles");
@@ -53,7 +54,8 @@ pub fn by_hand(guest: &Guest, directory: Option<&Path>) -> ByHand {
     let run = move || {
         let mut store = Store::new(engine.clone());
         let shown = directory.iter();
-        let shown = shown.map(|host| Mounted::bind(host, "/", Access::ReadOnly).expect("is there"));
+        let shown =
+            shown.map(|host| Mounted::bind(host, "/", Access::ReadWrite).expect("is there"));
         let wasi = Wasi::new(&[], &World::new(shown.collect()), Control::new());
         let host = FunctionEnv::new(&mut store, Host { wasi, memory: None });
         let bind = |bind: &Bind| bind(&mut store, &host).into();

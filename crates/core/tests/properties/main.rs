@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wasmrun_core::{
-    Access, Clock, InheritEnv, Network, Overflow, Random, RunConfig, Stdin, Stdout,
+    Access, Clock, InheritEnv, Network, Overflow, Random, RunConfig, SamePath, Stdin, Stdout,
 };
 
 // ---- configs ---------------------------------------------------------------------------------------
@@ -43,6 +43,10 @@ fn stdin() -> impl Strategy<Value = Stdin> {
     ]
 }
 
+fn same_path() -> impl Strategy<Value = SamePath> {
+    select(vec![SamePath::Refuse, SamePath::Replace, SamePath::Layer])
+}
+
 fn what_it_sees() -> impl Strategy<Value = RunConfig> {
     let strings = || vec(any::<String>(), 0..3);
     let preopens = vec((any::<String>(), any::<String>(), any::<bool>()), 0..3);
@@ -60,7 +64,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
         stdin(),
         stdout(),
         stdout(),
-        any::<[bool; 4]>(),
+        (any::<[bool; 3]>(), same_path()),
         any::<u64>(),
     );
     (names, variables, preopens, more).prop_map(
@@ -68,12 +72,12 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
             (args, argv0, entry),
             (env, inherit),
             preopens,
-            (stdin, stdout, stderr, [replace, killable, network, fixed], number),
+            (stdin, stdout, stderr, ([killable, network, fixed], same_path), number),
         )| {
             let mut config = RunConfig::new()
                 .args(args)
                 .inherit_env(inherit)
-                .replace_mounts(replace)
+                .same_path(same_path)
                 .killable(killable)
                 .stdin(stdin)
                 .stdout(stdout)

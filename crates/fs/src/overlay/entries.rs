@@ -131,6 +131,7 @@ impl Tree {
 
     /// A directory is not there any more.
     pub(super) fn removed(&mut self, parent: &Node, name: Name<'_>, node: &Node) {
+        self.recent.forget(node);
         let mut state = node.state();
         state.removed = true;
         let place = state.place.take();

@@ -104,6 +104,12 @@ impl Node {
         state.place.as_ref().map(|(parent, _)| Arc::clone(parent))
     }
 
+    /// Whether it is in more than so many directories.
+    pub(super) fn is_deeper_than(&self, depth: usize) -> bool {
+        let mut above = std::iter::successors(self.parent(), |node| node.parent());
+        above.nth(depth).is_some()
+    }
+
     /// Whether it is another, or below it.
     pub(super) fn is_within(self: &Arc<Self>, other: &Arc<Self>) -> bool {
         let mut above = std::iter::successors(Some(Arc::clone(self)), |node| node.parent());

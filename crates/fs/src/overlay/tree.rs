@@ -9,6 +9,7 @@ use super::marks;
 use super::node::{Node, lowers};
 use super::numbers::Numbers;
 use super::origin::Origin;
+use super::recent::Recent;
 use crate::{Directory, Errno, FileType, Name, Result, Stat};
 
 /// How many entries are listed at most while the tree is locked.
@@ -24,6 +25,7 @@ const DOTS: [&[u8]; 2] = [b".", b".."];
 pub(super) struct Tree {
     pub(super) layers: Layers,
     pub(super) numbers: Numbers,
+    pub(super) recent: Recent,
     root: Arc<Node>,
 }
 
@@ -53,6 +55,7 @@ impl Tree {
         Tree {
             layers,
             numbers,
+            recent: Recent::default(),
             root: Node::new(number, None, stack, origin),
         }
     }
@@ -69,6 +72,7 @@ impl Tree {
         }
         let used = directory.state().children.get(name.bytes());
         if let Some(node) = used {
+            self.recent.used(&node);
             return Ok(Some(Item::Directory(node)));
         }
         Ok(match self.layers.find(&stack, name)? {
@@ -100,6 +104,7 @@ impl Tree {
         let place = (Arc::clone(parent), name.bytes().into());
         let node = Node::new(number, Some(place), stack, origin);
         parent.state().children.put(name.bytes(), &node);
+        self.recent.used(&node);
         Ok(node)
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::Archive;
-use super::index::{Content, Entries, Node, ROOT};
+use super::index::{Content, Entries, Index, Node, ROOT};
 use crate::{
     Advice, Directory, Entry, Errno, File, FileType, Name, OpenOptions, Result, SetTimes, Stat,
     Step,
@@ -35,7 +35,7 @@ impl TarDirectory {
     }
 
     fn entries(&self) -> &Entries {
-        self.archive.index.directory(self.number)
+        self.archive.index().directory(self.number)
     }
 
     fn find(&self, name: Name<'_>) -> Result<Node> {
@@ -44,10 +44,14 @@ impl TarDirectory {
 }
 
 impl Archive {
+    fn index(&self) -> &Index {
+        &self.contents.index
+    }
+
     fn file_type(&self, node: Node) -> FileType {
         match node {
             Node::Directory(_) => FileType::Directory,
-            Node::Leaf(number) => match self.index.leaf(number).content {
+            Node::Leaf(number) => match self.index().leaf(number).content {
                 Content::File { .. } => FileType::Regular,
                 Content::Symlink(_) => FileType::Symlink,
                 Content::Other => FileType::Other,
@@ -58,11 +62,11 @@ impl Archive {
     fn stat(&self, node: Node) -> Stat {
         let (links, size, modified) = match node {
             Node::Directory(number) => {
-                let entries = self.index.directory(number);
+                let entries = self.index().directory(number);
                 (2 + u64::from(entries.directories), 0, entries.modified)
             }
             Node::Leaf(number) => {
-                let leaf = self.index.leaf(number);
+                let leaf = self.index().leaf(number);
                 let size = match &leaf.content {
                     Content::File { size, .. } => *size,
                     Content::Symlink(target) => target.len() as u64,
@@ -74,7 +78,7 @@ impl Archive {
         Stat {
             file_type: self.file_type(node),
             device: self.device,
-            inode: self.index.inode(node),
+            inode: self.index().inode(node),
             links,
             size,
             accessed: modified,
@@ -119,7 +123,7 @@ impl Directory for TarDirectory {
         for ((name, node), next) in dots.chain(entries).zip(cookie.saturating_add(1)..) {
             let entry = Entry {
                 name,
-                inode: self.archive.index.inode(node),
+                inode: self.archive.index().inode(node),
                 file_type: self.archive.file_type(node),
                 next,
             };
@@ -133,7 +137,7 @@ impl Directory for TarDirectory {
     fn enter(&self, name: Name<'_>) -> Result<Step> {
         match self.find(name)? {
             Node::Directory(number) => Ok(Step::Directory(self.at(number))),
-            Node::Leaf(number) => match &self.archive.index.leaf(number).content {
+            Node::Leaf(number) => match &self.archive.index().leaf(number).content {
                 Content::Symlink(target) => Ok(Step::Symlink(target.to_vec())),
                 _ => Err(Errno::Notdir),
             },
@@ -147,7 +151,7 @@ impl Directory for TarDirectory {
                 continue;
             }
             // No entry is named `..`.
-            match self.archive.index.directory(at).get(name)? {
+            match self.archive.index().directory(at).get(name)? {
                 Node::Directory(below) => at = below,
                 Node::Leaf(_) => return None,
             }
@@ -172,7 +176,7 @@ impl Directory for TarDirectory {
         let Node::Leaf(leaf) = node else {
             return Err(Errno::Isdir);
         };
-        match self.archive.index.leaf(leaf).content {
+        match self.archive.index().leaf(leaf).content {
             Content::File { .. } if options.writes() => Err(Errno::Rofs),
             Content::File { offset, size } => Ok(Arc::new(TarFile {
                 archive: Arc::clone(&self.archive),

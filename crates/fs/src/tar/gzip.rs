@@ -2,28 +2,41 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt;
 
 use flate2::bufread::GzDecoder;
+use wasmrun_core::Control;
 
 use super::error::Problem;
+use super::source::{Source, goes_on};
 
 /// What gzip begins with.
-pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Whether an archive is compressed.
+pub(super) fn compresses(archive: Source<'_>) -> io::Result<bool> {
+    let mut magic = [0; MAGIC.len()];
+    match archive.read_exact_at(&mut magic, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| magic == MAGIC),
+    }
+}
 
 /// A file without a name with what a compressed one, of one part or several, decompresses to, which may be `most`
 /// bytes.
-pub(super) fn decompressed(compressed: &File, most: u64) -> Result<File, Problem> {
+pub(super) fn decompressed(compressed: Source<'_>, most: u64) -> Result<File, Problem> {
+    let control = compressed.control;
     let mut compressed = BufReader::with_capacity(64 << 10, Beginning::of(compressed));
     let mut file =
         tempfile::tempfile().map_err(|error| Problem::io("no temporary file for it", error))?;
     let mut left = most;
     while another_part(&mut compressed)? {
-        let mut part = GzDecoder::new(&mut compressed).take(left.saturating_add(1));
-        let copied = io::copy(&mut part, &mut file)
+        let part = GzDecoder::new(&mut compressed).take(left.saturating_add(1));
+        let copied = io::copy(&mut WhileItGoesOn { part, control }, &mut file)
             .map_err(|error| Problem::io("decompressing it to a temporary file failed", error))?;
         left = left.checked_sub(copied).ok_or_else(|| {
-            Problem::new(format!("expected to decompress to at most {most} bytes"))
+            Problem::new(format!(
+                "expected to decompress to at most {most} bytes, found more"
+            ))
         })?;
     }
     Ok(file)
@@ -45,20 +58,33 @@ fn another_part(compressed: &mut impl BufRead) -> Result<bool, Problem> {
 
 /// A file read from its beginning on, whatever its cursor is at.
 struct Beginning<'a> {
-    file: &'a File,
+    source: Source<'a>,
     at: u64,
 }
 
 impl<'a> Beginning<'a> {
-    fn of(file: &'a File) -> Self {
-        Beginning { file, at: 0 }
+    fn of(source: Source<'a>) -> Self {
+        Beginning { source, at: 0 }
     }
 }
 
 impl Read for Beginning<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
+        let count = self.source.read_at(buffer, self.at)?;
         self.at += count as u64;
         Ok(count)
+    }
+}
+
+/// What is decompressed, until the run is to end: a few bytes of gzip may be gigabytes.
+struct WhileItGoesOn<'a, R> {
+    part: R,
+    control: &'a Control,
+}
+
+impl<R: Read> Read for WhileItGoesOn<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        goes_on(self.control)?;
+        self.part.read(buffer)
     }
 }

@@ -87,14 +87,28 @@ impl Index {
             Node::Leaf(number) => self.directories.len() as u64 + u64::from(number) + 1,
         }
     }
+
+    /// The memory it takes, in bytes, without what the allocator adds to it.
+    pub(super) fn memory(&self) -> u64 {
+        let directories = self.directories.iter().map(|directory| {
+            let names = directory.entries.iter().map(|(name, _)| name.len());
+            size_of_val(&*directory.entries) + names.sum::<usize>()
+        });
+        let targets = self.leaves.iter().map(|leaf| match &leaf.content {
+            Content::Symlink(target) => target.len(),
+            Content::File { .. } | Content::Other => 0,
+        });
+        let tables = size_of_val(&*self.directories) + size_of_val(&*self.leaves);
+        (tables + directories.sum::<usize>() + targets.sum::<usize>()) as u64
+    }
 }
 
 /// A tree that members are added to.
 pub(super) struct Builder {
     limits: TarLimits,
-    /// How many [entries](TarLimits::entries) there have been, and bytes of content.
+    /// How many [entries](TarLimits::entries) there have been, and bytes of their [names](TarLimits::names).
     entries: u64,
-    bytes: u64,
+    names: u64,
     /// Those that were replaced included.
     directories: Vec<Draft>,
     leaves: Vec<Leaf>,
@@ -116,7 +130,7 @@ impl Builder {
                 ..limits
             },
             entries: 0,
-            bytes: 0,
+            names: 0,
             directories: vec![Draft::default()],
             leaves: Vec::new(),
         }
@@ -140,15 +154,14 @@ impl Builder {
                 _ => self.new_directory(modified),
             },
             What::Link(target) => self.linked(target)?,
-            &What::File { offset, size } => {
-                self.charge_content(size)?;
-                self.new_leaf(Content::File { offset, size }, modified)
+            &What::File { offset, size } => self.new_leaf(Content::File { offset, size }, modified),
+            What::Symlink(target) => {
+                self.charge_name(target)?;
+                self.new_leaf(symlink(target)?, modified)
             }
-            What::Symlink(target) => self.new_leaf(symlink(target)?, modified),
             What::Other => self.new_leaf(Content::Other, modified),
         };
-        self.put(directory, name, node);
-        Ok(())
+        self.put(directory, name, node)
     }
 
     fn add_root(&mut self, member: &Member) -> Result<(), Problem> {
@@ -163,7 +176,7 @@ impl Builder {
     fn charge(&mut self) -> Result<(), Problem> {
         if self.entries == self.limits.entries {
             return Err(Problem::new(format!(
-                "expected at most {} members and directories",
+                "expected at most {} members and directories, found more",
                 self.limits.entries
             )));
         }
@@ -171,13 +184,13 @@ impl Builder {
         Ok(())
     }
 
-    fn charge_content(&mut self, size: u64) -> Result<(), Problem> {
-        self.bytes = self.bytes.saturating_add(size);
-        match self.bytes <= self.limits.bytes {
+    fn charge_name(&mut self, name: &[u8]) -> Result<(), Problem> {
+        self.names = self.names.saturating_add(name.len() as u64);
+        match self.names <= self.limits.names {
             true => Ok(()),
             false => Err(Problem::new(format!(
-                "expected at most {} bytes of content in all, found {} up to here",
-                self.limits.bytes, self.bytes
+                "expected at most {} bytes of names and targets of symbolic links in all, found {} up to here",
+                self.limits.names, self.names
             ))),
         }
     }
@@ -187,9 +200,11 @@ impl Builder {
         entries.get(name).copied()
     }
 
-    fn put(&mut self, directory: u32, name: &[u8], node: Node) {
+    fn put(&mut self, directory: u32, name: &[u8], node: Node) -> Result<(), Problem> {
+        self.charge_name(name)?;
         let entries = &mut self.directories[directory as usize].entries;
         entries.insert(name.into(), node);
+        Ok(())
     }
 
     // The limit of entries keeps these numbers within 32 bits.
@@ -281,7 +296,7 @@ impl Builder {
         self.charge()?;
         let number = self.directories.len() as u32;
         let node = self.new_directory(0);
-        self.put(directory, name, node);
+        self.put(directory, name, node)?;
         Ok(number)
     }
 

@@ -3,14 +3,13 @@
 //! The `tar` crate reads the fields of headers. From header to header we go ourselves: it reads extension headers
 //! into memory however large they are, and what it gives unread leaves out the sizes that pax headers tell.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use tar::{EntryType, Header};
 
 use super::error::{Problem, told};
 use super::extensions::Extensions;
+use super::source::Source;
 
 /// What an archive is made of, in bytes.
 const BLOCK: u64 = 512;
@@ -43,20 +42,26 @@ pub(super) enum What {
 
 /// The members of an archive that are still to be read.
 pub(super) struct Members<'a> {
-    file: &'a File,
+    archive: Source<'a>,
     length: u64,
     /// Where the next header is.
     at: u64,
+    /// How many bytes of content there were, and may be.
+    content: u64,
+    most_content: u64,
     /// What is told of all members from here on.
     global: Extensions,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of(file: &'a File) -> Result<Self, Problem> {
+    /// Those of `archive`, which may have so many bytes of content in it.
+    pub(super) fn of(archive: Source<'a>, most_content: u64) -> Result<Self, Problem> {
         Ok(Members {
-            file,
-            length: file.metadata()?.len(),
+            archive,
+            length: archive.file.metadata()?.len(),
             at: 0,
+            content: 0,
+            most_content,
             global: Extensions::default(),
         })
     }
@@ -132,7 +137,7 @@ impl<'a> Members<'a> {
         if end.is_none_or(|end| end > self.length) {
             return Ok(false);
         }
-        self.file.read_exact_at(block.as_mut_bytes(), self.at)?;
+        self.archive.read_exact_at(block.as_mut_bytes(), self.at)?;
         Ok(true)
     }
 
@@ -146,6 +151,13 @@ impl<'a> Members<'a> {
                 self.length
             ))
         })?;
+        self.content = self.content.saturating_add(size);
+        if self.content > self.most_content {
+            return Err(Problem::new(format!(
+                "expected at most {} bytes of content in all, found {} up to here",
+                self.most_content, self.content
+            )));
+        }
         self.at = end.next_multiple_of(BLOCK);
         Ok(offset)
     }
@@ -161,7 +173,7 @@ impl<'a> Members<'a> {
             }
             let offset = self.pass(size)?;
             let mut content = vec![0; size as usize];
-            self.file.read_exact_at(&mut content, offset)?;
+            self.archive.read_exact_at(&mut content, offset)?;
             Ok(content)
         })();
         content.map_err(|problem| problem.of_member(&header.path_bytes()))

@@ -388,6 +388,22 @@ fn a_directory_that_is_removed_has_no_names() {
 }
 
 #[test]
+fn a_directory_that_is_removed_makes_room_at_once() {
+    let upper = Memory::new(MemoryLimits {
+        bytes: None,
+        entries: Some(2),
+    });
+    let root = Overlay::new(vec![memory()], upper.root()).root();
+    for _ in 0..10 {
+        root.create_directory(name("a")).unwrap();
+        enter(&root, "a").create_directory(name("b")).unwrap();
+        assert_eq!(enter(&root, "a/b").stat().unwrap().size, 0);
+        remove(&root, "a/b");
+        remove(&root, "a");
+    }
+}
+
+#[test]
 fn a_file_keeps_its_number_when_it_is_copied() {
     let (_, root, upper) = overlay(&["d/", "d/a"]);
     root.symlink(name("l"), b"d").unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use wasmrun_core::{Access, ErrorKind, Guest, Outcome, RunConfig, guest_path};
+use wasmrun_core::{Access, ErrorKind, Guest, Outcome, RunConfig, SamePath, guest_path};
 
 use crate::case::{Case, captured, stdout};
 use crate::guests::{files, hello};
@@ -230,7 +230,7 @@ fn a_later_preopen_takes_the_place_of_an_earlier_one_if_allowed(case: &Case) {
     let config = captured()
         .map_dir(case.path("one"), "/data", Access::ReadWrite)
         .map_dir(case.path("two"), "/data", Access::ReadWrite)
-        .replace_mounts(true);
+        .same_path(SamePath::Replace);
     let _ = holds(
         case,
         &config,

@@ -185,6 +185,7 @@ mod tests {
         "directories::two_preopens_on_one_guest_path_are_an_error",
         "directories::a_preopen_that_is_no_directory_is_an_error",
         "mounts::two_mounts_on_one_path_are_an_error",
+        "overlays::a_directory_that_may_be_written_lies_over_nothing",
         "limits::more_elements_than_there_are_for_any_guest_are_refused",
         "limits::time_that_is_over_before_the_start_ends_the_guest_before_it",
         "limits::time_covers_compiling",

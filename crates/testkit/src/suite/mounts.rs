@@ -2,13 +2,16 @@
 
 use std::fs::{self, hard_link};
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, RunConfig};
+use wasmrun_core::{
+    Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, Outcome, RunConfig,
+};
 
 use super::directories::{all_fail, holds, outcomes, placed};
 use super::overlays::{layer, told};
-use crate::case::{Case, captured, pack};
+use crate::case::{Case, captured, pack, stdout};
 use crate::guests::{files, hello};
 
 crate::suite::rules![
@@ -36,6 +39,7 @@ crate::suite::rules![
     an_archive_is_read_as_it_is,
     an_archive_cannot_be_written,
     what_is_no_archive_is_an_error_that_names_it,
+    time_covers_reading_an_archive,
 ];
 
 const MIB: u64 = 1 << 20;
@@ -546,5 +550,19 @@ fn what_is_no_archive_is_an_error_that_names_it(case: &Case) {
             let told = format!("{error:#}");
             assert!(told.contains(&*path.to_string_lossy()), "{told}");
         }
+    }
+}
+
+fn time_covers_reading_an_archive(case: &Case) {
+    // Parts of gzip that are each 16 MiB of zeros: what they are is not told before all of them are decompressed.
+    let zeros = case.write("zeros", "\0".repeat(16 << 20));
+    let zeros = Command::new("gzip").arg("-c").arg(zeros).output();
+    let zeros = zeros.expect("gzip is there").stdout;
+    let archive = case.write("zeros.tar.gz", zeros.repeat(1000));
+    let config = captured().mount(Mount::tar(archive, "/t"));
+    let config = config.limit(|limits| limits.timeout = Some(Duration::from_millis(300)));
+    if let Some(report) = case.run(&hello(), &config) {
+        assert_eq!(report.outcome, Outcome::TimedOut);
+        assert_eq!(stdout(&report), "");
     }
 }

@@ -1,8 +1,8 @@
 //! Overlays: what a guest changes, and sees changed, while what it was shown stays as it is.
 
 use wasmrun_core::{
-    Access, ChangeKind, Layer, MemoryMount, Mount, MountSource, Outcome, OverlayMount, Report,
-    RunConfig,
+    Access, ChangeKind, ErrorKind, Layer, MemoryMount, Mount, MountSource, Outcome, OverlayMount,
+    Report, RunConfig, SamePath,
 };
 
 use super::directories::{all_fail, holds, placed};
@@ -22,6 +22,9 @@ crate::suite::rules![
     an_archive_can_be_changed_as_it_is_seen,
     what_is_changed_has_no_more_room_than_it_may,
     an_overlay_may_be_read_only,
+    mounts_on_one_path_may_be_layered,
+    what_is_read_only_over_others_is_read_only_with_them,
+    a_directory_that_may_be_written_lies_over_nothing,
 ];
 
 const MIB: u64 = 1 << 20;
@@ -248,7 +251,7 @@ fn an_archive_can_be_changed_as_it_is_seen(case: &Case) {
         let layer = layer(&report);
         assert_eq!(told(layer), ["d > e", "~ e/file 8"]);
         let error = layer.commit().expect_err("an archive stays as it is");
-        assert_eq!(error.kind(), wasmrun_core::ErrorKind::Unsupported);
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }
 
@@ -277,4 +280,73 @@ fn an_overlay_may_be_read_only(case: &Case) {
         &config,
         &["unlink 3:kept", "open a 3:kept write", "mkdir 3:x"],
     );
+}
+
+/// A directory of the host and an archive over it, at one path.
+fn two_layers(case: &Case) -> RunConfig {
+    case.write("lower/kept", "kept");
+    case.write("lower/both", "lower");
+    case.write("lower/d/lower", "");
+    case.write("tree/both", "archive");
+    case.write("tree/d/archive", "");
+    let archive = case.path("a.tar");
+    pack(&case.path("tree"), &archive);
+    captured()
+        .map_dir(case.path("lower"), "/o", Access::ReadWrite)
+        .mount(Mount::tar(archive, "/o"))
+        .same_path(SamePath::Layer)
+}
+
+fn mounts_on_one_path_may_be_layered(case: &Case) {
+    let config = two_layers(case).mount(Mount::memory("/o", MIB));
+    let before = case.tree();
+    let _ = holds(
+        case,
+        &config,
+        &[
+            ("preopen 4", "BADF"),
+            ("list 3", "ok both d/ kept"),
+            ("stat 3:both", "ok file 7"),
+            ("stat 3:d/archive", "ok file 0"),
+            ("open a 3:d/lower append", "ok"),
+            ("write a x", "ok 1"),
+            ("unlink 3:both", "ok"),
+            ("stat 3:both", "NOENT"),
+            ("stat 3:d/lower", "ok file 1"),
+        ],
+    );
+    assert_eq!(case.tree(), before, "what is below stays as it is");
+    if let Some(report) = after(case, &config, &["unlink 3:both", "mkdir 3:new"]) {
+        assert_eq!(told(layer(&report)), ["- both", "+ new 0"]);
+    }
+}
+
+fn what_is_read_only_over_others_is_read_only_with_them(case: &Case) {
+    let config = two_layers(case);
+    let _ = holds(
+        case,
+        &config,
+        &[
+            ("list 3", "ok both d/ kept"),
+            ("stat 3:both", "ok file 7"),
+            ("mkdir 3:new", "ROFS"),
+        ],
+    );
+    all_fail(
+        case,
+        &config,
+        &["unlink 3:kept", "open a 3:d/lower write", "rmdir 3:d"],
+    );
+}
+
+fn a_directory_that_may_be_written_lies_over_nothing(case: &Case) {
+    let config = two_layers(case).map_dir(case.mkdir("upper"), "/o", Access::ReadWrite);
+    if let Some(program) = case.compile(&files(), &config) {
+        let error = program.run(&config).expect_err("it would have marks");
+        assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
+        let told = error.to_string();
+        let upper = case.path("upper");
+        assert!(told.contains(&*upper.to_string_lossy()), "{told}");
+        assert!(told.contains("at /o"), "{told}");
+    }
 }
