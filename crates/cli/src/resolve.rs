@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wasmrun::{
     Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
-    Network, Overflow, Place, Random, Result, RunConfig, Stdin, guest_path, volume_directory,
+    Network, NetworkRules, Overflow, Place, Random, Result, RunConfig, Stdin, guest_path,
+    volume_directory,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -92,9 +93,7 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
         StdinArg::Null => Stdin::Null,
         StdinArg::File(path) => Stdin::File(path.clone()),
     };
-    if args.network {
-        config.network = Network::Host;
-    }
+    config.network = network(args)?;
     config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
     config.random = args.seed.map_or(Random::Host, Random::Seeded);
     config.entry = args.invoke.clone();
@@ -110,6 +109,22 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
             limits.overflow = Overflow::Stop;
         }
     }))
+}
+
+fn network(args: &GuestArgs) -> Result<Network> {
+    let rules = NetworkRules {
+        connect: args.net.clone(),
+        listen: args.listen.clone(),
+    };
+    match (args.network, rules == NetworkRules::new()) {
+        (false, true) => Ok(Network::Denied),
+        (false, false) => Ok(Network::Rules(rules)),
+        (true, true) => Ok(Network::Host),
+        (true, false) => Err(usage(
+            "--network lets the guest reach all that the host does, so --net and --listen would say nothing; leave out \
+             one of them",
+        )),
+    }
 }
 
 fn utf8(arg: &OsString) -> Result<String> {

@@ -129,6 +129,7 @@ fn execute(
                 if let Some(changes) = changes {
                     changes.write(&report.layers)?;
                 }
+                ending.lock().report.denied(&report.denied);
                 Ok((report.outcome, report.stats, String::new()))
             }
         }

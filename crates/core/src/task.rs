@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, Mount, MountSource,
-    OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
+    Access, Control, Denials, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, Mount,
+    MountSource, OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -67,7 +67,8 @@ pub(crate) fn resolve(
         )?,
         limits: config.limits.clone(),
         usage: Usage::new(&config.limits),
-        network: config.network,
+        network: config.network.clone(),
+        denials: Denials::default(),
         clock: config.clock,
         random: config.random,
         host: HostRun::default(),
