@@ -133,7 +133,7 @@
     (if (local.tee $told (call $outcome (i32.const 2))) (then (call $tell (local.get $told)) return))
     (if (i32.load8_u (i32.const 18)) (then
       (if (i32.eqz (i32.load8_u (i32.const 20))) (then
-        (i32.store (i32.const 768) (i32.load align=1 (i32.const 22)))
+        (i32.store (i32.const 768) (i32.load (i32.const 22)))
         (i32.store (i32.const 772) (i32.const 1))))
       (br $each))))
   (call $tell (i32.const 0)))
@@ -161,7 +161,7 @@
   (if (local.tee $told (call $outcome (i32.const 1))) (then (call $tell (local.get $told)) return))
   (call $finish_listen (local.get $socket) (i32.const 16))
   (call $local_address_tcp (local.get $socket) (i32.const 16))
-  (i32.store16 (i32.const 9) align=1 (i32.load16_u (i32.const 24)))
+  (i32.store16 (i32.const 9) (i32.load16_u (i32.const 24)))
   (i32.store8 (i32.const 8) (i32.const 0))
   (call $print (i32.const 8) (i32.const 3))
   (call $wait (call $subscribe_tcp (local.get $socket)))
@@ -210,7 +210,7 @@
   (i32.store (i32.const 528) (i32.eqz (local.get $connected)))
   (i32.store (i32.const 532) (i32.const 0))
   (i32.store16 (i32.const 536) (local.get $port))
-  (i32.store (i32.const 538) align=1 (local.get $address))
+  (i32.store (i32.const 538) (local.get $address))
   (call $send (local.get $outgoing) (i32.const 520) (i32.const 1) (i32.const 16))
   (if (local.tee $told (call $outcome (i32.const 8))) (then (call $tell (local.get $told)) return))
   (loop $again
@@ -235,7 +235,7 @@
     (i32.const 16))
   (local.set $incoming (i32.load (i32.const 20)))
   (call $local_address_udp (local.get $socket) (i32.const 16))
-  (i32.store16 (i32.const 9) align=1 (i32.load16_u (i32.const 24)))
+  (i32.store16 (i32.const 9) (i32.load16_u (i32.const 24)))
   (i32.store8 (i32.const 8) (i32.const 0))
   (call $print (i32.const 8) (i32.const 3))
   (loop $again

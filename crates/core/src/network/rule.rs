@@ -116,8 +116,13 @@ impl From<NetworkRule> for String {
 
 impl fmt::Display for NetworkRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.allows {
-            f.write_str("deny:")?;
+        match (&self.host, self.protocol) {
+            _ if !self.allows => f.write_str("deny:")?,
+            // Otherwise taken for the word.
+            (Host::Name(name), None) if ["allow", "deny"].contains(&name.as_str()) => {
+                f.write_str("allow:")?;
+            }
+            _ => {}
         }
         if let Some(protocol) = self.protocol {
             write!(f, "{protocol}:")?;
@@ -297,6 +302,8 @@ mod tests {
             ("[2001:db8::/32]:80-80", "[2001:db8::/32]:80"),
             ("[::ffff:10.0.0.0/104]:80", "10.0.0.0/8:80"),
             ("tcp:tcp:80", "tcp:tcp:80"),
+            ("allow:deny:80", "allow:deny:80"),
+            ("deny:allow:80", "deny:allow:80"),
         ] {
             let rule: NetworkRule = text.parse().unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(rule.to_string(), written, "{text}");
