@@ -218,8 +218,8 @@ pub struct RunArgs {
 
     /// Write how it went to a file, as JSON
     ///
-    /// Outcome, engine and version, times, limits, what the cache had, and every engine considered;
-    /// the error, if the guest could not be started.
+    /// Outcome, engine and version, times, limits, what the cache had, connections and bytes, what of the
+    /// network was denied, and every engine considered; the error, if the guest could not be started.
     #[arg(
         long,
         value_name = "FILE",

@@ -252,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn rules_about_the_network_arrive_in_the_config() {
+        let request = resolved("wasmrun --net deny:10.0.0.0/8 --listen [::1]:80 app.wasm");
+        let rules = NetworkRules::new()
+            .connect("deny:10.0.0.0/8".parse().expect("a rule"))
+            .listen("[::1]:80".parse().expect("a rule"));
+        let expected = RunConfig::new().network(Network::Rules(rules));
+        let config = request.expect("resolves").config;
+        assert_eq!(config, expected.stdin(Stdin::Inherit));
+        let error = resolved("wasmrun --network --net x app.wasm").expect_err("a contradiction");
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
     fn preferred_engines_come_before_all_others() {
         let Choice::Of(names) =
             chosen("wasmrun --prefer wasmi-cli,wasmer app.wasm").expect("resolves")
