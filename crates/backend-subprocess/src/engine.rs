@@ -89,6 +89,9 @@ impl Engine for SubprocessEngine {
             "live" | "host_functions" if guest.kind() == GuestKind::Component => {
                 Some("components stay with the runtime, whose command line knows only runs")
             }
+            "network_rules" if self.capability_for(guest).network.is_supported() => {
+                Some("its command line grants the whole network or none of it")
+            }
             "modules" if self.0.is_too_large(guest) => Some(
                 "this one's memory has all the pages that 32 bits address, and here it may have one less",
             ),

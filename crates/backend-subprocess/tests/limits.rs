@@ -231,7 +231,7 @@ fn a_component_ends_as_its_run_does(engine: SubprocessEngine) {
 }
 
 fn what_is_not_supported_is_refused(engine: SubprocessEngine) {
-    use wasmrun_core::{Clock, Network, Random};
+    use wasmrun_core::{Clock, Network, NetworkRules, Random};
     let capability = engine.capability();
     let component = &component("i32.const 0");
     let plain = &program("");
@@ -251,6 +251,11 @@ fn what_is_not_supported_is_refused(engine: SubprocessEngine) {
             capability.network,
             component,
             captured().network(Network::Host),
+        ),
+        (
+            capability.network_rules,
+            component,
+            captured().network(Network::Rules(NetworkRules::new())),
         ),
         (
             capability.working_directory,

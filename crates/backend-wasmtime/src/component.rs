@@ -10,10 +10,13 @@ use wasmrun_core::{
 };
 use wasmrun_memory::Image;
 use wasmrun_wasi_preview1::{Outputs, block_on, context};
-use wasmrun_wasi_preview2::{Files, FilesView, FilesViewMut, add_to_linker, resources};
+use wasmrun_wasi_preview2::{
+    Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, Sockets, add_to_linker, resources,
+};
 use wasmtime::component::{Component, InstancePre, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::epoch::Interruption;
@@ -46,6 +49,7 @@ pub(crate) struct World {
     context: WasiCtx,
     resources: ResourceTable,
     files: Files,
+    sockets: Sockets,
     /// What functions of the host have of the run.
     pub(crate) host: HostRun,
 }
@@ -64,6 +68,24 @@ impl FilesView for Host<World> {
         FilesViewMut {
             files: &self.world.files,
             table: &mut self.world.resources,
+        }
+    }
+}
+
+impl NetworkView for Host<World> {
+    fn network(&mut self) -> NetworkViewMut<'_> {
+        let World {
+            context,
+            resources,
+            sockets,
+            ..
+        } = &mut self.world;
+        NetworkViewMut {
+            sockets,
+            theirs: WasiSocketsCtxView {
+                ctx: context.sockets(),
+                table: resources,
+            },
         }
     }
 }
@@ -217,11 +239,14 @@ impl ComponentCode {
         control: &Control,
     ) -> Result<(Store<Host<World>>, Outputs, Option<Interruption>)> {
         let files = Files::of(task, control)?;
+        let sockets = Sockets::of(task);
         let (mut context, outputs) = context(task)?;
+        sockets.guard(&mut context);
         let world = World {
             context: context.build(),
             resources: resources(),
             files,
+            sockets,
             host: std::mem::take(&mut task.host),
         };
         let usage = task.usage.clone();

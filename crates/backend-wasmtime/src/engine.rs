@@ -84,13 +84,14 @@ impl Engine for WasmtimeEngine {
     }
 
     fn capability(&self) -> Capability {
-        use Support::Native;
+        use Support::{Emulated, Native};
         Capability {
             proposals: PROPOSALS,
             components: Native,
             preview2: Native,
             working_directory: Native,
             network: Native,
+            network_rules: Emulated,
             memory: Native,
             fuel: Native,
             stack: Native,

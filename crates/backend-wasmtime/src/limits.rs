@@ -1,6 +1,6 @@
 //! Bounds on what grows: memories, tables, instances.
 
-use wasmrun_core::{Account, Limits, Usage};
+use wasmrun_core::{Account, Limits, NetworkStats, Usage};
 use wasmtime::ResourceLimiter;
 
 /// Counts what a guest has, over all its memories and tables together, and refuses what exceeds the
@@ -21,6 +21,11 @@ impl Limiter {
 
     fn account(&self) -> &Account {
         self.usage.account()
+    }
+
+    /// What the guest had of the network, if that is counted.
+    pub(crate) fn network(&self) -> Option<NetworkStats> {
+        self.usage.traffic().stats()
     }
 
     /// Whether something was refused because of a limit on memory or tables.

@@ -169,7 +169,9 @@ impl Live for LiveComponent {
     fn stats(&mut self) -> Stats {
         let mut stats = Stats::default();
         stats.fuel_used = self.fuel_used;
-        stats.peak_memory = Some(self.store.data().limiter.peak_memory());
+        let limiter = &self.store.data().limiter;
+        stats.peak_memory = Some(limiter.peak_memory());
+        stats.network = limiter.network();
         stats
     }
 }

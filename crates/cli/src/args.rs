@@ -8,7 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wasmrun::{Limits, Mount, Overflow};
+use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow};
 
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
@@ -230,8 +230,8 @@ pub struct RunArgs {
 
     /// Write how it went to a file, as JSON
     ///
-    /// Outcome, engine and version, times, limits, what the cache had, and every engine considered;
-    /// the error, if the guest could not be started.
+    /// Outcome, engine and version, times, limits, what the cache had, connections and bytes, what of the
+    /// network was denied, and every engine considered; the error, if the guest could not be started.
     #[arg(
         long,
         value_name = "FILE",
@@ -387,6 +387,31 @@ pub struct GuestArgs {
     /// Let it reach the network as the host does (components only)
     #[arg(long, help_heading = "What the guest sees")]
     pub network: bool,
+
+    /// Let it reach what a rule allows and none denies: [allow:|deny:][tcp:|udp:]HOST[:PORT[-PORT]] (components only)
+    ///
+    /// HOST is a name, `*.example.com` for all names below it, `*` for all names, or an address or block of addresses
+    /// (10.0.0.0/8; one of IPv6 in brackets where a port follows). Deny goes before allow, and what no rule is about is
+    /// denied. Loopback, link-local and metadata addresses and the like are denied unless a rule names them. --report tells
+    /// what was denied.
+    #[arg(
+        long,
+        value_name = "RULE",
+        value_parser = str::parse::<NetworkRule>,
+        help_heading = "What the guest sees"
+    )]
+    pub net: Vec<NetworkRule>,
+
+    /// Let it listen there, or bind a socket for datagrams: [tcp:|udp:]ADDR:PORT (components only)
+    ///
+    /// 0.0.0.0 and [::] are every address of the host, port 0 is any that is free.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        value_parser = str::parse::<ListenRule>,
+        help_heading = "What the guest sees"
+    )]
+    pub listen: Vec<ListenRule>,
 
     /// Stop its wall clock at this time, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = "What the guest sees")]
@@ -766,6 +791,7 @@ pub fn option_for(capability: &str) -> Option<&'static str> {
         "table_elements" => "--max-table",
         "instances" => "--max-instances",
         "network" => "--network",
+        "network_rules" => "--net",
         "fixed_clock" => "--clock",
         "seeded_random" => "--seed",
         _ => return None,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use wasmrun::guest::serialize_path;
 use wasmrun::{
-    CacheUse, Considered, EngineInfo, Error, ErrorKind, Guest, GuestKind, Limits, Outcome, Program,
-    Result, Stats, WasiVersion,
+    CacheUse, Considered, Denied, EngineInfo, Error, ErrorKind, Guest, GuestKind, Limits,
+    NetworkStats, Outcome, Program, Result, Stats, WasiVersion,
 };
 
 /// What is known of a run; filled in as it goes.
@@ -28,6 +28,10 @@ pub struct RunReport {
     cache: Option<CacheUse>,
     fuel_used: Option<u64>,
     peak_memory: Option<u64>,
+    /// Connections and bytes; null where nobody counts them.
+    network: Option<NetworkStats>,
+    /// What the guest tried of the network and was denied.
+    denied: Denied,
     limits: Limits,
     engines: Vec<Considered>,
     #[serde(skip)]
@@ -85,6 +89,8 @@ impl RunReport {
             cache: None,
             fuel_used: None,
             peak_memory: None,
+            network: None,
+            denied: Denied::default(),
             limits: limits.clone(),
             engines: Vec::new(),
             began: Instant::now(),
@@ -122,6 +128,11 @@ impl RunReport {
         self.times.cpu_ms = stats.cpu.map(millis);
         self.fuel_used = stats.fuel_used;
         self.peak_memory = stats.peak_memory;
+        self.network = stats.network;
+    }
+
+    pub fn denied(&mut self, denied: &Denied) {
+        self.denied = denied.clone();
     }
 
     pub fn failed(&mut self, error: &Error) {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wasmrun::{
     Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
-    Network, Place, Random, Result, RunConfig, SamePath, Stdin, guest_path, volume_directory,
+    Network, NetworkRules, Place, Random, Result, RunConfig, SamePath, Stdin, guest_path,
+    volume_directory,
 };
 
 use crate::args::{GuestArgs, RunArgs};
@@ -96,13 +97,27 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
         StdinArg::Null => Stdin::Null,
         StdinArg::File(path) => Stdin::File(path.clone()),
     };
-    if args.network {
-        config.network = Network::Host;
-    }
+    config.network = network(args)?;
     config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
     config.random = args.seed.map_or(Random::Host, Random::Seeded);
     config.entry = args.invoke.clone();
     Ok(config.limit(|limits| args.limits.set(limits)))
+}
+
+fn network(args: &GuestArgs) -> Result<Network> {
+    let rules = NetworkRules {
+        connect: args.net.clone(),
+        listen: args.listen.clone(),
+    };
+    match (args.network, rules == NetworkRules::new()) {
+        (false, true) => Ok(Network::Denied),
+        (false, false) => Ok(Network::Rules(rules)),
+        (true, true) => Ok(Network::Host),
+        (true, false) => Err(usage(
+            "--network lets the guest reach all that the host does, so --net and --listen would say nothing; leave out \
+             one of them",
+        )),
+    }
 }
 
 fn utf8(arg: &OsString) -> Result<String> {
@@ -227,6 +242,19 @@ mod tests {
             });
         assert_eq!(request.config, expected);
         assert_eq!(request.max_guest_bytes, 7);
+    }
+
+    #[test]
+    fn rules_about_the_network_arrive_in_the_config() {
+        let request = resolved("wasmrun --net deny:10.0.0.0/8 --listen [::1]:80 app.wasm");
+        let rules = NetworkRules::new()
+            .connect("deny:10.0.0.0/8".parse().expect("a rule"))
+            .listen("[::1]:80".parse().expect("a rule"));
+        let expected = RunConfig::new().network(Network::Rules(rules));
+        let config = request.expect("resolves").config;
+        assert_eq!(config, expected.stdin(Stdin::Inherit));
+        let error = resolved("wasmrun --network --net x app.wasm").expect_err("a contradiction");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 
     #[test]

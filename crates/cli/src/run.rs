@@ -158,6 +158,7 @@ fn execute(
                 if let Some(changes) = changes {
                     changes.write(workspace, &report.layers)?;
                 }
+                ending.lock().report.denied(&report.denied);
                 Ok((report.outcome, report.stats, String::new()))
             }
         }

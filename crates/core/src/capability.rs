@@ -125,6 +125,8 @@ capability! {
     instances,
     /// Reaching the network.
     network,
+    /// Reaching of the network what rules allow.
+    network_rules,
     /// A wall clock that stands still.
     fixed_clock,
     /// Random numbers that follow from a seed.

@@ -328,14 +328,21 @@ pub(crate) fn unmet_requests(
             );
         }
     }
-    if config.network != Network::Denied {
+    let network = match &config.network {
+        Network::Denied => None,
+        Network::Host => Some((capability.network, "network", "grant network access")),
+        Network::Rules(_) => Some((
+            capability.network_rules,
+            "network_rules",
+            "keep rules about what of the network a guest may reach",
+        )),
+    };
+    if let Some((support, what, label)) = network {
         if component {
-            found.unless(capability.network, "network", || {
-                "cannot grant network access".into()
-            });
+            found.unless(support, what, || format!("cannot {label}"));
         } else {
             found.never(
-                "network",
+                what,
                 "network access is for components; WASI preview1 cannot open connections".into(),
             );
         }

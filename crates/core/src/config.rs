@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Limits, Mount, SamePath};
+use crate::{Access, Limits, Mount, NetworkRules, SamePath};
 
 /// What a caller asks of a run: what the guest sees, and what it may use.
 ///
@@ -117,7 +117,7 @@ pub enum Stdout {
 }
 
 /// What of the network a guest may reach.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing.
@@ -125,6 +125,8 @@ pub enum Network {
     Denied,
     /// Whatever the host reaches.
     Host,
+    /// What these rules allow.
+    Rules(NetworkRules),
 }
 
 /// The wall clock a guest reads. Its monotonic clock always runs.

@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::guest::{ComponentFunction, FuncSignature, ValueType};
 use crate::stdio::{Input, Output};
 use crate::{
-    Artifact, Capability, Clock, ComponentValue, Control, Error, ErrorKind, Guest, HostFunctions,
-    HostMemory, HostRun, Layers, Limits, Mount, Network, Outcome, Random, Request, Resource,
-    Result, Stats, Usage, Value,
+    Artifact, Capability, Clock, ComponentValue, Control, Denials, Error, ErrorKind, Guest,
+    HostFunctions, HostMemory, HostRun, Layers, Limits, Mount, Network, Outcome, Random, Request,
+    Resource, Result, Stats, Usage, Value,
 };
 
 /// An engine that is present and ready.
@@ -368,6 +368,8 @@ pub struct Task {
     pub usage: Usage,
     /// What of the network may be reached.
     pub network: Network,
+    /// Where to note what the guest tried of the network and was denied.
+    pub denials: Denials,
     /// The wall clock.
     pub clock: Clock,
     /// Random numbers.

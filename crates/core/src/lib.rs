@@ -32,6 +32,7 @@ mod limits;
 mod log;
 mod mappings;
 mod mount;
+mod network;
 mod open;
 mod outcome;
 mod program;
@@ -72,6 +73,10 @@ pub use layer::{Change, ChangeKind, ChangedType, Changes, Layer, Layers};
 pub use limits::{Limits, Overflow};
 pub use log::{LogLine, LogStream};
 pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount, SamePath};
+pub use network::{
+    Attempt, Denials, Denied, DeniedAttempt, ListenRule, NetworkProtocol, NetworkRule,
+    NetworkRules, NetworkStats, Pins, Traffic,
+};
 pub use outcome::{Captured, Outcome, Report, Stats, Trap, TrapKind};
 pub use program::Program;
 pub use request::{Attachments, Request};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::{CacheUse, Layer, LogLine, exit_code};
+use crate::{CacheUse, Denied, Layer, LogLine, NetworkStats, exit_code};
 
 /// How a guest ended. The same guest ends the same way on every engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -211,6 +211,8 @@ pub struct Stats {
     /// The largest size of all linear memories and tables together, in bytes, as
     /// [`Limits::memory`](crate::Limits::memory) counts them.
     pub peak_memory: Option<u64>,
+    /// What a component that was granted any had of the network. Runtimes in a process of their own do not tell.
+    pub network: Option<NetworkStats>,
 }
 
 fn millis<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
@@ -246,4 +248,6 @@ pub struct Report {
     pub logs: Vec<LogLine>,
     /// What the guest changed of overlays and of file systems in memory, in the order of the mounts.
     pub layers: Vec<Layer>,
+    /// What it tried of the network and was denied by the [rules](crate::NetworkRules).
+    pub denied: Denied,
 }

@@ -351,7 +351,7 @@ impl Program {
         } = prepared;
         let inner = &*self.0;
         let info = inner.engine.info();
-        let layers = task.layers.clone();
+        let (layers, denials) = (task.layers.clone(), task.denials.clone());
         let (outcome, mut stats) = if let Some(reason) = control.interrupted() {
             (reason.outcome(), Stats::default())
         } else if exceeds(&inner.guest, &task.limits) {
@@ -379,6 +379,7 @@ impl Program {
                 .map(|log| log.tail(usize::MAX))
                 .unwrap_or_default(),
             layers: layers.take(),
+            denied: denials.take(),
         })
     }
 
@@ -391,6 +392,7 @@ impl Program {
         let usage = task.usage.clone();
         let ran = self.0.code.run(task, control).map(|mut ran| {
             ran.stats.cpu = usage.cpu();
+            ran.stats.network = usage.traffic().stats();
             ran
         });
         match (ended_from_outside(control, host_end), ran) {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
-    Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount, Mount,
-    MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, guest_path,
+    Access, Control, Denials, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount,
+    Mount, MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, guest_path,
     volume_directory,
 };
 
@@ -68,7 +68,8 @@ pub(crate) fn resolve(
         )?,
         limits: config.limits.clone(),
         usage: Usage::new(&config.limits),
-        network: config.network,
+        network: config.network.clone(),
+        denials: Denials::default(),
         clock: config.clock,
         random: config.random,
         host: HostRun::default(),

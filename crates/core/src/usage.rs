@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cpu::CpuClock;
-use crate::{Account, Control, Limits, Stats};
+use crate::{Account, Control, Limits, NetworkStats, Stats, Traffic};
 
 /// Where the engine that runs a guest tells what the guest uses, for [`Run::stats`](crate::Run::stats) to be read from
 /// another thread.
@@ -20,6 +20,7 @@ struct Gauges {
     /// How often that was told.
     fuel_tellings: AtomicU64,
     cpu: Mutex<Option<Cpu>>,
+    traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,8 @@ pub struct LiveStats {
     /// Fuel units. wasmtime and wasmi tell them of a guest that can be interrupted, wasmtime as of the guest's last
     /// call of a function.
     pub fuel_used: Option<u64>,
+    /// What it had of the network, if it is a component that was granted any, and its engine is in this process.
+    pub network: Option<NetworkStats>,
 }
 
 impl Usage {
@@ -62,12 +65,18 @@ impl Usage {
             fuel: AtomicU64::new(UNTOLD),
             fuel_tellings: AtomicU64::new(0),
             cpu: Mutex::new(None),
+            traffic: Traffic::default(),
         }))
     }
 
     /// What there is of the guest's memories and tables.
     pub fn account(&self) -> &Account {
         &self.0.account
+    }
+
+    /// What goes over the network.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
     }
 
     /// Hears what of its fuel the guest has used.
@@ -117,6 +126,7 @@ impl Usage {
             // Most have some; of the others it is as if nobody told.
             memory: Some(self.0.account.bytes()).filter(|bytes| *bytes > 0),
             fuel_used: (fuel != UNTOLD).then_some(fuel),
+            network: self.0.traffic.stats(),
         }
     }
 
@@ -149,6 +159,7 @@ impl LiveStats {
             cpu: stats.and_then(|stats| stats.cpu),
             memory: stats.and_then(|stats| stats.peak_memory),
             fuel_used: stats.and_then(|stats| stats.fuel_used),
+            network: stats.and_then(|stats| stats.network),
         }
     }
 }

@@ -307,7 +307,8 @@ impl Case {
             ("stack", limits.stack.is_some()),
             ("table_elements", limits.table_elements.is_some()),
             ("instances", limits.instances.is_some()),
-            ("network", config.network != Network::Denied),
+            ("network", config.network == Network::Host),
+            ("network_rules", matches!(config.network, Network::Rules(_))),
             ("fixed_clock", config.clock != Clock::Host),
             ("seeded_random", config.random != Random::Host),
         ];

@@ -50,6 +50,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("own_mounts", "memory, archives and overlays"),
             ("working_directory", "working directory"),
             ("network", "network"),
+            ("network_rules", "rules about the network"),
             ("fixed_clock", "fixed wall clock"),
             ("seeded_random", "seeded random numbers"),
         ],

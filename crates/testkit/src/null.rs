@@ -131,6 +131,7 @@ fn everything() -> Capability {
         table_elements: Support::Native,
         instances: Support::Native,
         network: Support::Native,
+        network_rules: Support::Native,
         fixed_clock: Support::Native,
         seeded_random: Support::Native,
         reports_exit_codes: Support::Native,

@@ -6,15 +6,15 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use wasmrun_core::stdio::{Input, Output};
-use wasmrun_core::{Clock, Error, ErrorKind, Network, Random, Result, Task};
+use wasmrun_core::{Clock, Error, ErrorKind, Random, Result, Task};
 use wasmtime_wasi::{HostWallClock, WasiCtxBuilder};
 
 use crate::block;
 use crate::stdio::{Outputs, Sink, Source, Writer};
 
 /// A WASI context for a component, in which it sees what `task` gives it and nothing else, and what is to be
-/// [written](Outputs::written) at its end. Takes the task's streams. Files are not of it: they are a matter of
-/// `wasmrun-wasi-preview2`.
+/// [written](Outputs::written) at its end. Takes the task's streams. Files and the network are not of it: they are a matter
+/// of `wasmrun-wasi-preview2`.
 ///
 /// Waiting in it is done by futures that [`block_on`](crate::block_on) can cut short.
 ///
@@ -84,17 +84,10 @@ fn surroundings(task: &Task) -> WasiCtxBuilder {
     if let Random::Seeded(seed) = task.random {
         seed_random(&mut context, seed);
     }
-    let reachable = match task.network {
-        Network::Denied => false,
-        Network::Host => {
-            context.inherit_network();
-            true
-        }
-    };
     context
-        .allow_tcp(reachable)
-        .allow_udp(reachable)
-        .allow_ip_name_lookup(reachable);
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
     context
 }
 

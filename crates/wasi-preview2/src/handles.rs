@@ -1,13 +1,15 @@
 //! What a guest has handles of.
 //!
-//! wasmtime-wasi's bindings name its own types for descriptors and listings, which are private to it. A handle is a
+//! wasmtime-wasi's bindings name its own types for descriptors, listings and look-ups, which are private to it. A handle is a
 //! number all the same, and what it stands for is ours.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types;
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
 
 use crate::descriptor::Descriptor;
 use crate::listing::Listing;
+use crate::sockets::LookUp;
 
 /// What a handle of a type of the bindings stands for.
 pub(crate) trait Handle {
@@ -20,6 +22,10 @@ impl Handle for types::Descriptor {
 
 impl Handle for types::DirectoryEntryStream {
     type Of = Listing;
+}
+
+impl Handle for ResolveAddressStream {
+    type Of = LookUp;
 }
 
 /// The same handle, as one of what it stands for.

@@ -1,11 +1,14 @@
-//! WASI 0.2 for components on wasmtime, with the files of [`wasmrun_fs`].
+//! WASI 0.2 for components on wasmtime, with the files of [`wasmrun_fs`], and the network within rules.
 //!
 //! What a component imports is as wasmtime-wasi has it, its types as well. But `wasi:filesystem` is of this crate: what a
 //! path leads to, which error a call has, what is mounted where and what is read-only is the same as for modules, whose
 //! calls end in the same layer. The suite holds both against each other.
 //!
-//! An engine has a [`Files`] for each run, shows it to the functions as a [`FilesView`], and adds all interfaces to its
-//! linker with [`add_to_linker`].
+//! Sockets are wasmtime-wasi's, but `wasi:sockets` asks [`Sockets`] before a name is looked up or an address used, and what
+//! goes through it is counted.
+//!
+//! An engine has a [`Files`] and a [`Sockets`] for each run, shows them to the functions as a [`FilesView`] and a
+//! [`NetworkView`], and adds all interfaces to its linker with [`add_to_linker`].
 //!
 //! Where the text of WASI and Linux differ, it is as on Linux:
 //!
@@ -22,11 +25,13 @@ mod handles;
 mod host;
 mod linker;
 mod listing;
+mod sockets;
 mod stat;
 mod streams;
 mod view;
 
 pub use linker::add_to_linker;
-pub use view::{Files, FilesView, FilesViewMut, resources};
+pub use sockets::Sockets;
+pub use view::{Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, resources};
 
 pub use wasmrun_fs::World;

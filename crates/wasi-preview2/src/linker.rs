@@ -8,8 +8,8 @@ use wasmtime_wasi::p2::bindings::{LinkOptions, cli, clocks, filesystem, io, rand
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
-use crate::FilesView;
-use crate::view::HasFiles;
+use crate::view::{HasFiles, HasNetwork};
+use crate::{FilesView, NetworkView};
 
 struct HasTable;
 
@@ -17,13 +17,13 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Adds every interface that [`wasmtime_wasi::p2::add_to_linker_async`] does. All but `wasi:filesystem` are
-/// wasmtime-wasi's.
+/// Adds every interface that [`wasmtime_wasi::p2::add_to_linker_async`] does. All but
+/// `wasi:filesystem`, and what of `wasi:sockets` uses names and sockets, are wasmtime-wasi's.
 ///
 /// # Errors
 ///
 /// One of them is in the linker already.
-pub fn add_to_linker<T: FilesView>(linker: &mut Linker<T>) -> Result<()> {
+pub fn add_to_linker<T: FilesView + NetworkView>(linker: &mut Linker<T>) -> Result<()> {
     filesystem::types::add_to_linker::<T, HasFiles>(linker, T::files)?;
     filesystem::preopens::add_to_linker::<T, HasFiles>(linker, T::files)?;
 
@@ -52,9 +52,9 @@ pub fn add_to_linker<T: FilesView>(linker: &mut Linker<T>) -> Result<()> {
     let options = LinkOptions::default();
     sockets::network::add_to_linker::<T, WasiSockets>(linker, &(&options).into(), T::sockets)?;
     sockets::instance_network::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
-    sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
-    sockets::tcp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<T, HasNetwork>(linker, T::network)?;
+    sockets::tcp::add_to_linker::<T, HasNetwork>(linker, T::network)?;
     sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
-    sockets::udp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::udp::add_to_linker::<T, HasNetwork>(linker, T::network)?;
     sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)
 }

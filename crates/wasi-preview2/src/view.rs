@@ -6,6 +6,9 @@ use wasmrun_core::{Control, Result, Task};
 use wasmrun_fs::{World, most_open_files};
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::WasiView;
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+
+use crate::Sockets;
 
 /// The files that a component sees, and the line on which it is told to end. What it has open is in a
 /// [table](resources), whose capacity bounds it.
@@ -76,4 +79,31 @@ pub(crate) struct HasFiles;
 
 impl HasData for HasFiles {
     type Data<'a> = FilesViewMut<'a>;
+}
+
+/// The state of a store that has [`Sockets`].
+pub trait NetworkView: WasiView {
+    /// What a component has of the network, by us and by wasmtime-wasi.
+    fn network(&mut self) -> NetworkViewMut<'_>;
+}
+
+/// What a component has of the network: what the functions of `wasi:sockets` work on.
+pub struct NetworkViewMut<'a> {
+    /// What it may do.
+    pub sockets: &'a mut Sockets,
+    /// What wasmtime-wasi has, and what is open.
+    pub theirs: WasiSocketsCtxView<'a>,
+}
+
+impl fmt::Debug for NetworkViewMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NetworkViewMut").field(self.sockets).finish()
+    }
+}
+
+/// That the data of the functions is a [`NetworkViewMut`].
+pub(crate) struct HasNetwork;
+
+impl HasData for HasNetwork {
+    type Data<'a> = NetworkViewMut<'a>;
 }

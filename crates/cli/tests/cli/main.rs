@@ -28,6 +28,8 @@ mod inspect;
 mod invoke;
 #[cfg(all(target_os = "linux", feature = "wasmi"))]
 mod mounts;
+#[cfg(feature = "wasmtime")]
+mod network;
 #[cfg(all(
     target_os = "linux",
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")

@@ -16,6 +16,7 @@ mod linux;
 mod live;
 mod memories;
 mod mounts;
+mod network;
 mod outcome;
 mod overlays;
 mod sandbox;
@@ -54,6 +55,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("overlays", overlays::RULES),
     ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
+    ("network", network::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),
     ("kinds", kinds::RULES),

@@ -5,9 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use wasmrun_core::{
-    Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, Outcome, RunConfig,
-};
+use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, Outcome, RunConfig};
 
 use super::directories::{all_fail, holds, outcomes, placed};
 use super::overlays::{layer, told};
