@@ -8,7 +8,7 @@ use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
     Access, Control, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, Mount, MountSource,
-    OverlayMount, Result, RunConfig, Task, Usage, guest_path, volume_directory,
+    OverlayMount, Result, RunConfig, Task, Usage, VirtualClock, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -69,7 +69,9 @@ pub(crate) fn resolve(
         usage: Usage::new(&config.limits),
         network: config.network,
         clock: config.clock,
+        virtual_clock: VirtualClock::of(config.clock),
         random: config.random,
+        sorted_listings: config.sorted_listings,
         host: HostRun::default(),
         entry: config.entry.clone(),
     };

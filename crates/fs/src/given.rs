@@ -20,7 +20,11 @@ impl World {
             return Ok(None);
         }
         let mounts = task.mounts.iter().map(|mount| mounted(task, mount));
-        Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+        let world = World::new(mounts.collect::<Result<_>>()?);
+        Ok(Some(match task.sorted_listings {
+            true => world.in_order(),
+            false => world,
+        }))
     }
 }
 
@@ -55,7 +59,7 @@ fn root(task: &Task, mount: &Mount, source: &MountSource) -> Result<Arc<dyn Dire
     match source {
         MountSource::Bind(host) => crate::host(host).map_err(|error| unopened(host, mount, error)),
         MountSource::Tar(archive) => tar(archive).map_err(|error| unopened(archive, mount, error)),
-        MountSource::Memory(memory) => Ok(in_memory(memory, task.clock).root()),
+        MountSource::Memory(memory) => Ok(in_memory(memory, task).root()),
         other => Err(unknown(other)),
     }
 }
@@ -70,14 +74,20 @@ fn tar(_: &Path) -> Result<Arc<dyn Directory>, std::io::Error> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-fn in_memory(mount: &MemoryMount, clock: Clock) -> Memory {
+fn in_memory(mount: &MemoryMount, task: &Task) -> Memory {
     let limits = MemoryLimits {
         bytes: Some(mount.bytes.unwrap_or(MemoryMount::DEFAULT_BYTES)),
         entries: mount.entries,
     };
-    match clock {
-        Clock::Fixed(nanoseconds) => Memory::with_clock(limits, Arc::new(move || nanoseconds)),
-        _ => Memory::new(limits),
+    match (&task.virtual_clock, task.clock) {
+        (Some(clock), _) => {
+            let clock = clock.clone();
+            Memory::with_clock(limits, Arc::new(move || clock.peek().wall))
+        }
+        (None, Clock::Fixed(nanoseconds)) => {
+            Memory::with_clock(limits, Arc::new(move || nanoseconds))
+        }
+        (None, _) => Memory::new(limits),
     }
 }
 

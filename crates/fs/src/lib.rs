@@ -41,10 +41,13 @@ mod host;
 mod kept;
 #[cfg(target_os = "linux")]
 mod kernel;
+mod listing;
 mod memory;
 mod node;
 mod nothing;
+mod numbered;
 mod open;
+mod order;
 mod overlay;
 mod paths;
 #[cfg(unix)]
@@ -60,6 +63,7 @@ pub use host::HostDirectory;
 pub use kept::Kept;
 #[cfg(target_os = "linux")]
 pub use kernel::CutShort;
+pub use listing::Listing;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
 pub use open::{OpenFiles, most_open_files};

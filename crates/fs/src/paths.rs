@@ -39,7 +39,7 @@ impl Place {
     pub fn stat_path(&self, path: &[u8], follow: bool) -> Result<Stat> {
         match self.target(path, follow)? {
             Target::Place(place) => place.stat(),
-            Target::Named(.., stat) => Ok(stat),
+            Target::Named(place, _, stat) => Ok(place.told(stat)),
         }
     }
 
@@ -381,6 +381,10 @@ fn opened(place: &Place, options: OpenOptions) -> Result<Opened> {
 }
 
 fn open(place: &Place, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn File>> {
+    place.shown(open_there(place, name, options)?)
+}
+
+fn open_there(place: &Place, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn File>> {
     if place.writable().is_ok() || !(options.create || options.writes()) {
         return place.directory.open_at(name, options);
     }

@@ -51,7 +51,9 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("working_directory", "working directory"),
             ("network", "network"),
             ("fixed_clock", "fixed wall clock"),
+            ("virtual_clock", "clocks that only the guest moves"),
             ("seeded_random", "seeded random numbers"),
+            ("sorted_listings", "sorted listings"),
         ],
     ),
     (

@@ -4,6 +4,8 @@
 //! path leads to, which error a call has, what is mounted where and what is read-only is the same as for modules, whose
 //! calls end in the same layer. The suite holds both against each other.
 //!
+//! So are `wasi:clocks` of a component whose clocks only it moves.
+//!
 //! An engine has a [`Files`] for each run, shows it to the functions as a [`FilesView`], and adds all interfaces to its
 //! linker with [`add_to_linker`].
 //!
@@ -16,6 +18,7 @@
 //!
 //! There is no error code for too many open files: it is `insufficient-memory`.
 
+mod clocks;
 mod descriptor;
 mod errors;
 mod handles;

@@ -7,10 +7,13 @@ use wasmrun_fs::{World, most_open_files};
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::WasiView;
 
-/// The files that a component sees, and the line on which it is told to end. What it has open is in a
-/// [table](resources), whose capacity bounds it.
+use crate::clocks::Time;
+
+/// The files that a component sees, its clocks if they are virtual, and the line on which it is told to end. What it has open
+/// is in a [table](resources), whose capacity bounds it.
 pub struct Files {
     pub(crate) world: Option<World>,
+    pub(crate) time: Option<Time>,
     pub(crate) control: Control,
 }
 
@@ -19,6 +22,7 @@ impl Files {
     pub fn new(world: World, control: Control) -> Self {
         Files {
             world: Some(world),
+            time: None,
             control,
         }
     }
@@ -31,6 +35,7 @@ impl Files {
     pub fn of(task: &Task, control: &Control) -> Result<Self> {
         Ok(Files {
             world: World::of(task)?,
+            time: task.virtual_clock.clone().map(Time::new),
             control: control.clone(),
         })
     }

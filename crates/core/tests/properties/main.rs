@@ -60,7 +60,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
         stdin(),
         stdout(),
         stdout(),
-        any::<[bool; 4]>(),
+        any::<[bool; 6]>(),
         any::<u64>(),
     );
     (names, variables, preopens, more).prop_map(
@@ -68,7 +68,13 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
             (args, argv0, entry),
             (env, inherit),
             preopens,
-            (stdin, stdout, stderr, [replace, killable, network, fixed], number),
+            (
+                stdin,
+                stdout,
+                stderr,
+                [replace, killable, network, fixed, privileged, deterministic],
+                number,
+            ),
         )| {
             let mut config = RunConfig::new()
                 .args(args)
@@ -78,6 +84,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
                 .stdin(stdin)
                 .stdout(stdout)
                 .stderr(stderr);
+            config.privileged = privileged;
             config.argv0 = argv0;
             config.entry = entry.clone();
             config.working_directory = entry;
@@ -97,7 +104,10 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
                 config.clock = Clock::Fixed(number);
                 config.random = Random::Seeded(number);
             }
-            config
+            match deterministic {
+                true => config.deterministic(number),
+                false => config,
+            }
         },
     )
 }
