@@ -466,7 +466,7 @@ impl Place {
             }
             let stat = match self.file_at(name) {
                 Some((place, name)) => place.directory.stat_at(name),
-                None => self.at_spot(*spot, name).stat(),
+                None => self.at_spot(*spot, name).directory.stat(),
             };
             // A file of the host may have gone.
             let Ok(stat) = stat else { continue };

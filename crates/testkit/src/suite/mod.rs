@@ -5,6 +5,7 @@
 
 mod arguments;
 mod component_files;
+mod determinism;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
@@ -18,6 +19,7 @@ mod memories;
 mod mounts;
 mod outcome;
 mod overlays;
+mod profiles;
 mod sandbox;
 mod streams;
 
@@ -54,6 +56,8 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("overlays", overlays::RULES),
     ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
+    ("profiles", profiles::RULES),
+    ("determinism", determinism::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),
     ("kinds", kinds::RULES),
@@ -170,6 +174,7 @@ mod tests {
         "directories::two_preopens_on_one_guest_path_are_an_error",
         "directories::a_preopen_that_is_no_directory_is_an_error",
         "mounts::two_mounts_on_one_path_are_an_error",
+        "profiles::what_is_privileged_is_refused_by_name",
         "limits::more_elements_than_there_are_for_any_guest_are_refused",
         "limits::time_that_is_over_before_the_start_ends_the_guest_before_it",
         "limits::time_covers_compiling",
