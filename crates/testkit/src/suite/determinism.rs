@@ -283,10 +283,14 @@ fn a_sorted_directory_is_emptied_while_it_is_read(case: &Case) {
     }
 }
 
-/// What a guest says of its world, and what it leaves, where all that could differ does: its files were made in another
-/// order, in another directory.
-fn told(case: &Case, guest: &Guest, seed: u64, of: &str) -> Option<(String, Vec<Layer>)> {
-    let config = captured()
+/// Asks [`world`] for all that differs from one run to the next, with the names that are in a directory of the trial's.
+pub(crate) fn all_that_differs(case: &Case, seed: u64, of: &str) -> RunConfig {
+    let names = names();
+    // One that is there may have been made in another order.
+    if !case.path(of).exists() {
+        make(case, of, &names);
+    }
+    captured()
         .deterministic(seed)
         .map_dir(case.path(of), "/h", Access::ReadOnly)
         .mount(Mount::memory("/m", 1 << 20))
@@ -298,16 +302,18 @@ fn told(case: &Case, guest: &Guest, seed: u64, of: &str) -> Option<(String, Vec<
         .args(["sleep=100000", "touch=/m/b", "times=/m/b", "remove=/m/a/c"])
         .args(["make=/o/new", "remove=/o/n0", "touch=/o/n1", "read=/o/n1"])
         .args(["list=/o", "stat=/o/n1", "stat=/o/n2", "times=/o/new"])
-        .args(["wait=1000", "spin=20", "random", "clocks"]);
-    let report = case.run(guest, &config)?;
+        .args(["wait=1000", "spin=20", "random", "clocks"])
+}
+
+/// What a guest says of its world, and what it leaves.
+fn told(case: &Case, guest: &Guest, seed: u64, of: &str) -> Option<(String, Vec<Layer>)> {
+    let report = case.run(guest, &all_that_differs(case, seed, of))?;
     assert_eq!(report.outcome, Outcome::Exited(0));
     Some((stdout(&report), report.layers))
 }
 
 fn do_the_same(case: &Case, guest: &Guest) {
-    let names = names();
-    make(case, "one", &names);
-    for name in names.iter().rev() {
+    for name in names().iter().rev() {
         let gone = case.write(&format!("two/{name}.gone"), "");
         case.write(&format!("two/{name}"), name);
         fs::remove_file(gone).expect("a file just made");
@@ -348,7 +354,6 @@ fn two_runs_of_a_component_do_the_same(case: &Case) {
 }
 
 fn another_seed_gives_other_random_numbers(case: &Case) {
-    make(case, "one", &names());
     let random = |seed| {
         let (told, _) = told(case, &world(), seed, "one")?;
         let lines = told.lines().filter(|line| line.starts_with("random:"));

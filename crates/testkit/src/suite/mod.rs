@@ -5,7 +5,7 @@
 
 mod arguments;
 mod component_files;
-mod determinism;
+pub(crate) mod determinism;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
