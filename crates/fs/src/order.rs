@@ -48,6 +48,11 @@ impl Order {
         self.numbers().inode(device, inode)
     }
 
+    /// A file is gone, so that its file system may give its number to another, now or some day.
+    pub(crate) fn forget(&self, stat: &Stat) {
+        self.numbers().inodes.remove(&(stat.device, stat.inode));
+    }
+
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
         // Nothing that can panic runs under this lock.
         let numbers = self.0.numbers.lock();
@@ -138,6 +143,8 @@ mod tests {
         assert_eq!(told(98, 70), (2, 2));
         assert_eq!(told(99, 5), (1, 3));
         assert_eq!(told(99, 70), (1, 1));
+        order.forget(&stat(99, 70));
+        assert_eq!(told(99, 70), (1, 4));
     }
 
     #[test]

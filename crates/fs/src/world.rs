@@ -302,6 +302,21 @@ impl Place {
         }
     }
 
+    /// What is at a name that is to go, where that matters for the [numbers](Place::lost) that are told.
+    pub(crate) fn going(&self, name: Name<'_>) -> Option<Stat> {
+        self.world.order.as_ref()?;
+        self.directory.stat_at(name).ok()
+    }
+
+    /// What was going has lost its name.
+    pub(crate) fn lost(&self, gone: Option<Stat>) {
+        if let (Some(order), Some(gone)) = (&self.world.order, gone)
+            && (gone.links <= 1 || gone.file_type == FileType::Directory)
+        {
+            order.forget(&gone);
+        }
+    }
+
     /// The order in which is told of files, if not in that of their file systems.
     pub(crate) fn order(&self) -> Option<&Order> {
         self.world.order.as_ref()

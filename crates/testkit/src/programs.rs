@@ -111,36 +111,36 @@ const REPORT: &str = r#"{
 
 /// In directories whose files were made in another order.
 fn cpython_does_the_same_twice(case: &Case) {
-    let guest = program("python.wasm");
     let names = ["n", "e", "w", "s", "varies.py"];
     let (mut forth, mut back) = (names, names);
     forth.sort_unstable();
     back.reverse();
-    let told = [("one", forth), ("two", back)].map(|(of, names)| {
+    let [one, two] = [("one", forth), ("two", back)].map(|(of, names)| {
         for name in names {
             let script = include_str!("../programs/varies.py");
             let content = if name == "varies.py" { script } else { "" };
             case.write(&format!("{of}/{name}"), content);
         }
-        let config = captured()
+        captured()
             .deterministic(1)
             .map_dir(case.path(of), "/data", Access::ReadOnly)
             .mount(Mount::memory("/scratch", 1 << 20))
-            .args(["/data/varies.py", "/data", "/scratch"]);
-        let report = case.run(&guest, &config)?;
-        assert_eq!(stderr(&report), "");
-        assert_eq!(report.outcome, Outcome::Exited(0));
-        Some((
-            stdout(&report),
-            report.layers[0].changes().expect("in memory"),
-        ))
+            .args(["/data/varies.py", "/data", "/scratch"])
     });
-    let [Some(first), Some(second)] = told else {
+    let Some(cpython) = case.compile(&program("python.wasm"), &one) else {
         return;
     };
+    let [first, second] = [one, two].map(|config| {
+        let report = case.ran(cpython.run(&config));
+        assert_eq!(stderr(&report), "");
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let left = report.layers[0].changes().expect("it is in memory");
+        (stdout(&report), left)
+    });
     assert_eq!(first, second);
-    assert!(first.0.contains(r#""date": "2000-01-02""#), "{}", first.0);
-    assert_eq!(first.1.len(), 4);
+    let (told, left) = first;
+    assert!(told.contains(r#""date": "2000-01-02""#), "{told}");
+    assert_eq!(left.len(), 4);
 }
 
 fn cpython_works_in_a_workspace(case: &Case) {
@@ -153,27 +153,29 @@ try:
 except OSError as error:
     print(errno.errorcode[error.errno])
 ";
-    let guest = program("python.wasm");
+    case.write("work/file", "content");
+    let config = |profile: Profile| {
+        profile
+            .config(case.path("work"))
+            .stdout(Stdout::Capture)
+            .stderr(Stdout::Capture)
+            .args(["-c", SCRIPT])
+    };
+    let read_only = config(Profile::ReadOnly);
+    let Some(cpython) = case.compile(&program("python.wasm"), &read_only) else {
+        return;
+    };
     for (profile, expected) in [
         (Profile::ReadOnly, "content content\nEROFS\n"),
         (Profile::ReadWrite, "content content\nwritten\n"),
     ] {
-        case.write("work/file", "content");
-        let config = profile
-            .config(case.path("work"))
-            .stdout(Stdout::Capture)
-            .stderr(Stdout::Capture)
-            .args(["-c", SCRIPT]);
-        if let Some(report) = case.run(&guest, &config) {
-            assert_eq!(
-                (stdout(&report).as_str(), stderr(&report).as_str()),
-                (expected, "")
-            );
-            assert_eq!(
-                case.path("work/new").exists(),
-                profile == Profile::ReadWrite
-            );
-        }
+        let report = case.ran(cpython.run(&config(profile)));
+        assert_eq!(
+            (stdout(&report).as_str(), stderr(&report).as_str()),
+            (expected, "")
+        );
+        let is_written = case.path("work/new").exists();
+        assert_eq!(is_written, profile == Profile::ReadWrite);
     }
 }
 

@@ -124,8 +124,10 @@ fn wait(wasi: &mut Wasi, asked: &[Subscription]) -> Result<Vec<Event>> {
             return Err(reason.into());
         }
     }
-    let over = block_on(&wasi.control, poll_fn(|cx| over(&mut awaited, waits, cx)))?;
-    happened.extend(over.into_iter().map(|place| (place, Errno::Success)));
+    if !awaited.is_empty() {
+        let over = block_on(&wasi.control, poll_fn(|cx| over(&mut awaited, waits, cx)))?;
+        happened.extend(over.into_iter().map(|place| (place, Errno::Success)));
+    }
     if let Clocks::Virtual(clock) = &wasi.clocks
         && let Some(first) = due.iter().map(|(_, left)| *left).min()
     {

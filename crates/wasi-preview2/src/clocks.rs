@@ -196,3 +196,63 @@ impl Drop for Waiting<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use wasmrun_core::Clock;
+
+    use super::*;
+
+    fn time() -> Time {
+        let clock = VirtualClock::of(Clock::Virtual { start: 0, step: 3 });
+        Time::new(clock.expect("a virtual clock"))
+    }
+
+    /// What comes of waiting for these times together, round by round: which have come.
+    fn waited(time: &Time, times: &[u64], rounds: usize) -> Vec<Vec<u64>> {
+        let alarm = |when: &u64| Alarm {
+            time: time.clone(),
+            when: *when,
+        };
+        let mut alarms: Vec<_> = times.iter().map(alarm).collect();
+        let mut waiting: Vec<_> = alarms
+            .iter_mut()
+            .map(|alarm| (alarm.when, alarm.ready()))
+            .collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut round = || {
+            let come = waiting.iter_mut().filter_map(|(when, ready)| {
+                let is_ready = ready.as_mut().poll(&mut cx).is_ready();
+                is_ready.then_some(*when)
+            });
+            come.collect()
+        };
+        (0..rounds).map(|_| round()).collect()
+    }
+
+    #[test]
+    fn the_first_time_comes_when_all_else_was_asked_once() {
+        let time = time();
+        assert_eq!(waited(&time, &[20, 5, 10, 5], 2), [vec![], vec![5, 5]]);
+        assert_eq!(time.now(), 5);
+        assert!(time.awaited().is_empty());
+    }
+
+    #[test]
+    fn a_time_that_is_over_has_come() {
+        let time = time();
+        time.clock.pass(7);
+        assert_eq!(waited(&time, &[6, 9, 7], 1), [[6, 7]]);
+    }
+
+    #[test]
+    fn to_wait_in_vain_is_a_look() {
+        let time = time();
+        assert_eq!(waited(&time, &[6, 9], 1), [[0; 0]]);
+        assert_eq!(time.now(), 3);
+        waited(&time, &[6], 1);
+        assert_eq!(waited(&time, &[6], 1), [[6]]);
+    }
+}

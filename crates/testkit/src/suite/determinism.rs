@@ -23,6 +23,7 @@ crate::suite::rules![
     files_in_memory_have_the_guests_time,
     listings_are_by_name_whatever_they_are_of,
     a_sorted_directory_is_emptied_while_it_is_read,
+    a_new_file_has_a_new_number,
     two_runs_do_the_same,
     two_runs_of_a_component_do_the_same,
     another_seed_gives_other_random_numbers,
@@ -280,6 +281,25 @@ fn a_sorted_directory_is_emptied_while_it_is_read(case: &Case) {
     if let Some(report) = case.run(&world(), &config) {
         let expected = [sorted(&names), sorted(&[])].concat();
         assert_eq!(listed(&report), expected);
+    }
+}
+
+/// The file system of the host gives a new file the number of one that is gone, or not.
+fn a_new_file_has_a_new_number(case: &Case) {
+    let config = captured()
+        .sorted_listings(true)
+        .map_dir(case.mkdir("data"), "/d", Access::ReadWrite)
+        .args(["make=/d/a", "remove=/d/a", "make=/d/b", "remove=/d/b"])
+        .args(["mkdir=/d/c", "stat=/d", "make=/d/c/d", "stat=/d/c/d"]);
+    if let Some(report) = case.run(&world(), &config) {
+        let told = stdout(&report);
+        let numbers: Vec<_> = ["make /d/a: 1\n", "make /d/b: 2\n", "make /d/c/d: 4\n"]
+            .into_iter()
+            .filter(|line| !told.contains(line))
+            .collect();
+        assert_eq!(numbers, [""; 0], "{told}");
+        assert!(told.contains("stat /d: 1:3 "), "{told}");
+        assert!(told.contains("stat /d/c/d: 1:4 "), "{told}");
     }
 }
 
