@@ -243,6 +243,16 @@ fn what_is_not_supported_is_refused(engine: SubprocessEngine) {
             captured().clock(Clock::Fixed(0)),
         ),
         (
+            capability.virtual_clock,
+            plain,
+            captured().clock(Clock::DETERMINISTIC),
+        ),
+        (
+            capability.sorted_listings,
+            plain,
+            captured().sorted_listings(true),
+        ),
+        (
             capability.seeded_random,
             plain,
             captured().random(Random::Seeded(1)),

@@ -127,6 +127,10 @@ fn refuse_requests(task: &Task) -> Result<()> {
             "seed the random numbers of a guest that uses WASIX",
         ),
         (
+            task.sorted_listings,
+            "sort what directories list to a guest that uses WASIX",
+        ),
+        (
             task.limits.overflow == Overflow::Stop,
             "stop a guest that uses WASIX for what it writes",
         ),

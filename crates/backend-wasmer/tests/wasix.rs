@@ -177,6 +177,8 @@ mod built_in {
             RunConfig::new().killable(true),
             RunConfig::new().map_dir(".", "/x", Access::ReadWrite),
             RunConfig::new().clock(Clock::Fixed(0)),
+            RunConfig::new().clock(Clock::DETERMINISTIC),
+            RunConfig::new().sorted_listings(true),
             RunConfig::new().random(Random::Seeded(0)),
         ] {
             let error = compile(GUEST, &config)

@@ -413,6 +413,22 @@ pub struct GuestArgs {
     )]
     pub listen: Vec<ListenRule>,
 
+    /// Make two runs do the same: with clocks that it moves itself, seeded random numbers and sorted listings
+    ///
+    /// Its clocks begin at 2000-01-01, or at --clock, and pass a microsecond each time that it looks; it sleeps without
+    /// waiting. Random numbers follow from SEED, which is 0 where it is left out. Directories are listed by name. What it is
+    /// given has to be the same both times, and its standard input a file.
+    #[arg(
+        long,
+        value_name = "SEED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0",
+        conflicts_with = "seed",
+        help_heading = "What the guest sees"
+    )]
+    pub deterministic: Option<u64>,
+
     /// Stop its wall clock at this time, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = "What the guest sees")]
     pub clock: Option<u64>,
@@ -793,6 +809,7 @@ pub fn option_for(capability: &str) -> Option<&'static str> {
         "network" => "--network",
         "network_rules" => "--net",
         "fixed_clock" => "--clock",
+        "virtual_clock" | "sorted_listings" => "--deterministic",
         "seeded_random" => "--seed",
         _ => return None,
     })

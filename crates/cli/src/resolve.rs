@@ -100,6 +100,12 @@ fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
     config.network = network(args)?;
     config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
     config.random = args.seed.map_or(Random::Host, Random::Seeded);
+    if let Some(seed) = args.deterministic {
+        config = config.deterministic(seed);
+        if let (Clock::Virtual { start, .. }, Some(at)) = (&mut config.clock, args.clock) {
+            *start = at;
+        }
+    }
     config.entry = args.invoke.clone();
     Ok(config.limit(|limits| args.limits.set(limits)))
 }
@@ -255,6 +261,25 @@ mod tests {
         assert_eq!(config, expected.stdin(Stdin::Inherit));
         let error = resolved("wasmrun --network --net x app.wasm").expect_err("a contradiction");
         assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_deterministic_run_has_a_seed_or_none_and_a_time_or_none() {
+        let config = |line: &str| resolved(line).expect("resolves").config;
+        let typed = |line: &str| config(line).stdin(Stdin::Null);
+        assert_eq!(
+            typed("wasmrun --deterministic app.wasm"),
+            RunConfig::new().deterministic(0)
+        );
+        assert_eq!(
+            typed("wasmrun --deterministic=9 app.wasm 5"),
+            RunConfig::new().deterministic(9).arg("5")
+        );
+        let begun = config("wasmrun --deterministic --clock 1970-01-01T00:00:01Z app.wasm");
+        let (start, step) = (1_000_000_000, 1000);
+        assert_eq!(begun.clock, Clock::Virtual { start, step });
+        let both = "wasmrun --deterministic --seed 1 app.wasm".split(' ');
+        assert!(Cli::try_parse_from(both).is_err());
     }
 
     #[test]

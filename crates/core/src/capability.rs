@@ -129,8 +129,12 @@ capability! {
     network_rules,
     /// A wall clock that stands still.
     fixed_clock,
+    /// Clocks, wall and monotonic, that only the guest moves.
+    virtual_clock,
     /// Random numbers that follow from a seed.
     seeded_random,
+    /// Listings by name, and numbers of files by first sight.
+    sorted_listings,
     /// Exit codes arrive whole, all 32 bits of them.
     reports_exit_codes,
     /// Traps arrive with their kind.

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The field of [`Capability`] that stands in the way; `imports`, `tables` or `entry` where no
+    /// The field of [`Capability`] that stands in the way; `imports`, `privileged`, `tables` or `entry` where no
     /// engine could help.
     pub what: &'static str,
     /// The reason, ready to be read after an engine's name and a colon.
@@ -56,6 +56,9 @@ pub fn refusals<'a>(
 ) -> Vec<Refusal> {
     let request = request.into();
     let mut refusals = unmet_needs(capability, guest, request.host);
+    if !request.config.privileged {
+        refusals.extend(privileged(guest, request.host));
+    }
     refusals.extend(unmet_requests(capability, guest, request));
     refusals
 }
@@ -193,6 +196,19 @@ fn why_unknown(import: &Import, host: &HostFunctions) -> String {
             format!("the host does not have; of that module it has {has}")
         }
     }
+}
+
+/// Why a guest that may not have what is privileged cannot have this host's functions.
+pub(crate) fn privileged(guest: &Guest, host: &HostFunctions) -> Option<Refusal> {
+    let import = host.privileged_import(guest)?;
+    Some(Refusal {
+        what: "privileged",
+        reason: format!(
+            "the guest imports {import}, a privileged function of the host, which is offered only where \
+             RunConfig::privileged says so, as in Profile::Full"
+        ),
+        asked: false,
+    })
 }
 
 /// What the host's functions stand in the way of.
@@ -347,9 +363,18 @@ pub(crate) fn unmet_requests(
             );
         }
     }
-    if config.clock != Clock::Host {
-        found.unless(capability.fixed_clock, "fixed_clock", || {
+    match config.clock {
+        Clock::Host => {}
+        Clock::Fixed(_) => found.unless(capability.fixed_clock, "fixed_clock", || {
             "cannot stop the wall clock".into()
+        }),
+        Clock::Virtual { .. } => found.unless(capability.virtual_clock, "virtual_clock", || {
+            "cannot have clocks that only the guest moves".into()
+        }),
+    }
+    if config.sorted_listings {
+        found.unless(capability.sorted_listings, "sorted_listings", || {
+            "cannot sort what directories list".into()
         });
     }
     if config.random != Random::Host {

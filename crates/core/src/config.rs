@@ -60,10 +60,17 @@ pub struct RunConfig {
     pub killable: bool,
     /// What of the network it may reach. Preview1 cannot connect, so only components may ask.
     pub network: Network,
-    /// The wall clock it reads.
+    /// The clocks it reads.
     pub clock: Clock,
     /// The random numbers it draws.
     pub random: Random,
+    /// Whether the guest is told of files in an order of its own making, and not in that of the file systems: directories
+    /// are listed by the bytes of their names, `.` and `..` first, and files and devices are numbered as the guest first
+    /// meets them. The number of a file that it met a million files ago may be another.
+    pub sorted_listings: bool,
+    /// Whether it may import functions of the host that are [privileged](crate::HostFunctions::privileged). A guest that
+    /// imports one is refused otherwise.
+    pub privileged: bool,
     /// The exported function to call; `_start`, or a component's `wasi:cli/run`, where `None`. A
     /// module's `_initialize`, if it has one, is called before it.
     pub entry: Option<String>,
@@ -129,15 +136,36 @@ pub enum Network {
     Rules(NetworkRules),
 }
 
-/// The wall clock a guest reads. Its monotonic clock always runs.
+/// The clocks a guest reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Clock {
     /// The host's.
     #[default]
     Host,
-    /// One that stands still, at this many nanoseconds after 1970-01-01 00:00 UTC.
+    /// A wall clock that stands still, at this many nanoseconds after 1970-01-01 00:00 UTC. The monotonic clock runs.
     Fixed(u64),
+    /// Clocks, wall and monotonic, that only the guest moves: by a step each time that it reads one of them or asks whether
+    /// a time has come, and by all of the time for which it sleeps, which it does not wait. Where it waits for a stream as
+    /// well, what the stream has at that moment comes first. Files in memory have the wall clock's time.
+    ///
+    /// A [timeout](Limits::timeout) is of the host's time all the same.
+    Virtual {
+        /// Where the wall clock begins, in nanoseconds after 1970-01-01 00:00 UTC. The monotonic clock begins at 0.
+        start: u64,
+        /// By how many nanoseconds a look moves both. With 0 they stand still until the guest sleeps, and a guest that
+        /// looks until a time has come does so for ever.
+        step: u64,
+    },
+}
+
+impl Clock {
+    /// The clock of [`RunConfig::deterministic`]: it begins at 2000-01-01 00:00 UTC, which all formats of archives can
+    /// express, and a look takes a microsecond.
+    pub const DETERMINISTIC: Clock = Clock::Virtual {
+        start: 946_684_800_000_000_000,
+        step: 1000,
+    };
 }
 
 /// The random numbers a guest draws.
@@ -284,7 +312,7 @@ impl RunConfig {
         self
     }
 
-    /// Sets the wall clock.
+    /// Sets the clocks.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -295,6 +323,39 @@ impl RunConfig {
     #[must_use]
     pub fn random(mut self, random: Random) -> Self {
         self.random = random;
+        self
+    }
+
+    /// Tells the guest of files in an order that does not hang on the file systems.
+    #[must_use]
+    pub fn sorted_listings(mut self, sorted: bool) -> Self {
+        self.sorted_listings = sorted;
+        self
+    }
+
+    /// Makes two runs do the same: the clock is [`Clock::DETERMINISTIC`], random numbers follow from `seed`, and listings
+    /// are [sorted](RunConfig::sorted_listings).
+    ///
+    /// What the guest is given has to be the same both times: arguments, environment, files and their times, and its input
+    /// as bytes or a file. What comes through a pipe or the network comes when it comes.
+    ///
+    /// ```
+    /// use wasmrun_core::{Clock, Random, RunConfig};
+    ///
+    /// let config = RunConfig::new().deterministic(7);
+    /// assert_eq!((config.clock, config.random), (Clock::DETERMINISTIC, Random::Seeded(7)));
+    /// ```
+    #[must_use]
+    pub fn deterministic(self, seed: u64) -> Self {
+        self.clock(Clock::DETERMINISTIC)
+            .random(Random::Seeded(seed))
+            .sorted_listings(true)
+    }
+
+    /// Offers the guest the privileged functions of the host as well.
+    #[must_use]
+    pub fn privileged(mut self, privileged: bool) -> Self {
+        self.privileged = privileged;
         self
     }
 
@@ -324,7 +385,8 @@ mod tests {
             .env("K", "V")
             .map_dir("/h", "/g", Access::ReadWrite)
             .stdin(Stdin::Bytes(vec![1, 2]))
-            .random(Random::Seeded(7))
+            .deterministic(7)
+            .privileged(true)
             .limit(|limits| limits.timeout = Some(std::time::Duration::from_millis(1500)));
         let json = serde_json::to_string(&config).expect("serialises");
         assert!(json.contains(r#""timeout_ms":1500"#), "{json}");

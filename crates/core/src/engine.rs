@@ -15,7 +15,7 @@ use crate::stdio::{Input, Output};
 use crate::{
     Artifact, Capability, Clock, ComponentValue, Control, Denials, Error, ErrorKind, Guest,
     HostFunctions, HostMemory, HostRun, Layers, Limits, Mount, Network, Outcome, Random, Request,
-    Resource, Result, Stats, Usage, Value,
+    Resource, Result, Stats, Usage, Value, VirtualClock,
 };
 
 /// An engine that is present and ready.
@@ -370,10 +370,14 @@ pub struct Task {
     pub network: Network,
     /// Where to note what the guest tried of the network and was denied.
     pub denials: Denials,
-    /// The wall clock.
+    /// The clocks.
     pub clock: Clock,
+    /// Those of this run, if they are virtual.
+    pub virtual_clock: Option<VirtualClock>,
     /// Random numbers.
     pub random: Random,
+    /// Whether listings are sorted, and files numbered as they are met.
+    pub sorted_listings: bool,
     /// What the functions of the host have of the run.
     pub host: HostRun,
     /// The export to call: a function of no parameters and no results, which the guest has. `None`

@@ -14,7 +14,7 @@ use crate::task::{Streams, resolve};
 use crate::{
     Attachments, CacheUse, Capability, Code, CodeCache, Compilation, CompileOptions, Control,
     Engine, Error, ErrorKind, Guest, GuestKind, HostFunctions, HostRun, Killer, Limits, Outcome,
-    Report, Request, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check,
+    Refusal, Report, Request, Result, Run, RunConfig, Stats, Stdin, Stdout, Task, check,
 };
 
 /// A guest compiled by an engine: cheap to clone, runs any number of times, from many threads.
@@ -31,6 +31,8 @@ struct Inner {
     code: Arc<dyn Code>,
     /// The guest imports functions of the host.
     calls_host: bool,
+    /// Why it cannot run without what is privileged.
+    needs_privilege: Option<Refusal>,
     compile_time: Duration,
     cache: Option<CacheUse>,
 }
@@ -101,6 +103,7 @@ impl Program {
         let (guest, code, cache) = made?;
         Ok(Program(Arc::new(Inner {
             calls_host: calls_host(&guest, request.host),
+            needs_privilege: check::privileged(&guest, request.host),
             capability: engine.capability_for(&guest),
             guest,
             options,
@@ -138,6 +141,7 @@ impl Program {
         match Program::compile_with(engine.clone(), guest, request, how) {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Program(Arc::new(Inner {
                 calls_host: calls_host(guest, host),
+                needs_privilege: check::privileged(guest, host),
                 capability: engine.capability_for(guest),
                 guest: guest.clone(),
                 options: CompileOptions::of(request),
@@ -283,8 +287,16 @@ impl Program {
         } = attachments;
         let control = control.unwrap_or_default();
         let inner = &*self.0;
-        let refusal = check::unmet_requests(&inner.capability, &inner.guest, request)
+        // It may have been compiled for runs that have more.
+        let privilege = inner.needs_privilege.clone();
+        let refusal = privilege
+            .filter(|_| !config.privileged)
             .into_iter()
+            .chain(check::unmet_requests(
+                &inner.capability,
+                &inner.guest,
+                request,
+            ))
             .next();
         if let Some(refusal) = refusal {
             let refusal = refusal.by(&*inner.engine, &inner.guest);

@@ -8,8 +8,8 @@ use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
     Access, Control, Denials, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount,
-    Mount, MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, guest_path,
-    volume_directory,
+    Mount, MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, VirtualClock,
+    guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -71,7 +71,9 @@ pub(crate) fn resolve(
         network: config.network.clone(),
         denials: Denials::default(),
         clock: config.clock,
+        virtual_clock: VirtualClock::of(config.clock),
         random: config.random,
+        sorted_listings: config.sorted_listings,
         host: HostRun::default(),
         entry: config.entry.clone(),
     };

@@ -24,7 +24,11 @@ impl World {
         }
         let mounts = task.mounts.iter();
         let mounts = mounts.map(|mount| mounted(task, control, mount));
-        Ok(Some(World::new(mounts.collect::<Result<_>>()?)))
+        let world = World::new(mounts.collect::<Result<_>>()?);
+        Ok(Some(match task.sorted_listings {
+            true => world.in_order(),
+            false => world,
+        }))
     }
 }
 
@@ -47,7 +51,7 @@ fn mounted(task: &Task, control: &Control, mount: &Mount) -> Result<Mounted> {
             Ok(at(shown))
         }
         MountSource::Memory(memory) => {
-            let shown = in_memory(memory, task.clock);
+            let shown = in_memory(memory, task);
             let kept = match memory.from.as_deref() {
                 None => Kept::of_empty(shown.root()),
                 Some(from) => copy(control, mount, (from, root(from)?), &shown)?,
@@ -107,7 +111,7 @@ fn root(
                 None => unopened(archive, mount, error),
             })
         }
-        MountSource::Memory(memory) => Ok(in_memory(memory, task.clock).root()),
+        MountSource::Memory(memory) => Ok(in_memory(memory, task).root()),
         other => Err(unknown(other)),
     }
 }
@@ -123,14 +127,20 @@ fn tar(_: &Control, _: &Path) -> Result<Arc<dyn Directory>, std::io::Error> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-fn in_memory(mount: &MemoryMount, clock: Clock) -> Memory {
+fn in_memory(mount: &MemoryMount, task: &Task) -> Memory {
     let limits = MemoryLimits {
         bytes: Some(mount.bytes.unwrap_or(MemoryMount::DEFAULT_BYTES)),
         entries: mount.entries,
     };
-    match clock {
-        Clock::Fixed(nanoseconds) => Memory::with_clock(limits, Arc::new(move || nanoseconds)),
-        _ => Memory::new(limits),
+    match (&task.virtual_clock, task.clock) {
+        (Some(clock), _) => {
+            let clock = clock.clone();
+            Memory::with_clock(limits, Arc::new(move || clock.peek().wall))
+        }
+        (None, Clock::Fixed(nanoseconds)) => {
+            Memory::with_clock(limits, Arc::new(move || nanoseconds))
+        }
+        (None, _) => Memory::new(limits),
     }
 }
 

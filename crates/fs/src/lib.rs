@@ -44,10 +44,13 @@ mod host;
 mod kept;
 #[cfg(target_os = "linux")]
 mod kernel;
+mod listing;
 mod memory;
 mod node;
 mod nothing;
+mod numbered;
 mod open;
+mod order;
 mod overlay;
 mod paths;
 #[cfg(unix)]
@@ -66,6 +69,7 @@ pub use host::HostDirectory;
 pub use kept::{Commit, Kept, export};
 #[cfg(target_os = "linux")]
 pub use kernel::CutShort;
+pub use listing::Listing;
 pub use memory::{Memory, MemoryLimits, MemoryUse};
 pub use node::*;
 pub use open::{OpenFiles, most_open_files};

@@ -39,7 +39,7 @@ impl Place {
     pub fn stat_path(&self, path: &[u8], follow: bool) -> Result<Stat> {
         match self.target(path, follow)? {
             Target::Place(place) => place.stat(),
-            Target::Named(.., stat) => Ok(stat),
+            Target::Named(place, _, stat) => Ok(place.told(stat)),
         }
     }
 
@@ -235,7 +235,14 @@ impl Place {
         if last.slash || new_last.slash {
             is_directory(place, name)?;
         }
-        place.directory.rename(name, &*to.directory, new_name)
+        let moved = place.going(name);
+        let replaced = to.going(new_name).filter(|replaced| {
+            let number = |stat: &Stat| (stat.device, stat.inode);
+            moved.as_ref().map(number) != Some(number(replaced))
+        });
+        place.directory.rename(name, &*to.directory, new_name)?;
+        to.lost(replaced);
+        Ok(())
     }
 
     /// Removes what is at `path`, which is no directory.
@@ -262,7 +269,10 @@ impl Place {
         if last.slash {
             is_directory(place, name)?;
         }
-        place.directory.remove_file(name)
+        let gone = place.going(name);
+        place.directory.remove_file(name)?;
+        place.lost(gone);
+        Ok(())
     }
 
     /// Removes the directory at `path`.
@@ -287,7 +297,10 @@ impl Place {
                 Errno::Notdir
             });
         }
-        place.directory.remove_directory(name)
+        let gone = place.going(name);
+        place.directory.remove_directory(name)?;
+        place.lost(gone);
+        Ok(())
     }
 
     fn target(&self, path: &[u8], follow: bool) -> Result<Target> {
@@ -381,6 +394,10 @@ fn opened(place: &Place, options: OpenOptions) -> Result<Opened> {
 }
 
 fn open(place: &Place, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn File>> {
+    place.shown(open_there(place, name, options)?)
+}
+
+fn open_there(place: &Place, name: Name<'_>, options: OpenOptions) -> Result<Arc<dyn File>> {
     if place.writable().is_ok() || !(options.create || options.writes()) {
         return place.directory.open_at(name, options);
     }

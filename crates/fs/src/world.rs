@@ -14,7 +14,9 @@ use std::sync::Arc;
 use wasmrun_core::Access;
 
 use crate::nothing::Nothing;
-use crate::{Directory, Entry, Errno, FileType, Name, Result, SetTimes, Stat, Step};
+use crate::numbered::Numbered;
+use crate::order::Order;
+use crate::{Directory, Entry, Errno, File, FileType, Name, Result, SetTimes, Stat, Step};
 
 /// A directory or a file mounted at a path of the guest's.
 #[derive(Clone)]
@@ -80,7 +82,10 @@ impl Mounted {
 
 /// All that a guest sees of files.
 #[derive(Clone)]
-pub struct World(Arc<Mounts>);
+pub struct World {
+    mounts: Arc<Mounts>,
+    order: Option<Order>,
+}
 
 struct Mounts {
     mounts: Vec<Mounted>,
@@ -116,37 +121,50 @@ impl World {
             world.mounts.push(mount);
         }
         world.give_files();
-        World(Arc::new(world))
+        World {
+            mounts: Arc::new(world),
+            order: None,
+        }
+    }
+
+    /// The same, of which is told in an order that does not hang on the file systems: a [`Listing`](crate::Listing) is
+    /// sorted, and files and devices have numbers from 1 on, in the order that the guest meets them.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        World {
+            order: Some(Order::default()),
+            ..self
+        }
     }
 
     /// The directories that a guest is given, and their paths: those that are mounted, in the order they were given, and
     /// those without which no path would lead to a file that is.
     pub fn mounts(&self) -> impl ExactSizeIterator<Item = (&str, Place)> {
-        let given = self.0.given.iter();
+        let given = self.mounts.given.iter();
         given.map(|(path, spot)| (path.as_str(), self.spot(*spot, None)))
     }
 
     fn at_mount(&self, number: usize, spot: usize) -> Place {
-        let mount = &self.0.mounts[number];
+        let mount = &self.mounts.mounts[number];
         Place {
             world: self.clone(),
             directory: mount.directory.clone(),
             access: mount.access,
             mount: Some((number, spot)),
-            spot: Some(spot).filter(|spot| !self.0.spots[*spot].below.is_empty()),
+            spot: Some(spot).filter(|spot| !self.mounts.spots[*spot].below.is_empty()),
         }
     }
 
     /// The guest's root, where something mounted has to do with this path.
     pub(crate) fn root_for(&self, path: &[u8]) -> Option<Place> {
-        self.0.nearest(path).1?;
+        self.mounts.nearest(path).1?;
         Some(self.spot(ROOT, None))
     }
 
     /// What is at a spot where no more than the way to something mounted may be.
     fn spot(&self, spot: usize, below: Option<&Place>) -> Place {
-        let mount = self.0.spots[spot].mount;
-        match mount.filter(|mount| self.0.mounts[*mount].file.is_none()) {
+        let mount = self.mounts.spots[spot].mount;
+        match mount.filter(|mount| self.mounts.mounts[*mount].file.is_none()) {
             Some(mount) => self.at_mount(mount, spot),
             None => Place {
                 world: self.clone(),
@@ -212,7 +230,7 @@ impl Mounts {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paths = self
-            .0
+            .mounts
             .mounts
             .iter()
             .map(|mount| (&mount.path, mount.access));
@@ -262,7 +280,51 @@ impl Place {
 
     /// What is known of it.
     pub fn stat(&self) -> Result<Stat> {
-        self.directory.stat()
+        Ok(self.told(self.directory.stat()?))
+    }
+
+    /// What is to be told of what is here, of which its file system tells this.
+    pub(crate) fn told(&self, stat: Stat) -> Stat {
+        match &self.world.order {
+            Some(order) => order.told(stat),
+            None => stat,
+        }
+    }
+
+    /// A file that is here, as the guest has it.
+    pub(crate) fn shown(&self, file: Arc<dyn File>) -> Result<Arc<dyn File>> {
+        match &self.world.order {
+            Some(order) => {
+                let stat = order.told(file.stat()?);
+                Ok(Arc::new(Numbered::new(file, &stat)))
+            }
+            None => Ok(file),
+        }
+    }
+
+    /// What is at a name that is to go, where that matters for the [numbers](Place::lost) that are told.
+    pub(crate) fn going(&self, name: Name<'_>) -> Option<Stat> {
+        self.world.order.as_ref()?;
+        self.directory.stat_at(name).ok()
+    }
+
+    /// What was going has lost its name.
+    pub(crate) fn lost(&self, gone: Option<Stat>) {
+        if let (Some(order), Some(gone)) = (&self.world.order, gone)
+            && (gone.links <= 1 || gone.file_type == FileType::Directory)
+        {
+            order.forget(&gone);
+        }
+    }
+
+    /// The order in which is told of files, if not in that of their file systems.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        self.world.order.as_ref()
+    }
+
+    /// The number that its file system has for itself.
+    pub(crate) fn device(&self) -> Result<u64> {
+        Ok(self.directory.stat()?.device)
     }
 
     /// Sets its times.
@@ -302,7 +364,7 @@ impl Place {
 
     /// The spot below, if `name` leads to something mounted.
     fn below(&self, name: Name<'_>) -> Option<usize> {
-        let spot = &self.world.0.spots[self.spot?];
+        let spot = &self.world.mounts.spots[self.spot?];
         spot.below.get(name.bytes()).copied()
     }
 
@@ -331,13 +393,13 @@ impl Place {
 
     /// The file that is mounted at a spot.
     fn file(&self, spot: usize) -> Option<(usize, &[u8])> {
-        let number = self.world.0.spots[spot].mount?;
-        let file = self.world.0.mounts[number].file.as_deref()?;
+        let number = self.world.mounts.spots[spot].mount?;
+        let file = self.world.mounts.mounts[number].file.as_deref()?;
         Some((number, file))
     }
 
     fn at_spot(&self, spot: usize, name: Name<'_>) -> Place {
-        if self.world.0.spots[spot].mount.is_none()
+        if self.world.mounts.spots[spot].mount.is_none()
             && let Ok(Step::Directory(directory)) = self.directory.enter(name)
         {
             return Place {
@@ -378,7 +440,8 @@ impl Place {
         }
     }
 
-    /// Lists the directory, as [`Directory::list`] does, and what is mounted in it.
+    /// Lists the directory, as [`Directory::list`] does, and what is mounted in it: as the file systems have it, and a guest
+    /// perhaps [does not](crate::Listing).
     ///
     /// # Errors
     ///
@@ -392,7 +455,7 @@ impl Place {
         let Some(spot) = self.spot else {
             return self.directory.list(cookie, room, each);
         };
-        let below = &self.world.0.spots[spot].below;
+        let below = &self.world.mounts.spots[spot].below;
         let mut ended = false;
         if cookie & MOUNTED == 0 {
             self.directory.list(cookie, room, &mut |mut entry| {
@@ -418,7 +481,7 @@ impl Place {
             }
             let stat = match self.file_at(name) {
                 Some((place, name)) => place.directory.stat_at(name),
-                None => self.at_spot(*spot, name).stat(),
+                None => self.at_spot(*spot, name).directory.stat(),
             };
             // A file of the host may have gone.
             let Ok(stat) = stat else { continue };

@@ -309,8 +309,13 @@ impl Case {
             ("instances", limits.instances.is_some()),
             ("network", config.network == Network::Host),
             ("network_rules", matches!(config.network, Network::Rules(_))),
-            ("fixed_clock", config.clock != Clock::Host),
+            ("fixed_clock", matches!(config.clock, Clock::Fixed(_))),
+            (
+                "virtual_clock",
+                matches!(config.clock, Clock::Virtual { .. }),
+            ),
             ("seeded_random", config.random != Random::Host),
+            ("sorted_listings", config.sorted_listings),
         ];
         let mut lacking: Vec<_> = asked
             .into_iter()

@@ -13,6 +13,7 @@ use wasmrun_core::{
 
 use crate::case::{Case, Shown, captured, stderr, stdout};
 use crate::guests::{cat, files, hello, unstable};
+use crate::suite::determinism::all_that_differs;
 use crate::suite::directories::placed;
 use crate::suite::within_patience;
 use crate::{guests, known_differences};
@@ -38,6 +39,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     finds_errors_on_its_streams,
     calls_the_host,
     traps_in_the_host,
+    is_deterministic,
 ];
 
 /// Those in which the guest has a directory, where it is as well to find the same in all ways to show one.
@@ -396,4 +398,9 @@ fn traps_in_the_host(_: &Case) -> (Guest, RunConfig) {
             (call $print (i32.const 1024) (i32.const 7)))"#,
     );
     (guest, captured())
+}
+
+/// Tells all that differs from one run to the next, and from one engine to the next.
+fn is_deterministic(case: &Case) -> (Guest, RunConfig) {
+    (guests::world(), all_that_differs(case, 3, "data"))
 }

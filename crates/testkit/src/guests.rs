@@ -251,6 +251,14 @@ pub fn recursion(depth: u64) -> Guest {
     ))
 }
 
+/// Says what it finds of its world, as its arguments ask: `guests/world.c`.
+pub fn world() -> Guest {
+    static WORLD: OnceLock<Guest> = OnceLock::new();
+    WORLD
+        .get_or_init(|| compiler::c("world.wasm", include_str!("../guests/world.c")))
+        .clone()
+}
+
 /// Does to files what its arguments say: `guests/files.c`.
 pub fn files() -> Guest {
     static FILES: OnceLock<Guest> = OnceLock::new();

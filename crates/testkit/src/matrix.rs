@@ -52,7 +52,9 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("network", "network"),
             ("network_rules", "rules about the network"),
             ("fixed_clock", "fixed wall clock"),
+            ("virtual_clock", "clocks that only the guest moves"),
             ("seeded_random", "seeded random numbers"),
+            ("sorted_listings", "sorted listings"),
         ],
     ),
     (

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use wasmrun_core::{Access, Engine, Guest, Outcome, RunConfig, Stdin};
+use wasmrun_core::{Access, Engine, Guest, Mount, Outcome, Profile, RunConfig, Stdin, Stdout};
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::compiler;
@@ -14,6 +14,8 @@ use crate::suite::{Rule, rules, trial};
 
 rules![
     cpython_reads_its_world_and_writes_a_file,
+    cpython_does_the_same_twice,
+    cpython_works_in_a_workspace,
     esbuild_bundles_and_minifies,
     boolector_solves,
 ];
@@ -111,6 +113,76 @@ const REPORT: &str = r#"{
  "moons": 288,
  "sha256": "96a979f7d14d6633a1615b82958267f4d49ba959ce3e60c04c356a083a969a81"
 }"#;
+
+/// In directories whose files were made in another order.
+fn cpython_does_the_same_twice(case: &Case) {
+    let names = ["n", "e", "w", "s", "varies.py"];
+    let (mut forth, mut back) = (names, names);
+    forth.sort_unstable();
+    back.reverse();
+    let [one, two] = [("one", forth), ("two", back)].map(|(of, names)| {
+        for name in names {
+            let script = include_str!("../programs/varies.py");
+            let content = if name == "varies.py" { script } else { "" };
+            case.write(&format!("{of}/{name}"), content);
+        }
+        captured()
+            .deterministic(1)
+            .map_dir(case.path(of), "/data", Access::ReadOnly)
+            .mount(Mount::memory("/scratch", 1 << 20))
+            .args(["/data/varies.py", "/data", "/scratch"])
+    });
+    let Some(cpython) = case.compile(&program("python.wasm"), &one) else {
+        return;
+    };
+    let [first, second] = [one, two].map(|config| {
+        let report = case.ran(cpython.run(&config));
+        assert_eq!(stderr(&report), "");
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        let left = report.layers[0].changes().expect("it is in memory");
+        (stdout(&report), left)
+    });
+    assert_eq!(first, second);
+    let (told, left) = first;
+    assert!(told.contains(r#""date": "2000-01-02""#), "{told}");
+    assert_eq!(left.len(), 4);
+}
+
+fn cpython_works_in_a_workspace(case: &Case) {
+    const SCRIPT: &str = "
+import errno
+print(open('file').read(), open('/file').read())
+try:
+    open('new', 'w').write('new')
+    print('written')
+except OSError as error:
+    print(errno.errorcode[error.errno])
+";
+    case.write("work/file", "content");
+    let config = |profile: Profile| {
+        profile
+            .config(case.path("work"))
+            .stdout(Stdout::Capture)
+            .stderr(Stdout::Capture)
+            .args(["-c", SCRIPT])
+    };
+    let read_only = config(Profile::ReadOnly);
+    let Some(cpython) = case.compile(&program("python.wasm"), &read_only) else {
+        return;
+    };
+    for (profile, expected) in [
+        (Profile::ReadOnly, "content content\nEROFS\n"),
+        (Profile::ReadWrite, "content content\nwritten\n"),
+    ] {
+        let report = case.ran(cpython.run(&config(profile)));
+        assert_eq!(
+            (stdout(&report).as_str(), stderr(&report).as_str()),
+            (expected, "")
+        );
+        let is_written = case.path("work/new").exists();
+        assert_eq!(is_written, profile == Profile::ReadWrite);
+    }
+}
 
 fn esbuild_bundles_and_minifies(case: &Case) {
     let main = include_str!("../programs/main.js");

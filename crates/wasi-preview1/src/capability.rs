@@ -51,7 +51,9 @@ pub fn capability(how: Support) -> Capability {
         // Core keeps it: a module is one.
         instances: Support::Emulated,
         fixed_clock: Support::Emulated,
+        virtual_clock: Support::Emulated,
         seeded_random: Support::Emulated,
+        sorted_listings: Support::Emulated,
         reports_exit_codes: how,
         ..Capability::default()
     }

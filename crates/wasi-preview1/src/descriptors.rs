@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmrun_core::Access;
-use wasmrun_fs::{File, FileType, OpenFiles, Place};
+use wasmrun_fs::{File, FileType, Listing, OpenFiles, Place};
 use wasmtime_wasi::p1::types::{self, Errno, Fdflags, Fdstat, Filetype, Rights};
 use wiggle::GuestMemory;
 
@@ -37,6 +37,7 @@ pub(crate) struct OpenFile {
 
 pub(crate) struct OpenDirectory {
     pub(crate) place: Place,
+    pub(crate) listing: Listing,
     /// The path it was given by, if the guest did not open it.
     pub(crate) given: Option<String>,
 }

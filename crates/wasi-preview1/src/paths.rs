@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 
-use wasmrun_fs::{Entry, OpenOptions, Opened, SyncWrites};
+use wasmrun_fs::{Entry, Listing, OpenOptions, Opened, SyncWrites};
 use wasmtime_wasi::p1::types::{self, Dirent, Errno, Fdflags, Lookupflags, Oflags, Rights};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
@@ -54,7 +54,11 @@ pub(crate) fn path_open(
     let directory = oflags.contains(Oflags::DIRECTORY);
     let opened_path = place.open_path_until(&wasi.control, &name, follow, directory, options)?;
     let descriptor = match opened_path? {
-        Opened::Directory(place) => Descriptor::Directory(OpenDirectory { place, given: None }),
+        Opened::Directory(place) => Descriptor::Directory(OpenDirectory {
+            place,
+            listing: Listing::default(),
+            given: None,
+        }),
         Opened::File(file, access) => Descriptor::File(OpenFile {
             file_type: file.file_type(),
             file,
@@ -214,8 +218,8 @@ pub(crate) fn fd_readdir(
     cookie: i64,
     used: i32,
 ) -> Result<()> {
-    let place = match wasi.descriptors.get(fd)? {
-        Descriptor::Directory(directory) => &directory.place,
+    let OpenDirectory { place, listing, .. } = match wasi.descriptors.get(fd)? {
+        Descriptor::Directory(directory) => directory,
         Descriptor::File(_) => return Err(Errno::Notdir.into()),
         Descriptor::Stream(_) => return Err(Errno::Badf.into()),
     };
@@ -227,19 +231,24 @@ pub(crate) fn fd_readdir(
     };
     let mut failed = None;
     let control = &wasi.control;
-    place.list(cookie.cast_unsigned(), length as usize, &mut |entry| {
-        let put = running(control)
-            .map_err(Failure::from)
-            .and_then(|()| room.put(entry));
-        match put {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => ControlFlow::Break(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
+    listing.list(
+        place,
+        cookie.cast_unsigned(),
+        length as usize,
+        &mut |entry| {
+            let put = running(control)
+                .map_err(Failure::from)
+                .and_then(|()| room.put(entry));
+            match put {
+                Ok(true) => ControlFlow::Continue(()),
+                Ok(false) => ControlFlow::Break(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
             }
-        }
-    })?;
+        },
+    )?;
     let left = room.left;
     match failed {
         Some(error) => Err(error),

@@ -1,7 +1,8 @@
 //! `poll_oneoff`, whose simplest use is to sleep.
 //!
 //! What cannot be waited for is an event of its own, and what never has to be is ready: files and directories. For one
-//! relative time the thread sleeps; else what is waited for are futures.
+//! relative time the thread sleeps; else what is waited for are futures. Where only the guest moves its clocks, nothing
+//! waits for a time: unless something else is ready at once, the first of the times has come.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use wasmtime_wasi::p0::types as old;
 use wasmtime_wasi::p1::types::{
-    self, Clockid, Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU,
+    self, Errno, Event, Eventtype, Subclockflags, Subscription, SubscriptionU,
 };
 use wiggle::{GuestMemory, GuestType};
 
-use crate::call::{Result, count, pointer};
+use crate::call::{Result, count, pointer, running};
 use crate::descriptors::Descriptor;
 use crate::streams::End;
+use crate::surroundings::Clocks;
 use crate::{Abi, Wasi, block_on};
 
 /// The most subscriptions at once: POSIX has the bound on open files for it, and each costs us
@@ -80,6 +82,8 @@ enum Fate {
     Told(Errno),
     /// It happens when this is over.
     Awaited(Awaited),
+    /// It happens when the guest has let so much time pass.
+    Due(Duration),
     /// It never happens.
     Never,
 }
@@ -94,6 +98,7 @@ fn wait(wasi: &mut Wasi, asked: &[Subscription]) -> Result<Vec<Event>> {
             u: SubscriptionU::Clock(clock),
         },
     ] = asked
+        && let Clocks::Host { .. } = wasi.clocks
         && let Ok(left) = left(wasi, clock)
     {
         return match wasi.control.sleep(left) {
@@ -101,23 +106,41 @@ fn wait(wasi: &mut Wasi, asked: &[Subscription]) -> Result<Vec<Event>> {
             None => Ok(vec![event(*userdata, Errno::Success, Eventtype::Clock)]),
         };
     }
+    running(&wasi.control)?;
     let mut happened = Vec::new();
     let mut awaited = Vec::new();
+    let mut due = Vec::new();
     for (place, subscription) in asked.iter().enumerate() {
         match fate(wasi, &subscription.u) {
             Fate::Told(errno) => happened.push((place, errno)),
             Fate::Awaited(future) => awaited.push((place, future)),
+            Fate::Due(left) => due.push((place, left)),
             Fate::Never => {}
         }
     }
-    let waits = happened.is_empty();
+    let waits = happened.is_empty() && due.is_empty();
     while waits && awaited.is_empty() {
         if let Some(reason) = wasi.control.sleep(Duration::MAX) {
             return Err(reason.into());
         }
     }
-    let over = block_on(&wasi.control, poll_fn(|cx| over(&mut awaited, waits, cx)))?;
-    happened.extend(over.into_iter().map(|place| (place, Errno::Success)));
+    if !awaited.is_empty() {
+        let over = block_on(&wasi.control, poll_fn(|cx| over(&mut awaited, waits, cx)))?;
+        happened.extend(over.into_iter().map(|place| (place, Errno::Success)));
+    }
+    if let Clocks::Virtual(clock) = &wasi.clocks
+        && let Some(first) = due.iter().map(|(_, left)| *left).min()
+    {
+        if happened.is_empty() {
+            // What is left is less than there are nanoseconds in 64 bits.
+            clock.pass(first.as_nanos() as u64);
+            due.retain(|(_, left)| *left == first);
+            happened.extend(due.into_iter().map(|(place, _)| (place, Errno::Success)));
+        } else {
+            // As by a look, so that a guest that asks until a time has come is told so some day.
+            clock.read();
+        }
+    }
     happened.sort_by_key(|(place, _)| *place);
     let events = happened.into_iter().map(|(place, errno)| {
         let subscription = &asked[place];
@@ -143,6 +166,7 @@ fn fate(wasi: &mut Wasi, subscription: &SubscriptionU) -> Fate {
         SubscriptionU::Clock(clock) => {
             return match left(wasi, clock) {
                 Ok(Duration::ZERO) => Fate::Told(Errno::Success),
+                Ok(left) if matches!(wasi.clocks, Clocks::Virtual(_)) => Fate::Due(left),
                 Ok(left) => Fate::Awaited(Box::pin(async move { tokio::time::sleep(left).await })),
                 Err(errno) => Fate::Told(errno),
             };
@@ -171,11 +195,7 @@ fn fate(wasi: &mut Wasi, subscription: &SubscriptionU) -> Fate {
 
 /// How long it is until a time has come.
 fn left(wasi: &Wasi, clock: &types::SubscriptionClock) -> Result<Duration, Errno> {
-    let now = match clock.id {
-        Clockid::Realtime => wasi.clocks.wall(),
-        Clockid::Monotonic => wasi.clocks.monotonic(),
-        _ => return Err(Errno::Inval),
-    };
+    let now = wasi.clocks.now(clock.id)?;
     let is_absolute = clock
         .flags
         .contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::{SysRng, Xoshiro256PlusPlus};
 use rand::{Rng, SeedableRng, TryRng};
-use wasmrun_core::{Clock, Random};
+use wasmrun_core::{Clock, Random, Task, VirtualClock, VirtualTime};
 use wasmtime_wasi::p1::types::{Clockid, Errno, Size, Timestamp};
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -93,35 +93,64 @@ pub(crate) fn environ_sizes_get(
     wasi.env.sizes(memory, count, size)
 }
 
-/// The clocks of a guest.
-pub(crate) struct Clocks {
-    wall: Clock,
-    began: Instant,
+/// The clocks of a guest: one since 1970, and one since the guest began. There are none of processor time.
+pub(crate) enum Clocks {
+    /// The host's, of which the wall clock may stand still.
+    Host {
+        stopped: Option<Timestamp>,
+        began: Instant,
+    },
+    /// Those that only the guest moves.
+    Virtual(VirtualClock),
 }
 
 impl Clocks {
-    pub(crate) fn new(wall: Clock) -> Self {
-        Clocks {
-            wall,
+    /// The host's.
+    pub(crate) fn host() -> Self {
+        Clocks::Host {
+            stopped: None,
             began: Instant::now(),
         }
     }
 
-    /// Nanoseconds since 1970.
-    pub(crate) fn wall(&self) -> Timestamp {
-        match self.wall {
-            Clock::Fixed(nanoseconds) => nanoseconds,
-            _ => nanoseconds(
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default(),
-            ),
+    pub(crate) fn of(task: &Task) -> Self {
+        match (&task.virtual_clock, task.clock) {
+            (Some(clock), _) => Clocks::Virtual(clock.clone()),
+            (None, Clock::Fixed(nanoseconds)) => Clocks::Host {
+                stopped: Some(nanoseconds),
+                began: Instant::now(),
+            },
+            (None, _) => Clocks::host(),
         }
     }
 
-    /// Nanoseconds since the guest began.
-    pub(crate) fn monotonic(&self) -> Timestamp {
-        nanoseconds(self.began.elapsed())
+    /// What a clock tells a guest that looks.
+    fn read(&self, id: Clockid) -> Result<Timestamp, Errno> {
+        match self {
+            Clocks::Virtual(clock) => of(clock.read(), id),
+            Clocks::Host { .. } => self.now(id),
+        }
+    }
+
+    /// What a clock would tell.
+    pub(crate) fn now(&self, id: Clockid) -> Result<Timestamp, Errno> {
+        match (self, id) {
+            (Clocks::Virtual(clock), id) => of(clock.peek(), id),
+            (Clocks::Host { stopped, .. }, Clockid::Realtime) => {
+                let since = || SystemTime::now().duration_since(UNIX_EPOCH);
+                Ok(stopped.unwrap_or_else(|| nanoseconds(since().unwrap_or_default())))
+            }
+            (Clocks::Host { began, .. }, Clockid::Monotonic) => Ok(nanoseconds(began.elapsed())),
+            (Clocks::Host { .. }, _) => Err(Errno::Inval),
+        }
+    }
+}
+
+fn of(time: VirtualTime, id: Clockid) -> Result<Timestamp, Errno> {
+    match id {
+        Clockid::Realtime => Ok(time.wall),
+        Clockid::Monotonic => Ok(time.monotonic),
+        _ => Err(Errno::Inval),
     }
 }
 
@@ -149,11 +178,7 @@ pub(crate) fn clock_time_get(
     _: i64,
     time: i32,
 ) -> Result<()> {
-    let now = match argument(id)? {
-        Clockid::Realtime => wasi.clocks.wall(),
-        Clockid::Monotonic => wasi.clocks.monotonic(),
-        _ => return Err(Errno::Inval.into()),
-    };
+    let now = wasi.clocks.read(argument(id)?)?;
     Ok(memory.write(pointer::<Timestamp>(time), now)?)
 }
 

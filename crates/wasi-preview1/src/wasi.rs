@@ -3,8 +3,8 @@
 use std::fmt;
 use std::iter;
 
-use wasmrun_core::{Clock, Control, HostRun, Interrupt, Random, Result, Task};
-use wasmrun_fs::World;
+use wasmrun_core::{Control, HostRun, Interrupt, Random, Result, Task};
+use wasmrun_fs::{Listing, World};
 
 use crate::context::Streams;
 use crate::descriptors::{Descriptor, Descriptors, OpenDirectory};
@@ -40,7 +40,7 @@ impl Wasi {
             control,
             args: Strings::new(args.iter().map(|arg| ["", "", arg])),
             env: Strings::new(iter::empty()),
-            clocks: Clocks::new(Clock::default()),
+            clocks: Clocks::host(),
             chance: Chance::new(Random::default()),
             descriptors,
             host: HostRun::default(),
@@ -65,7 +65,7 @@ impl Wasi {
             control: control.clone(),
             args: Strings::new(task.args.iter().map(|arg| ["", "", &**arg])),
             env: Strings::new(env),
-            clocks: Clocks::new(task.clock),
+            clocks: Clocks::of(task),
             chance: Chance::new(task.random),
             descriptors: descriptors(streams, files.as_ref()),
             host: std::mem::take(&mut task.host),
@@ -90,6 +90,7 @@ fn descriptors(streams: Streams, files: Option<&World>) -> Descriptors {
     let directories = directories.map(|(path, place)| {
         Descriptor::Directory(OpenDirectory {
             place,
+            listing: Listing::default(),
             given: Some(path.to_owned()),
         })
     });

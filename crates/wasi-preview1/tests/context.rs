@@ -112,6 +112,7 @@ impl Engine for Stage {
             timeout: Support::Native,
             kill: Support::Native,
             fixed_clock: Support::Native,
+            virtual_clock: Support::Native,
             seeded_random: Support::Native,
             ..Capability::default()
         }

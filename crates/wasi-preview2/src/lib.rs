@@ -4,6 +4,8 @@
 //! path leads to, which error a call has, what is mounted where and what is read-only is the same as for modules, whose
 //! calls end in the same layer. The suite holds both against each other.
 //!
+//! So are `wasi:clocks` of a component whose clocks only it moves.
+//!
 //! Sockets are wasmtime-wasi's, but `wasi:sockets` asks [`Sockets`] before a name is looked up or an address used, and what
 //! goes through it is counted.
 //!
@@ -19,6 +21,7 @@
 //!
 //! There is no error code for too many open files: it is `insufficient-memory`.
 
+mod clocks;
 mod descriptor;
 mod errors;
 mod handles;

@@ -3,11 +3,11 @@
 use wasmtime::Result;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
-use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{LinkOptions, cli, clocks, filesystem, io, random, sockets};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
+use crate::clocks::{self as ours, HasClocks};
 use crate::view::{HasFiles, HasNetwork};
 use crate::{FilesView, NetworkView};
 
@@ -17,8 +17,8 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Adds every interface that [`wasmtime_wasi::p2::add_to_linker_async`] does. All but
-/// `wasi:filesystem`, and what of `wasi:sockets` uses names and sockets, are wasmtime-wasi's.
+/// Adds every interface that [`wasmtime_wasi::p2::add_to_linker_async`] does. All but `wasi:filesystem`, virtual clocks, and
+/// what of `wasi:sockets` uses names and sockets, are wasmtime-wasi's.
 ///
 /// # Errors
 ///
@@ -31,8 +31,8 @@ pub fn add_to_linker<T: FilesView + NetworkView>(linker: &mut Linker<T>) -> Resu
     io::poll::add_to_linker::<T, HasTable>(linker, |state| state.ctx().table)?;
     io::streams::add_to_linker::<T, HasTable>(linker, |state| state.ctx().table)?;
 
-    clocks::wall_clock::add_to_linker::<T, WasiClocks>(linker, T::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(linker, T::clocks)?;
+    clocks::wall_clock::add_to_linker::<T, HasClocks>(linker, ours::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<T, HasClocks>(linker, ours::clocks)?;
 
     random::random::add_to_linker::<T, WasiRandom>(linker, T::random)?;
     random::insecure::add_to_linker::<T, WasiRandom>(linker, T::random)?;

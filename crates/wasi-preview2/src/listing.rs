@@ -17,6 +17,7 @@ const ROOM: usize = 4096;
 /// A directory that is being listed.
 pub(crate) struct Listing {
     place: Place,
+    entries: wasmrun_fs::Listing,
     /// What was read and is still to be given.
     ahead: VecDeque<(FileType, Vec<u8>)>,
     /// Where it goes on behind that.
@@ -29,6 +30,7 @@ impl Listing {
     pub(crate) fn begin(place: Place) -> Result<Self, Errno> {
         let mut listing = Listing {
             place,
+            entries: wasmrun_fs::Listing::default(),
             ahead: VecDeque::new(),
             cookie: 0,
             ended: false,
@@ -56,17 +58,18 @@ impl Listing {
         while self.ahead.is_empty() && !self.ended {
             let (ahead, cookie) = (&mut self.ahead, &mut self.cookie);
             let mut any = false;
-            self.place.list(*cookie, ROOM, &mut |entry| {
-                any = true;
-                *cookie = entry.next;
-                if !matches!(entry.name, b"." | b"..") {
-                    ahead.push_back((entry.file_type, entry.name.to_vec()));
-                }
-                match ahead.len() {
-                    AHEAD => ControlFlow::Break(()),
-                    _ => ControlFlow::Continue(()),
-                }
-            })?;
+            self.entries
+                .list(&self.place, *cookie, ROOM, &mut |entry| {
+                    any = true;
+                    *cookie = entry.next;
+                    if !matches!(entry.name, b"." | b"..") {
+                        ahead.push_back((entry.file_type, entry.name.to_vec()));
+                    }
+                    match ahead.len() {
+                        AHEAD => ControlFlow::Break(()),
+                        _ => ControlFlow::Continue(()),
+                    }
+                })?;
             self.ended = !any;
         }
         Ok(())

@@ -30,7 +30,7 @@ pub(crate) fn descriptor_stat(stat: &Stat) -> DescriptorStat {
     }
 }
 
-fn datetime(nanoseconds: u64) -> Datetime {
+pub(crate) fn datetime(nanoseconds: u64) -> Datetime {
     Datetime {
         seconds: nanoseconds / SECOND,
         // Less than a second.

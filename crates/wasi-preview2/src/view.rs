@@ -10,10 +10,13 @@ use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
 use crate::Sockets;
 
-/// The files that a component sees, and the line on which it is told to end. What it has open is in a
-/// [table](resources), whose capacity bounds it.
+use crate::clocks::Time;
+
+/// The files that a component sees, its clocks if they are virtual, and the line on which it is told to end. What it has open
+/// is in a [table](resources), whose capacity bounds it.
 pub struct Files {
     pub(crate) world: Option<World>,
+    pub(crate) time: Option<Time>,
     pub(crate) control: Control,
 }
 
@@ -22,6 +25,7 @@ impl Files {
     pub fn new(world: World, control: Control) -> Self {
         Files {
             world: Some(world),
+            time: None,
             control,
         }
     }
@@ -35,6 +39,7 @@ impl Files {
     pub fn of(task: &Task, control: &Control) -> Result<Self> {
         Ok(Files {
             world: World::of(task, control)?,
+            time: task.virtual_clock.clone().map(Time::new),
             control: control.clone(),
         })
     }

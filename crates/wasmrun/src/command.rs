@@ -217,7 +217,7 @@ impl Command {
         self
     }
 
-    /// Sets the wall clock.
+    /// Sets the clocks.
     pub fn clock(&mut self, clock: Clock) -> &mut Self {
         self.config.clock = clock;
         self
@@ -226,6 +226,18 @@ impl Command {
     /// Sets the source of random numbers.
     pub fn random(&mut self, random: Random) -> &mut Self {
         self.config.random = random;
+        self
+    }
+
+    /// Makes two runs do the same: see [`RunConfig::deterministic`].
+    pub fn deterministic(&mut self, seed: u64) -> &mut Self {
+        self.config = std::mem::take(&mut self.config).deterministic(seed);
+        self
+    }
+
+    /// Offers the guest the privileged functions of the host as well: see [`RunConfig::privileged`].
+    pub fn privileged(&mut self, privileged: bool) -> &mut Self {
+        self.config.privileged = privileged;
         self
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Guest;
 use crate::guest::{
     ComponentFunction, FuncSignature, Import, ImportKind, ValueType, is_wasi, is_wasi_interface,
     shown,
@@ -64,6 +65,7 @@ struct Defined {
     replaces: bool,
     /// Another was there, and it is not known which is meant.
     twice: bool,
+    privileged: bool,
 }
 
 /// As many parameters, or results, as the WebAssembly JavaScript Interface lets a function have, and engines follow.
@@ -140,6 +142,34 @@ impl HostFunctions {
         self.interface("", functions)
     }
 
+    /// Makes all that is defined so far privileged: a guest that imports something of it is refused unless its config
+    /// [says](crate::RunConfig::privileged) that it may, as that of [`Profile::Full`](crate::Profile::Full) does. What is
+    /// defined later is not, unless this comes again.
+    ///
+    /// ```
+    /// use wasmrun_core::HostFunctions;
+    ///
+    /// let host = HostFunctions::new()
+    ///     .function("host", "reboot", || ())
+    ///     .privileged()
+    ///     .function("host", "hello", || ());
+    /// # assert!(!host.is_empty());
+    /// ```
+    #[must_use]
+    pub fn privileged(mut self) -> Self {
+        if let Some(all) = &mut self.0 {
+            let all = Arc::make_mut(all);
+            let modules = all.modules.values_mut();
+            for defined in modules.flat_map(BTreeMap::values_mut) {
+                defined.privileged = true;
+            }
+            for interface in all.interfaces.values_mut() {
+                *interface = std::mem::take(interface).privileged();
+            }
+        }
+        self
+    }
+
     fn define<Marker>(
         mut self,
         module: String,
@@ -158,6 +188,7 @@ impl HostFunctions {
             function,
             replaces,
             twice,
+            privileged: false,
         };
         functions.insert(name, defined);
         self
@@ -194,6 +225,32 @@ impl HostFunctions {
     /// The function that a component imports as this, if there is one.
     pub fn of_component(&self, import: &ComponentFunction) -> Option<&InterfaceFunction> {
         self.get_interface(&import.interface)?.get(&import.name)
+    }
+
+    /// The first function that the guest imports and that is privileged, if there is one.
+    pub(crate) fn privileged_import(&self, guest: &Guest) -> Option<String> {
+        let all = self.0.as_ref()?;
+        let is_privileged = |import: &&Import| {
+            let functions = all.modules.get(&import.module);
+            import.kind == ImportKind::Function
+                && functions
+                    .and_then(|functions| functions.get(&import.name))
+                    .is_some_and(|defined| defined.privileged)
+        };
+        if let Some(import) = guest.imports().iter().find(is_privileged) {
+            return Some(import.to_string());
+        }
+        // To know what a component imports of an interface, all of it has to be looked at.
+        let mut interfaces = all.interfaces.values();
+        if !interfaces.any(HostInterface::has_privileged) {
+            return None;
+        }
+        let is_privileged = |import: &&ComponentFunction| {
+            let interface = self.get_interface(&import.interface);
+            interface.is_some_and(|interface| interface.is_privileged(&import.name))
+        };
+        let import = guest.imported_functions().iter().find(is_privileged)?;
+        Some(import.to_string())
     }
 
     /// Whether a component that imports this is served, as far as the name tells.

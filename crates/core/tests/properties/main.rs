@@ -84,7 +84,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
         stdin(),
         stdout(),
         stdout(),
-        (any::<[bool; 3]>(), same_path()),
+        (any::<[bool; 5]>(), same_path()),
         any::<u64>(),
         rules(),
     );
@@ -93,7 +93,14 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
             (args, argv0, entry),
             (env, inherit),
             preopens,
-            (stdin, stdout, stderr, ([killable, network, fixed], same_path), number, rules),
+            (
+                stdin,
+                stdout,
+                stderr,
+                ([killable, network, fixed, privileged, deterministic], same_path),
+                number,
+                rules,
+            ),
         )| {
             let mut config = RunConfig::new()
                 .args(args)
@@ -103,6 +110,7 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
                 .stdin(stdin)
                 .stdout(stdout)
                 .stderr(stderr);
+            config.privileged = privileged;
             config.argv0 = argv0;
             config.entry = entry.clone();
             config.working_directory = entry;
@@ -125,7 +133,10 @@ fn what_it_sees() -> impl Strategy<Value = RunConfig> {
                 config.clock = Clock::Fixed(number);
                 config.random = Random::Seeded(number);
             }
-            config
+            match deterministic {
+                true => config.deterministic(number),
+                false => config,
+            }
         },
     )
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::file::Numbered;
 use super::layers::Layer;
 use super::marks;
 use super::node::Node;
 use super::tree::Tree;
+use crate::numbered::Numbered;
 use crate::{
     Directory, Errno, File, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step,
     content,

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, MutexGuard};
 
 use super::Shared;
-use super::file::{LowerFile, Numbered};
+use super::file::LowerFile;
 use super::layers::{Layer, UPPER};
 use super::marks;
 use super::node::Node;
 use super::tree::{Item, Listed, Tree};
+use crate::numbered::Numbered;
 use crate::{
     Directory, Entry, Errno, File, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat,
     Step,

@@ -1,4 +1,4 @@
-//! The open files of an overlay: those of the layers, with other numbers.
+//! The open files of an overlay that are not those of its upper.
 
 use std::sync::Arc;
 
@@ -6,79 +6,8 @@ use super::Shared;
 use super::layers::UPPER;
 use super::node::{Node, Replaced};
 use super::tree::Item;
+use crate::numbered::Numbered;
 use crate::{Advice, Errno, File, FileType, Name, Result, SetTimes, Stat};
-
-/// A file of a layer, which tells the number it has in the overlay.
-pub(super) struct Numbered {
-    file: Arc<dyn File>,
-    device: u64,
-    inode: u64,
-}
-
-impl Numbered {
-    /// A file of which this is to be told.
-    pub(super) fn new(file: Arc<dyn File>, stat: &Stat) -> Self {
-        Numbered {
-            file,
-            device: stat.device,
-            inode: stat.inode,
-        }
-    }
-}
-
-impl File for Numbered {
-    fn file_type(&self) -> FileType {
-        self.file.file_type()
-    }
-
-    fn read_next(&self, buffer: &mut [u8]) -> Result<usize> {
-        self.file.read_next(buffer)
-    }
-
-    fn write_next(&self, bytes: &[u8]) -> Result<usize> {
-        self.file.write_next(bytes)
-    }
-
-    fn stat(&self) -> Result<Stat> {
-        Ok(Stat {
-            device: self.device,
-            inode: self.inode,
-            ..self.file.stat()?
-        })
-    }
-
-    fn set_times(&self, times: SetTimes) -> Result<()> {
-        self.file.set_times(times)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
-        self.file.write_at(bytes, offset)
-    }
-
-    fn append(&self, bytes: &[u8]) -> Result<usize> {
-        self.file.append(bytes)
-    }
-
-    fn set_size(&self, size: u64) -> Result<()> {
-        self.file.set_size(size)
-    }
-
-    fn allocate(&self, offset: u64, length: u64) -> Result<()> {
-        self.file.allocate(offset, length)
-    }
-
-    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        self.file.advise(offset, length, advice)
-    }
-
-    fn sync(&self, data_only: bool) -> Result<()> {
-        self.file.sync(data_only)
-    }
-}
 
 /// A file of a lower that is open to be read. Once it is copied to the upper, this is the copy.
 pub(super) struct LowerFile {

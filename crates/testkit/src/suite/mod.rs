@@ -5,6 +5,7 @@
 
 mod arguments;
 mod component_files;
+pub(crate) mod determinism;
 pub(crate) mod directories;
 mod environment;
 mod host_functions;
@@ -19,6 +20,7 @@ mod mounts;
 mod network;
 mod outcome;
 mod overlays;
+mod profiles;
 mod sandbox;
 mod streams;
 
@@ -56,6 +58,8 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
     ("network", network::RULES),
+    ("profiles", profiles::RULES),
+    ("determinism", determinism::RULES),
     ("limits", limits::RULES),
     ("memories", memories::RULES),
     ("kinds", kinds::RULES),
@@ -188,6 +192,7 @@ mod tests {
         "directories::a_preopen_that_is_no_directory_is_an_error",
         "mounts::two_mounts_on_one_path_are_an_error",
         "overlays::a_directory_that_may_be_written_lies_over_nothing",
+        "profiles::what_is_privileged_is_refused_by_name",
         "limits::more_elements_than_there_are_for_any_guest_are_refused",
         "limits::time_that_is_over_before_the_start_ends_the_guest_before_it",
         "limits::time_covers_compiling",

@@ -1,6 +1,6 @@
 //! The functions of one interface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::call::HostCall;
 use super::super::function::Failure;
@@ -15,6 +15,7 @@ use super::value::ComponentValue;
 #[derive(Debug, Clone, Default)]
 pub struct HostInterface {
     functions: BTreeMap<String, InterfaceFunction>,
+    privileged: BTreeSet<String>,
     twice: Option<String>,
 }
 
@@ -69,6 +70,15 @@ impl HostInterface {
         self.define(name.into(), InterfaceFunction::dynamic(function))
     }
 
+    /// Makes all that is defined so far privileged, as [`HostFunctions::privileged`] does.
+    ///
+    /// [`HostFunctions::privileged`]: crate::HostFunctions::privileged
+    #[must_use]
+    pub fn privileged(mut self) -> Self {
+        self.privileged = self.functions.keys().cloned().collect();
+        self
+    }
+
     fn define(mut self, name: String, function: InterfaceFunction) -> Self {
         if self.functions.insert(name.clone(), function).is_some() {
             self.twice = Some(name);
@@ -79,6 +89,16 @@ impl HostInterface {
     /// The function of that name, if there is one.
     pub fn get(&self, name: &str) -> Option<&InterfaceFunction> {
         self.functions.get(name)
+    }
+
+    /// Whether there is a privileged function.
+    pub(crate) fn has_privileged(&self) -> bool {
+        !self.privileged.is_empty()
+    }
+
+    /// Whether that function is privileged.
+    pub(crate) fn is_privileged(&self, name: &str) -> bool {
+        self.privileged.contains(name)
     }
 
     /// The names of all.
