@@ -24,8 +24,8 @@ pub fn run(args: &RunArgs) -> u8 {
         true => Engines::new(),
         false => cache::engines(args.verbose),
     };
-    let resolved = resolve::resolve(&args.guest)
-        .and_then(|request| Ok((request, resolve::choice(args, &engines)?)));
+    let resolved = resolve::asked_on(&args.engine, &args.guest)
+        .and_then(|file| Ok((Request::of(&file)?, file.choice(&engines)?)));
     let (request, choice) = match resolved {
         Ok(resolved) => resolved,
         Err(error) => return say::error(&error, args.verbose),

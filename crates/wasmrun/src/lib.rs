@@ -84,11 +84,14 @@ pub mod asynchronous;
 mod command;
 mod compile;
 mod engines;
+pub mod env_file;
 mod registry;
+mod run_file;
 mod select;
 
 pub use command::Command;
 pub use engines::{Engines, own_command};
+pub use run_file::{Launch, RunFile};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;

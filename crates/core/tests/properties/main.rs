@@ -2,133 +2,16 @@
 //!
 //! The properties are in files of their own, because the fuzz targets in `fuzz/` use them too.
 
+mod any;
 mod config;
 mod path;
 mod refusals;
 
-use std::time::Duration;
-
-use proptest::collection::vec;
+use any::any_config;
 use proptest::prelude::*;
-use proptest::sample::select;
-use wasmrun_core::{
-    Access, Clock, InheritEnv, Network, Overflow, Random, RunConfig, Stdin, Stdout,
-};
+use wasmrun_core::RunConfig;
 
 // ---- configs ---------------------------------------------------------------------------------------
-
-fn optional<T: std::fmt::Debug + Clone + 'static>(
-    strategy: impl Strategy<Value = T> + 'static,
-) -> BoxedStrategy<Option<T>> {
-    prop_oneof![Just(None), strategy.prop_map(Some)].boxed()
-}
-
-fn stdout() -> impl Strategy<Value = Stdout> {
-    prop_oneof![
-        select(vec![
-            Stdout::Inherit,
-            Stdout::Null,
-            Stdout::Capture,
-            Stdout::Pipe
-        ]),
-        any::<String>().prop_map(|path| Stdout::File(path.into())),
-    ]
-}
-
-fn stdin() -> impl Strategy<Value = Stdin> {
-    prop_oneof![
-        select(vec![Stdin::Null, Stdin::Inherit, Stdin::Pipe]),
-        vec(any::<u8>(), 0..20).prop_map(Stdin::Bytes),
-        any::<String>().prop_map(|path| Stdin::File(path.into())),
-    ]
-}
-
-fn what_it_sees() -> impl Strategy<Value = RunConfig> {
-    let strings = || vec(any::<String>(), 0..3);
-    let preopens = vec((any::<String>(), any::<String>(), any::<bool>()), 0..3);
-    let inherit = prop_oneof![
-        select(vec![InheritEnv::None, InheritEnv::All]),
-        strings().prop_map(InheritEnv::Named),
-    ];
-    let names = (
-        strings(),
-        optional(any::<String>()),
-        optional(any::<String>()),
-    );
-    let variables = (vec((any::<String>(), any::<String>()), 0..3), inherit);
-    let more = (
-        stdin(),
-        stdout(),
-        stdout(),
-        any::<[bool; 4]>(),
-        any::<u64>(),
-    );
-    (names, variables, preopens, more).prop_map(
-        |(
-            (args, argv0, entry),
-            (env, inherit),
-            preopens,
-            (stdin, stdout, stderr, [replace, killable, network, fixed], number),
-        )| {
-            let mut config = RunConfig::new()
-                .args(args)
-                .inherit_env(inherit)
-                .replace_mounts(replace)
-                .killable(killable)
-                .stdin(stdin)
-                .stdout(stdout)
-                .stderr(stderr);
-            config.argv0 = argv0;
-            config.entry = entry.clone();
-            config.working_directory = entry;
-            config.env = env;
-            for (host, guest, writable) in preopens {
-                let access = if writable {
-                    Access::ReadWrite
-                } else {
-                    Access::ReadOnly
-                };
-                config = config.map_dir(host, guest, access);
-            }
-            if network {
-                config.network = Network::Host;
-            }
-            if fixed {
-                config.clock = Clock::Fixed(number);
-                config.random = Random::Seeded(number);
-            }
-            config
-        },
-    )
-}
-
-fn any_config() -> impl Strategy<Value = RunConfig> {
-    let numbers = || optional(any::<u64>());
-    let limits = (
-        numbers(),
-        numbers(),
-        numbers(),
-        numbers(),
-        numbers(),
-        any::<bool>(),
-    );
-    (what_it_sees(), limits).prop_map(|(config, (memory, fuel, millis, output, stack, stop))| {
-        config.limit(|limits| {
-            limits.memory = memory;
-            limits.fuel = fuel;
-            limits.timeout = millis.map(Duration::from_millis);
-            limits.output = output;
-            limits.stack = stack;
-            limits.table_elements = memory;
-            limits.instances = fuel;
-            limits.overflow = if stop {
-                Overflow::Stop
-            } else {
-                Overflow::Truncate
-            };
-        })
-    })
-}
 
 proptest! {
     #[test]
