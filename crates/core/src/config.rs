@@ -362,12 +362,14 @@ mod tests {
     #[test]
     fn what_people_write_and_what_programs_write_is_the_same() {
         let of = |json: serde_json::Value| serde_json::from_value::<RunConfig>(json);
-        let people = of(serde_json::json!({
+        let people = serde_json::from_str::<RunConfig>(
+            r#"{
             "env": {"B": "1", "A": "2"},
             "stdin": {"bytes": "a\n"},
             "clock": {"fixed": "1970-01-01T00:00:01Z"},
-            "limits": {"memory": "64Mi", "timeout": "2s", "fuel": "18446744073709551615"},
-        }));
+            "limits": {"memory": "64Mi", "timeout": "2s", "fuel": "18446744073709551615"}
+            }"#,
+        );
         let programs = of(serde_json::json!({
             "env": [["B", "1"], ["A", "2"]],
             "stdin": {"bytes": [97, 10]},

@@ -61,6 +61,7 @@ use problem::{Problem, Step};
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct RunFile {
     /// What is run, and on which engine.
     #[serde(flatten)]
@@ -89,8 +90,8 @@ pub struct Launch {
     pub prefer: Vec<String>,
     /// The variables of the host that the file uses: `${NAME}` in its texts is the value of one, and `$${` is `${`.
     ///
-    /// Of a file that was read, this is empty: the values are in their places. In one that is written, those of the
-    /// config's `env` that have such a name are the host's.
+    /// Of a file that was read, these are those that `env` has under their own name. When it is written, `env` refers to
+    /// them, and the host's values are not in the file.
     pub variables: Vec<String>,
     /// Files of environment variables, as Docker's `--env-file` has them. The later ones go over the earlier, and `env`
     /// over all.
@@ -179,14 +180,16 @@ impl RunFile {
             .into_iter()
             .partition(|(key, _)| keys.contains(&&*key.text));
         let says_stdin = config.iter().any(|(key, _)| key.text == "stdin");
-        let [launch, config] = [launch, config].map(|table| {
-            let kind = Kind::Table(table);
-            let mut node = Node { kind, place };
-            variables::replace(&mut node, &declared, host).map(|()| node)
+        let [mut launch, mut config] = [launch, config].map(|table| Node {
+            kind: Kind::Table(table),
+            place,
         });
-        let launch = Launch::deserialize(&launch?)?;
-        let mut config =
-            RunConfig::deserialize(&config?).map_err(|problem| problem.beside(keys))?;
+        let copied = variables::copied(&mut config, &declared);
+        variables::replace(&mut launch, &declared, host)?;
+        variables::replace(&mut config, &declared, host)?;
+        let mut launch = Launch::deserialize(&launch)?;
+        launch.variables = copied;
+        let mut config = RunConfig::deserialize(&config).map_err(|problem| problem.beside(keys))?;
         if !says_stdin {
             config.stdin = Stdin::Inherit;
         }

@@ -32,6 +32,39 @@ pub(super) struct Key {
 }
 
 impl Node {
+    /// The names and values of the environment that a config has.
+    pub(super) fn environment(&mut self) -> Vec<(&String, &mut String)> {
+        let Kind::Table(config) = &mut self.kind else {
+            return Vec::new();
+        };
+        let env = config.iter_mut().find(|(key, _)| key.text == "env");
+        match env.map(|(_, env)| &mut env.kind) {
+            Some(Kind::Table(table)) => {
+                let texts = table
+                    .iter_mut()
+                    .filter_map(|(key, node)| match &mut node.kind {
+                        Kind::Text(value) => Some((&key.text, value)),
+                        _ => None,
+                    });
+                texts.collect()
+            }
+            Some(Kind::List(pairs)) => {
+                let texts = pairs.iter_mut().filter_map(|pair| match &mut pair.kind {
+                    Kind::List(pair) => match &mut pair[..] {
+                        [name, value] => match (&name.kind, &mut value.kind) {
+                            (Kind::Text(name), Kind::Text(value)) => Some((name, value)),
+                            _ => None,
+                        },
+                        _ => None,
+                    },
+                    _ => None,
+                });
+                texts.collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Calls `each` with every text that is a value.
     pub(super) fn each_text<E>(
         &mut self,

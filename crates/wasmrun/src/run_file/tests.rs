@@ -407,7 +407,6 @@ timeout = "2s"
     let again = RunFile::from_toml(&toml).expect("it is read");
     let home = std::env::var("HOME").expect("tests have a home");
     file.config.env[0].1 = home;
-    file.launch.variables.clear();
     assert_eq!(again, file);
     let json = file.to_json().expect("it is written");
     assert_eq!(RunFile::from_json(&json).expect("it is read"), file);

@@ -5,6 +5,20 @@ use std::env::VarError;
 use super::node::Node;
 use super::problem::Problem;
 
+/// The variables that the environment of a config has under their own name.
+pub(super) fn copied(config: &mut Node, declared: &[String]) -> Vec<String> {
+    let env = config.environment();
+    let is_copied = |name: &String| {
+        let mut values = env.iter().filter(|(other, _)| *other == name).peekable();
+        values.peek().is_some() && values.all(|(_, value)| **value == reference(name))
+    };
+    declared
+        .iter()
+        .filter(|name| is_copied(name))
+        .cloned()
+        .collect()
+}
+
 /// Puts values in the place of names, in all texts.
 pub(super) fn replace(
     node: &mut Node,

@@ -2,7 +2,7 @@
 
 use wasmrun_core::{Error, ErrorKind, Result};
 
-use super::node::{Kind, Node, Table};
+use super::node::{Kind, Node};
 use super::{RunFile, json, variables};
 
 pub(super) fn toml(file: &RunFile) -> Result<String> {
@@ -19,11 +19,9 @@ fn said(file: &RunFile) -> Result<Node> {
     let mut node = node_of(file)?;
     leave_out(&mut node, Some(&node_of(&RunFile::default())?));
     escape(&mut node);
-    if let Kind::Table(table) = &mut node.kind
-        && let Some(env) = value_of(table, "env")
-    {
-        for name in &file.launch.variables {
-            refer(env, name);
+    for (name, value) in node.environment() {
+        if file.launch.variables.contains(name) {
+            *value = variables::reference(name);
         }
     }
     Ok(node)
@@ -67,33 +65,4 @@ fn escape(node: &mut Node) {
         Ok::<(), std::convert::Infallible>(())
     });
     let Ok(()) = escaped;
-}
-
-/// Has the host's value for that variable of an environment.
-fn refer(env: &mut Node, name: &str) {
-    let reference = Kind::Text(variables::reference(name));
-    match &mut env.kind {
-        Kind::Table(table) => {
-            if let Some(value) = value_of(table, name) {
-                value.kind = reference;
-            }
-        }
-        Kind::List(pairs) => {
-            for pair in pairs {
-                if let Kind::List(pair) = &mut pair.kind
-                    && let [of, value] = &mut pair[..]
-                    && matches!(&of.kind, Kind::Text(text) if text == name)
-                {
-                    value.kind = reference.clone();
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn value_of<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Node> {
-    table
-        .iter_mut()
-        .find_map(|(other, node)| (other.text == key).then_some(node))
 }
