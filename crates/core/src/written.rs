@@ -52,7 +52,7 @@ impl Form for Size {
     }
 }
 
-/// A number of anything but bytes. Only what is beyond the numbers of TOML is written as text.
+/// A number of anything but bytes. It is text where a format has no number as large, as TOML has none beyond 63 bits.
 pub(crate) struct Count;
 
 impl Form for Count {
@@ -161,8 +161,7 @@ struct Held<F: Form>(F::Value);
 impl<F: Form> Serialize for Held<F> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match F::write(self.0) {
-            Written::Number(number) if i64::try_from(number).is_ok() => to.serialize_u64(number),
-            Written::Number(number) => to.collect_str(&number),
+            Written::Number(number) => to.serialize_u64(number),
             Written::Text(text) => to.serialize_str(&text),
         }
     }

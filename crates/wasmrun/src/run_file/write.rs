@@ -6,7 +6,9 @@ use super::node::{Kind, Node};
 use super::{RunFile, json, variables};
 
 pub(super) fn toml(file: &RunFile) -> Result<String> {
-    ::toml::to_string_pretty(&said(file)?).map_err(failed)
+    let mut node = said(file)?;
+    large_as_text(&mut node);
+    ::toml::to_string_pretty(&node).map_err(failed)
 }
 
 pub(super) fn json(file: &RunFile) -> Result<String> {
@@ -55,6 +57,18 @@ fn leave_out(node: &mut Node, anyway: Option<&Node>) {
             });
         }
         Kind::List(list) => list.iter_mut().for_each(|node| leave_out(node, None)),
+        _ => {}
+    }
+}
+
+/// TOML has numbers of 63 bits.
+fn large_as_text(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Unsigned(number) if i64::try_from(*number).is_err() => {
+            node.kind = Kind::Text(number.to_string());
+        }
+        Kind::List(list) => list.iter_mut().for_each(large_as_text),
+        Kind::Table(table) => table.iter_mut().for_each(|(_, node)| large_as_text(node)),
         _ => {}
     }
 }
