@@ -8,21 +8,27 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow};
+use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
 
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
 const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+       wasmrun [run] [OPTIONS] --config FILE [GUEST [ARGS]...]
        wasmrun compare [OPTIONS] GUEST [ARGS]...
        wasmrun bench [OPTIONS] GUEST [ARGS]...
+       wasmrun config [OPTIONS] GUEST [ARGS]...
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
        wasmrun workspace new|ls|changes|diff|commit|reset|fork|export|import|rm
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]
+       wasmrun schema
        wasmrun completions SHELL
        wasmrun man DIR";
+
+const RUN_USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+       wasmrun [run] [OPTIONS] --config FILE [GUEST [ARGS]...]";
 
 const AFTER_HELP: &str = "Everything after GUEST belongs to the guest. `wasmrun --help` tells more, with examples and exit codes.";
 
@@ -42,6 +48,10 @@ Examples:
 
   See which engine is taken, and why:
       wasmrun --explain --max-memory 64Mi app.wasm
+
+  Keep a command line as a file, and run it:
+      wasmrun config --dir data::/data:ro --timeout 2s app.wasm > job.toml
+      wasmrun --config job.toml
 
   Use a runtime that is not on PATH:
       wasmrun --engine wasmi-cli=/opt/wasmi/bin/wasmi app.wasm
@@ -120,8 +130,9 @@ struct Plain {
 /// of all of [`Cli`] takes about as long as a small guest runs, and that is needed for nothing else.
 pub fn plain_run() -> Option<RunArgs> {
     let Plain { run } = Plain::try_parse().ok()?;
-    let first = run.guest.guest_and_args.first()?;
-    (!Command::has_subcommand(first.to_str().unwrap_or_default())).then_some(run)
+    let first = run.guest.guest_and_args.first();
+    let first = first.and_then(|first| first.to_str()).unwrap_or_default();
+    (!Command::has_subcommand(first)).then_some(run)
 }
 
 fn output_file() -> impl TypedValueParser<Value = PathBuf> {
@@ -132,7 +143,7 @@ fn output_file() -> impl TypedValueParser<Value = PathBuf> {
 pub enum Command {
     /// Run a program; the word may be left out
     #[command(
-        override_usage = "wasmrun [run] [OPTIONS] GUEST [ARGS]...",
+        override_usage = RUN_USAGE,
         after_help = AFTER_HELP,
         after_long_help = AFTER_LONG_HELP
     )]
@@ -156,6 +167,14 @@ pub enum Command {
         after_help = AFTER_BENCH_HELP
     )]
     Bench(Box<BenchArgs>),
+    /// Print a command line as a file for --config
+    ///
+    /// The file asks for the same, but it neither explains nor reports. Paths are printed as they were typed: relative
+    /// ones are then from the file's directory. Of --env NAME it has the name, and not the host's value.
+    #[command(override_usage = "wasmrun config [OPTIONS] GUEST [ARGS]...")]
+    Config(Box<ConfigArgs>),
+    /// Print the JSON Schema of such files, for editors
+    Schema,
     /// Compile a program and keep the code, so that it starts faster
     Compile(CompileArgs),
     /// Show, check or remove the compiled code that is kept
@@ -187,19 +206,15 @@ pub enum Command {
     },
 }
 
+/// Where it is run.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct LaunchArgs {
     /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
     ///
-    /// `auto` takes the first engine that is here, can do what the guest needs, and honours every
-    /// option given. `wasmrun engines` lists the names.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "auto",
-        help_heading = "Engine"
-    )]
-    pub engine: String,
+    /// `auto`, the default, takes the first engine that is here, can do what the guest needs, and honours every option
+    /// given. `wasmrun engines` lists the names.
+    #[arg(long, value_name = "NAME", help_heading = "Engine")]
+    pub engine: Option<String>,
 
     /// Engines that `auto` tries before all others, best first
     #[arg(
@@ -209,6 +224,32 @@ pub struct RunArgs {
         help_heading = "Engine"
     )]
     pub prefer: Vec<String>,
+
+    /// Run it in this workspace, which keeps what it writes
+    ///
+    /// What the workspace has is mounted first, at / unless it was made with another path. Its engines and limits hold
+    /// where the command line has none.
+    #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
+    pub workspace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+
+    #[command(flatten)]
+    pub guest: GuestArgs,
+
+    /// Print JSON
+    #[arg(long, help_heading = "Reporting")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub launch: LaunchArgs,
 
     /// Show on stderr which engine is taken, and why not the others
     #[arg(long, help_heading = "Engine")]
@@ -220,13 +261,6 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub guest: GuestArgs,
-
-    /// Run it in this workspace, which keeps what it writes
-    ///
-    /// What the workspace has is mounted first, at / unless it was made with another path. Its engines and limits hold
-    /// where the command line has none.
-    #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
-    pub workspace: Option<String>,
 
     /// Write how it went to a file, as JSON
     ///
@@ -264,13 +298,24 @@ pub struct GuestArgs {
     /// empty, unless --stdin names a file. A named pipe or `<(command)` is read to its end as well.
     #[arg(
         value_name = "GUEST [ARGS]",
-        required = true,
+        required_unless_present = "config",
         num_args = 1..,
         trailing_var_arg = true,
         hide_long_help = false,
         value_hint = ValueHint::FilePath
     )]
     pub guest_and_args: Vec<OsString>,
+
+    /// Run what is in a file, TOML or .json; options go over it
+    ///
+    /// GUEST, an option of one value and ARGS take the place of what the file has. Variables and mounts are added to the
+    /// file's, and take the place of one of the same name or path. `wasmrun config` prints such a file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Run the guest only if its file has this SHA-256 digest
+    #[arg(long, value_name = "DIGEST")]
+    pub sha256: Option<Sha256>,
 
     /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
     ///
@@ -355,20 +400,31 @@ pub struct GuestArgs {
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = values::env, help_heading = "What the guest sees")]
     pub env: Vec<EnvArg>,
 
-    /// Give the guest all of the host's environment; --env goes over it
+    /// Set the variables in a file, a line each: NAME=VALUE, or NAME for the host's; --env goes over it
+    ///
+    /// As Docker has it: a line that begins with `#` is none, nor is a NAME that the host does not have, and quotes are part
+    /// of a value.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        help_heading = "What the guest sees"
+    )]
+    pub env_file: Vec<PathBuf>,
+
+    /// Give the guest all of the host's environment; --env-file and --env go over it
     #[arg(long, help_heading = "What the guest sees")]
     pub inherit_env: bool,
 
-    /// Its standard input: inherit, null, or a file
+    /// Its standard input: inherit, the default, null, or a file
     #[arg(
         long,
         value_name = "SOURCE",
-        default_value = "inherit",
         value_parser = values::stdin,
         value_hint = ValueHint::FilePath,
         help_heading = "What the guest sees"
     )]
-    pub stdin: StdinArg,
+    pub stdin: Option<StdinArg>,
 
     /// Its `argv[0]`, instead of the file's name
     #[arg(long, value_name = "NAME", help_heading = "What the guest sees")]
@@ -440,15 +496,9 @@ pub struct GuestArgs {
     #[command(flatten)]
     pub limits: LimitArgs,
 
-    /// The largest guest that is read
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value = "256Mi",
-        value_parser = values::size,
-        help_heading = "Limits"
-    )]
-    pub max_guest_size: u64,
+    /// The largest guest that is read, 256Mi unless it is given
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]
+    pub max_guest_size: Option<u64>,
 }
 
 /// What it may use.

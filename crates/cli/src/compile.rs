@@ -28,7 +28,7 @@ fn make(args: &CompileArgs, ended_by: &AtomicU8) -> Result<String> {
     // Without a cache there is no use in it.
     let cache = cache::open()?;
     let engines = Engines::new().with_cache(cache.clone());
-    let guest = guest::open(&engines, &args.guest, args.max_guest_size)?;
+    let guest = guest::open(&engines, &args.guest, args.max_guest_size, None)?;
     // How much of each is for the run to say.
     let config = RunConfig::new().limit(|limits| {
         limits.fuel = args.fuel.then_some(u64::MAX);

@@ -1,10 +1,10 @@
 //! Where a guest is read from: a file, standard input, or a pipe.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
-use wasmrun::{Engines, Error, ErrorKind, Guest, Result};
+use wasmrun::{Engines, Error, ErrorKind, Guest, Result, Sha256};
 
 /// What a guest is called that comes from standard input, under whichever name.
 const STDIN: &str = "stdin";
@@ -21,20 +21,33 @@ pub fn is_read_once(path: &Path) -> bool {
     is_stdin(path) || is_pipe(path)
 }
 
-/// Reads the guest, or what these engines' cache knows of it.
-pub fn open(engines: &Engines, path: &Path, max_bytes: u64) -> Result<Guest> {
+/// Reads the guest, which has to be the expected one if there is such, or what these engines' cache knows of it.
+pub fn open(
+    engines: &Engines,
+    path: &Path,
+    max_bytes: u64,
+    expected: Option<&Sha256>,
+) -> Result<Guest> {
+    let stream = |name: String, from: &mut dyn Read| match expected {
+        None => Guest::from_reader(name, from, max_bytes),
+        Some(expected) => Guest::from_reader_expected(name, from, max_bytes, expected),
+    };
     if is_stdin(path) {
-        return Guest::from_reader(STDIN, io::stdin().lock(), max_bytes);
+        return stream(STDIN.into(), &mut io::stdin().lock());
     }
-    match engines.guest(path, max_bytes) {
+    let read = match expected {
+        None => engines.guest(path, max_bytes),
+        Some(expected) => Guest::open_expected(path, max_bytes, expected),
+    };
+    match read {
         // Whoever names a pipe on the command line waits for what comes through it.
         Err(_) if is_pipe(path) => {
-            let pipe = File::open(path).map_err(|source| {
+            let mut pipe = File::open(path).map_err(|source| {
                 Error::new(ErrorKind::Io, format!("cannot read {}", path.display()))
                     .with_source(source)
             })?;
             let name = path.file_name().unwrap_or(path.as_os_str());
-            Guest::from_reader(name.to_string_lossy(), pipe, max_bytes)
+            stream(name.to_string_lossy().into_owned(), &mut pipe)
         }
         read => read,
     }

@@ -14,7 +14,7 @@ use crate::{guest, say};
 /// Shows what a guest is; returns the exit code.
 pub fn inspect(args: &InspectArgs) -> u8 {
     let engines = Engines::new();
-    let guest = match guest::open(&engines, &args.guest, args.max_guest_size) {
+    let guest = match guest::open(&engines, &args.guest, args.max_guest_size, None) {
         Ok(guest) => guest,
         Err(error) => return say::error(&error, false),
     };

@@ -9,6 +9,7 @@ mod cache;
 mod changes;
 mod compare;
 mod compile;
+mod config;
 mod ending;
 mod engines;
 mod guest;
@@ -76,6 +77,8 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Bench(args)) => bench::bench(&args, matches),
+        Some(Command::Config(args)) => config::config(&args),
+        Some(Command::Schema) => config::schema(),
         Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Cache(args)) => cache::cache(&args),
         Some(Command::Workspace(args)) => workspace::workspace(&args),

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Choice, Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Mount, MountSource,
-    Network, NetworkRules, Place, Random, Result, RunConfig, SamePath, Stdin, guest_path,
-    volume_directory,
+    Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Limits, Mount, MountSource,
+    Network, NetworkRules, Place, Random, Result, RunConfig, RunFile, SamePath, Sha256, Stdin,
+    Stdout, env_file, guest_path, volume_directory,
 };
 
-use crate::args::{GuestArgs, RunArgs};
+use crate::args::{GuestArgs, LaunchArgs};
 use crate::guest;
 use crate::values::{DirArg, EnvArg, StdinArg};
 
@@ -18,14 +18,59 @@ use crate::values::{DirArg, EnvArg, StdinArg};
 pub struct Request {
     pub guest: PathBuf,
     pub max_guest_bytes: u64,
+    /// What the guest has to be.
+    pub sha256: Option<Sha256>,
     pub config: RunConfig,
 }
 
 impl Request {
+    /// What a file asks for, as far as the command can do it.
+    pub fn of(file: &RunFile) -> Result<Self> {
+        let guest = file.guest()?.to_owned();
+        let mut config = file.run_config()?;
+        not_for_programs(&config)?;
+        if config.stdin == Stdin::Inherit && guest::is_stdin(&guest) {
+            // It has been read to its end by then.
+            config.stdin = Stdin::Null;
+        }
+        for mount in &mut config.mounts {
+            if let MountSource::Volume(name) = &mount.source {
+                let directory = volume_directory(name, config.volumes.as_deref())?;
+                mount.source = MountSource::Bind(directory);
+            }
+        }
+        Ok(Request {
+            guest,
+            max_guest_bytes: file.max_guest_bytes(),
+            sha256: file.launch.sha256,
+            config,
+        })
+    }
+
     /// Reads the guest, or what these engines' cache knows of it.
     pub fn open(&self, engines: &Engines) -> Result<Guest> {
-        guest::open(engines, &self.guest, self.max_guest_bytes)
+        guest::open(
+            engines,
+            &self.guest,
+            self.max_guest_bytes,
+            self.sha256.as_ref(),
+        )
     }
+}
+
+/// Refuses what only a program that uses the library can be given.
+pub fn not_for_programs(config: &RunConfig) -> Result<()> {
+    let is_ours = |output: &Stdout| !matches!(output, Stdout::Capture | Stdout::Pipe);
+    let what = match config {
+        _ if config.stdin == Stdin::Pipe => "stdin = \"pipe\"",
+        _ if !is_ours(&config.stdout) => "stdout = \"capture\" or \"pipe\"",
+        _ if !is_ours(&config.stderr) => "stderr = \"capture\" or \"pipe\"",
+        _ if config.logs.is_some() => "logs",
+        _ => return Ok(()),
+    };
+    let message =
+        format!("{what} is for programs that use the library; the command has no use for it");
+    Err(usage(message))
 }
 
 /// Whether a run on `engine` is a process of its own, which has to be ended: what is part of ours ends with
@@ -34,96 +79,155 @@ pub fn is_outside(engine: &EngineInfo) -> bool {
     engine.place != Place::InProcess
 }
 
+/// What is asked of several engines, which the file may not choose among.
 pub fn resolve(args: &GuestArgs) -> Result<Request> {
-    let (guest, guest_args) = match args.guest_and_args.split_first() {
-        Some((guest, args)) => (PathBuf::from(guest), args),
-        None => return Err(usage("name the guest to run")),
+    let file = asked(args)?;
+    let launch = &file.launch;
+    let says = [
+        ("engine", launch.engine.is_some()),
+        ("prefer", !launch.prefer.is_empty()),
+        ("workspace", launch.workspace.is_some()),
+    ];
+    if let Some((key, _)) = says.into_iter().find(|(_, says)| *says) {
+        return Err(usage(format!(
+            "the file says `{key}`, which only `wasmrun run` keeps to; leave it out, and name engines by --engines"
+        )));
+    }
+    Request::of(&file)
+}
+
+/// The file that was given, with what was typed over it.
+pub fn asked(args: &GuestArgs) -> Result<RunFile> {
+    let mut file = match &args.config {
+        Some(path) => RunFile::read(path)?,
+        None => RunFile::default(),
     };
-    let mut config = config(args, guest_args)?;
-    if config.stdin == Stdin::Inherit && guest::is_stdin(&guest) {
-        // It has been read to its end by then.
-        config.stdin = Stdin::Null;
+    let launch = &mut file.launch;
+    if let Some((guest, _)) = args.guest_and_args.split_first() {
+        launch.guest = Some(guest.into());
     }
-    Ok(Request {
-        guest,
-        max_guest_bytes: args.max_guest_size,
-        config,
-    })
+    launch.sha256 = args.sha256.or(launch.sha256);
+    launch.max_guest_size = args.max_guest_size.or(launch.max_guest_size);
+    environment(args, &mut file)?;
+    config(args, &mut file.config)?;
+    Ok(file)
 }
 
-/// Which engine is to run it.
-pub fn choice(args: &RunArgs, engines: &Engines) -> Result<Choice> {
-    match (args.engine.as_str(), args.prefer.as_slice()) {
-        (engine, []) => Ok(Choice::from(engine)),
-        ("auto", preferred) => {
-            let others = engines
-                .names()
-                .filter(|name| preferred.iter().all(|preferred| preferred != name));
-            let names = preferred.iter().map(String::as_str).chain(others);
-            Ok(Choice::Of(names.map(str::to_owned).collect()))
+/// The same, on the engine and in the workspace that were typed.
+pub fn asked_on(typed: &LaunchArgs, args: &GuestArgs) -> Result<RunFile> {
+    let mut file = asked(args)?;
+    // Of engine and preference there is one.
+    if typed.engine.is_some() || !typed.prefer.is_empty() {
+        file.launch.engine = typed.engine.clone();
+        file.launch.prefer = typed.prefer.clone();
+    }
+    if typed.workspace.is_some() {
+        file.launch.workspace = typed.workspace.clone();
+    }
+    Ok(file)
+}
+
+fn environment(args: &GuestArgs, file: &mut RunFile) -> Result<()> {
+    let RunFile { launch, config } = file;
+    for path in &args.env_file {
+        // In a file, `env` goes over all files of variables.
+        for (name, _) in env_file::read(path)? {
+            config.env.retain(|(other, _)| *other != name);
         }
-        (engine, _) => Err(usage(format!(
-            "--engine {engine} leaves nothing to --prefer; give one of them"
-        ))),
+        launch.env_file.push(path.clone());
     }
-}
-
-fn config(args: &GuestArgs, guest_args: &[OsString]) -> Result<RunConfig> {
-    let mut config = RunConfig::new();
-    config.args = guest_args.iter().map(utf8).collect::<Result<_>>()?;
-    config.argv0 = args.argv0.clone();
-    config.env = args.env.iter().map(variable).collect::<Result<_>>()?;
+    for arg in &args.env {
+        let (name, value) = variable(arg)?;
+        launch.variables.retain(|other| *other != name);
+        if let EnvArg::Copy(_) = arg {
+            launch.variables.push(name.clone());
+        }
+        match config.env.iter_mut().find(|(other, _)| *other == name) {
+            Some(variable) => variable.1 = value,
+            None => config.env.push((name, value)),
+        }
+    }
     if args.inherit_env {
         config.inherit_env = InheritEnv::All;
     }
-    config.mounts = args.dir.iter().map(directory).collect::<Result<_>>()?;
-    config.mounts.extend_from_slice(&args.mount);
-    config.mounts.extend_from_slice(&args.overlay);
-    config.mounts.extend_from_slice(&args.tmpfs);
-    config.mounts.extend_from_slice(&args.volume);
-    for mount in &mut config.mounts {
-        if let MountSource::Volume(name) = &mount.source {
-            mount.source = MountSource::Bind(volume_directory(name, None)?);
-        }
-    }
-    config.same_path = match (args.replace_dirs, args.layer_dirs) {
-        (true, _) => SamePath::Replace,
-        (_, true) => SamePath::Layer,
-        (false, false) => SamePath::Refuse,
-    };
-    config.working_directory = args.cwd.clone();
-    config.stdin = match &args.stdin {
-        StdinArg::Inherit => Stdin::Inherit,
-        StdinArg::Null => Stdin::Null,
-        StdinArg::File(path) => Stdin::File(path.clone()),
-    };
-    config.network = network(args)?;
-    config.clock = args.clock.map_or(Clock::Host, Clock::Fixed);
-    config.random = args.seed.map_or(Random::Host, Random::Seeded);
-    if let Some(seed) = args.deterministic {
-        config = config.deterministic(seed);
-        if let (Clock::Virtual { start, .. }, Some(at)) = (&mut config.clock, args.clock) {
-            *start = at;
-        }
-    }
-    config.entry = args.invoke.clone();
-    Ok(config.limit(|limits| args.limits.set(limits)))
+    Ok(())
 }
 
-fn network(args: &GuestArgs) -> Result<Network> {
+fn config(args: &GuestArgs, config: &mut RunConfig) -> Result<()> {
+    let guest_args = args.guest_and_args.get(1..).unwrap_or_default();
+    if !guest_args.is_empty() {
+        config.args = guest_args.iter().map(utf8).collect::<Result<_>>()?;
+    }
+    let mounts = mounts(args)?;
+    config.mounts.retain(|mount| {
+        mounts
+            .iter()
+            .all(|over| !guest_path::same(&over.path, &mount.path))
+    });
+    config.mounts.extend(mounts);
+    match (args.replace_dirs, args.layer_dirs) {
+        (true, _) => config.same_path = SamePath::Replace,
+        (_, true) => config.same_path = SamePath::Layer,
+        (false, false) => {}
+    }
+    let over = |typed: &Option<String>, file: &mut Option<String>| {
+        if typed.is_some() {
+            file.clone_from(typed);
+        }
+    };
+    over(&args.argv0, &mut config.argv0);
+    over(&args.cwd, &mut config.working_directory);
+    over(&args.invoke, &mut config.entry);
+    if let Some(stdin) = &args.stdin {
+        config.stdin = match stdin {
+            StdinArg::Inherit => Stdin::Inherit,
+            StdinArg::Null => Stdin::Null,
+            StdinArg::File(path) => Stdin::File(path.clone()),
+        };
+    }
+    if let Some(network) = network(args)? {
+        config.network = network;
+    }
+    if let Some(seed) = args.deterministic {
+        *config = std::mem::take(config).deterministic(seed);
+    }
+    match (&mut config.clock, args.clock) {
+        (Clock::Virtual { start, .. }, Some(at)) => *start = at,
+        (clock, Some(at)) => *clock = Clock::Fixed(at),
+        (_, None) => {}
+    }
+    if let Some(seed) = args.seed {
+        config.random = Random::Seeded(seed);
+    }
+    let mut limits = Limits::default();
+    args.limits.set(&mut limits);
+    config.limits = limits.or(&config.limits);
+    Ok(())
+}
+
+/// What was typed of the network.
+fn network(args: &GuestArgs) -> Result<Option<Network>> {
     let rules = NetworkRules {
         connect: args.net.clone(),
         listen: args.listen.clone(),
     };
     match (args.network, rules == NetworkRules::new()) {
-        (false, true) => Ok(Network::Denied),
-        (false, false) => Ok(Network::Rules(rules)),
-        (true, true) => Ok(Network::Host),
+        (false, true) => Ok(None),
+        (false, false) => Ok(Some(Network::Rules(rules))),
+        (true, true) => Ok(Some(Network::Host)),
         (true, false) => Err(usage(
             "--network lets the guest reach all that the host does, so --net and --listen would say nothing; leave out \
              one of them",
         )),
     }
+}
+
+fn mounts(args: &GuestArgs) -> Result<Vec<Mount>> {
+    let mut mounts: Vec<Mount> = args.dir.iter().map(directory).collect::<Result<_>>()?;
+    for more in [&args.mount, &args.overlay, &args.tmpfs, &args.volume] {
+        mounts.extend_from_slice(more);
+    }
+    Ok(mounts)
 }
 
 fn utf8(arg: &OsString) -> Result<String> {
@@ -186,10 +290,10 @@ pub fn usage(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use wasmrun::{Access, Overflow};
+    use wasmrun::{Access, Choice, Overflow};
 
     use super::*;
-    use crate::args::Cli;
+    use crate::args::{Cli, RunArgs};
 
     fn typed(line: &str) -> RunArgs {
         Cli::try_parse_from(line.split(' ')).expect("parses").run
@@ -200,7 +304,8 @@ mod tests {
     }
 
     fn chosen(line: &str) -> Result<Choice> {
-        choice(&typed(line), &Engines::new())
+        let args = typed(line);
+        asked_on(&args.launch, &args.guest)?.choice(&Engines::new())
     }
 
     #[test]

@@ -24,10 +24,10 @@ pub fn run(args: &RunArgs) -> u8 {
         true => Engines::new(),
         false => cache::engines(args.verbose),
     };
-    let resolved = resolve::resolve(&args.guest).and_then(|request| {
-        let workspace = args.workspace.as_deref().map(workspace::locked);
-        let choice = resolve::choice(args, &engines)?;
-        in_workspace(workspace.transpose()?, request, choice)
+    let resolved = resolve::asked_on(&args.launch, &args.guest).and_then(|file| {
+        let workspace = file.launch.workspace.as_deref().map(workspace::locked);
+        let choice = file.choice(&engines)?;
+        in_workspace(workspace.transpose()?, Request::of(&file)?, choice)
     });
     let (workspace, request, choice) = match resolved {
         Ok(resolved) => resolved,

@@ -1,10 +1,9 @@
 //! The values options take.
 
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
 
-use bytesize::ByteSize;
 use wasmrun::Access;
+pub use wasmrun::units::{duration, moment as time, size};
 
 /// `--dir HOST[::GUEST][:ro|:rw]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,45 +86,13 @@ pub fn stdin(text: &str) -> Result<StdinArg, String> {
     })
 }
 
-pub fn size(text: &str) -> Result<u64, String> {
-    let size: ByteSize = text
-        .parse()
-        .map_err(|_| "the form is a number of bytes, or one with a unit such as 64Mi or 1.5G")?;
-    // Where what was asked for is left when it is more than can be told.
-    if size == ByteSize(u64::MAX) && text.parse() != Ok(u64::MAX) {
-        return Err("that is more than any machine has; 16Ei is the end".into());
-    }
-    Ok(size.as_u64())
-}
-
-pub fn duration(text: &str) -> Result<Duration, String> {
-    /// With more, times come near those that humantime panics over.
-    const DIGITS: usize = 15;
-    if text.chars().filter(char::is_ascii_digit).count() > DIGITS {
-        return Err(format!("a time has at most {DIGITS} digits"));
-    }
-    humantime::parse_duration(text).map_err(|error| {
-        let seconds = format!("{text}s");
-        match humantime::parse_duration(&seconds) {
-            Ok(_) => format!("a time has a unit; did you mean {seconds}?"),
-            Err(_) => error.to_string(),
-        }
-    })
-}
-
-/// Nanoseconds since 1970.
-pub fn time(text: &str) -> Result<u64, String> {
-    let form = || "the form is 2026-01-31T12:00:00Z, not before 1970 nor after 2554".to_owned();
-    let time = humantime::parse_rfc3339_weak(text).map_err(|_| form())?;
-    let since = time.duration_since(UNIX_EPOCH).map_err(|_| form())?;
-    u64::try_from(since.as_nanos()).map_err(|_| form())
-}
-
 #[cfg(test)]
 mod held;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Limits, Mount, NetworkRules, SamePath};
+use crate::written::{As, Content, Count, Maybe, Moment, Pairs, Size};
+use crate::{Access, Limits, Mount, MountSource, NetworkRules, SamePath};
 
 /// What a caller asks of a run: what the guest sees, and what it may use.
 ///
@@ -23,6 +24,7 @@ use crate::{Access, Limits, Mount, NetworkRules, SamePath};
 /// assert_eq!(config.mounts[0].path, "/data");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunConfig {
@@ -31,6 +33,7 @@ pub struct RunConfig {
     /// `argv[0]`; the guest's file name where `None`.
     pub argv0: Option<String>,
     /// Environment variables. Of several values for one name the last stands.
+    #[serde(with = "Pairs")]
     pub env: Vec<(String, String)>,
     /// Which of the host's environment variables the guest gets; `env` goes over them.
     pub inherit_env: InheritEnv,
@@ -52,6 +55,7 @@ pub struct RunConfig {
     /// So many bytes of what it wrote last to its output streams, wherever they lead, are kept for
     /// [`Run::logs`](crate::Run::logs) and the [`Report`](crate::Report): of lines with what is told of each. `None`
     /// keeps none.
+    #[serde(with = "Maybe::<Size>")]
     pub logs: Option<u64>,
     /// What it may use.
     pub limits: Limits,
@@ -78,6 +82,7 @@ pub struct RunConfig {
 
 /// Which of the host's environment variables a guest gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InheritEnv {
     /// None of them.
@@ -91,6 +96,7 @@ pub enum InheritEnv {
 
 /// Where a guest's standard input comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stdin {
     /// Nowhere: the guest reads the end of the file at once.
@@ -99,7 +105,7 @@ pub enum Stdin {
     /// Our own standard input.
     Inherit,
     /// These bytes.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "Content")] Vec<u8>),
     /// This file.
     File(PathBuf),
     /// A pipe that the caller writes to: [`Run::stdin`](crate::Run::stdin).
@@ -108,6 +114,7 @@ pub enum Stdin {
 
 /// Where a guest's standard output or standard error goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stdout {
     /// To our own.
@@ -125,6 +132,7 @@ pub enum Stdout {
 
 /// What of the network a guest may reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing.
@@ -138,13 +146,14 @@ pub enum Network {
 
 /// The clocks a guest reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Clock {
     /// The host's.
     #[default]
     Host,
     /// A wall clock that stands still, at this many nanoseconds after 1970-01-01 00:00 UTC. The monotonic clock runs.
-    Fixed(u64),
+    Fixed(#[serde(with = "As::<Moment>")] u64),
     /// Clocks, wall and monotonic, that only the guest moves: by a step each time that it reads one of them or asks whether
     /// a time has come, and by all of the time for which it sleeps, which it does not wait. Where it waits for a stream as
     /// well, what the stream has at that moment comes first. Files in memory have the wall clock's time.
@@ -152,9 +161,11 @@ pub enum Clock {
     /// A [timeout](Limits::timeout) is of the host's time all the same.
     Virtual {
         /// Where the wall clock begins, in nanoseconds after 1970-01-01 00:00 UTC. The monotonic clock begins at 0.
+        #[serde(with = "As::<Moment>")]
         start: u64,
         /// By how many nanoseconds a look moves both. With 0 they stand still until the guest sleeps, and a guest that
         /// looks until a time has come does so for ever.
+        #[serde(with = "As::<Count>")]
         step: u64,
     },
 }
@@ -170,19 +181,36 @@ impl Clock {
 
 /// The random numbers a guest draws.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Random {
     /// The host's, fit for cryptography.
     #[default]
     Host,
     /// A sequence that follows from this seed, the same on every engine that supports it.
-    Seeded(u64),
+    Seeded(#[serde(with = "As::<Count>")] u64),
 }
 
 impl RunConfig {
     /// An empty world.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every path of the host in it, for whom they are not to be from the working directory.
+    pub fn host_paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths: Vec<&mut PathBuf> = self.volumes.iter_mut().collect();
+        let sources = self.mounts.iter_mut().map(|mount| &mut mount.source);
+        paths.extend(sources.flat_map(MountSource::host_paths_mut));
+        if let Stdin::File(path) = &mut self.stdin {
+            paths.push(path);
+        }
+        for output in [&mut self.stdout, &mut self.stderr] {
+            if let Stdout::File(path) = output {
+                paths.push(path);
+            }
+        }
+        paths
     }
 
     /// Adds an argument.
@@ -384,15 +412,65 @@ mod tests {
             .arg("a")
             .env("K", "V")
             .map_dir("/h", "/g", Access::ReadWrite)
-            .stdin(Stdin::Bytes(vec![1, 2]))
-            .deterministic(7)
+            .stdin(Stdin::Bytes(vec![1, 255]))
+            .deterministic(u64::MAX)
+            .clock(Clock::Fixed(1_769_860_800_000_000_000))
             .privileged(true)
             .limit(|limits| limits.timeout = Some(std::time::Duration::from_millis(1500)));
         let json = serde_json::to_string(&config).expect("serialises");
-        assert!(json.contains(r#""timeout_ms":1500"#), "{json}");
+        assert!(json.contains(r#""timeout":"1s 500ms""#), "{json}");
         assert_eq!(
             serde_json::from_str::<RunConfig>(&json).expect("parses"),
             config
         );
+    }
+
+    #[test]
+    fn what_people_write_and_what_programs_write_is_the_same() {
+        let of = |json: serde_json::Value| serde_json::from_value::<RunConfig>(json);
+        let people = serde_json::from_str::<RunConfig>(
+            r#"{
+            "env": {"B": "1", "A": "2"},
+            "stdin": {"bytes": "a\n"},
+            "clock": {"fixed": "1970-01-01T00:00:01Z"},
+            "limits": {"memory": "64Mi", "timeout": "2s", "fuel": "18446744073709551615"}
+            }"#,
+        );
+        let programs = of(serde_json::json!({
+            "env": [["B", "1"], ["A", "2"]],
+            "stdin": {"bytes": [97, 10]},
+            "clock": {"fixed": 1_000_000_000},
+            "limits": {"memory": 67_108_864, "timeout": 2000, "fuel": u64::MAX},
+        }));
+        assert_eq!(people.expect("parses"), programs.expect("parses"));
+        for wrong in [
+            serde_json::json!({"limits": {"memory": -1}}),
+            serde_json::json!({"limits": {"memory": "64 potatoes"}}),
+            serde_json::json!({"limits": {"timeout": "2"}}),
+            serde_json::json!({"limits": {"fuel": "64Mi"}}),
+            serde_json::json!({"env": {"A": 1}}),
+        ] {
+            of(wrong.clone()).expect_err(&wrong.to_string());
+        }
+    }
+
+    #[test]
+    fn every_path_of_the_host_is_found() {
+        let mut config: RunConfig = serde_json::from_value(serde_json::json!({
+            "volumes": "a",
+            "mounts": [
+                {"path": "/0", "bind": "b"}, {"path": "/1", "file": "c"}, {"path": "/2", "tar": "d"},
+                {"path": "/3", "volume": "no"}, {"path": "/4", "memory": {}},
+                {"path": "/5", "overlay": {"lower": [{"bind": "e"}, {"tar": "f"}], "upper": {"bind": "g"}}},
+            ],
+            "stdin": {"file": "h"}, "stdout": {"file": "i"}, "stderr": {"file": "j"},
+        }))
+        .expect("parses");
+        let paths: Vec<_> = config
+            .host_paths_mut()
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        assert_eq!(paths.concat(), "abcdefghij");
     }
 }

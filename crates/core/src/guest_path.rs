@@ -44,10 +44,13 @@ pub fn normalise(path: &str) -> Result<String> {
     })
 }
 
-/// Whether two normalised paths name one place: a guest's working directory is its root, so `data`
-/// is `/data` and `.` is `/`.
-pub(crate) fn same(a: &str, b: &str) -> bool {
-    from_root(a) == from_root(b)
+/// Whether two paths name one place: a guest's working directory is its root, so `data` is `/data` and `.` is `/`. What
+/// [cannot be normalised](normalise) names none.
+pub fn same(a: &str, b: &str) -> bool {
+    match (normalise(a), normalise(b)) {
+        (Ok(a), Ok(b)) => from_root(&a) == from_root(&b),
+        _ => false,
+    }
 }
 
 fn from_root(path: &str) -> &str {
@@ -107,5 +110,7 @@ mod tests {
         assert!(same(".", "/"));
         assert!(same("data", "/data"));
         assert!(!same("data", "/date"));
+        assert!(same("/data/./x/..", "data/"));
+        assert!(!same("..", ".."));
     }
 }

@@ -43,10 +43,12 @@ mod request;
 mod run;
 pub mod stdio;
 mod task;
+pub mod units;
 mod unwind;
 mod usage;
 mod volume;
 mod watchdog;
+mod written;
 
 pub use account::Account;
 pub use artifact::Artifact;
@@ -90,6 +92,6 @@ pub use volume::{is_kept_name, user_data_directory, volume_directory};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{
-    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, Proposals, Result, WasiVersion,
-    exit_code, fingerprint,
+    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, NoSha256, Proposals, Result, Sha256,
+    WasiVersion, exit_code, fingerprint,
 };

@@ -4,41 +4,51 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::written::{Count, Maybe, Size, Time};
+
 /// Bounds on what a guest may use. `None` asks for no bound.
 ///
 /// A bound that an engine cannot keep is refused before the guest starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of all the guest's linear memories and tables together, an element of a table counting as
     /// [`Limits::TABLE_ELEMENT_BYTES`]. `memory.grow` and `table.grow` beyond it fail in the guest; a guest
     /// that starts out larger ends as [`OutOfMemory`](crate::Outcome::OutOfMemory).
+    #[serde(with = "Maybe::<Size>")]
     pub memory: Option<u64>,
     /// Fuel units, in the engine's own measure (about one per instruction).
+    #[serde(with = "Maybe::<Count>")]
     pub fuel: Option<u64>,
     /// Time from the start of the run to its end, on the wall clock. Start functions, host calls and sleeping
     /// count, and so does compiling that is a part of the run: that of `wasmrun::Command`, of the command
     /// line, and of [`Program::compile_for_run`](crate::Program::compile_for_run). A program that was compiled
     /// before has all of it. A run whose time is over before the guest starts does not start it.
-    #[serde(rename = "timeout_ms", with = "millis")]
+    #[serde(with = "Maybe::<Time>")]
     pub timeout: Option<Duration>,
     /// Bytes of stack for the guest's calls.
+    #[serde(with = "Maybe::<Size>")]
     pub stack: Option<u64>,
     /// Bytes of each output stream, which `overflow` says the meaning of. Captured streams are
     /// bounded by [`Limits::DEFAULT_OUTPUT`] where this is `None`.
+    #[serde(with = "Maybe::<Size>")]
     pub output: Option<u64>,
     /// What becomes of a guest that writes more than `output`.
     pub overflow: Overflow,
     /// Elements in all tables of the guest together. There are never more than
     /// [`Limits::MAX_TABLE_ELEMENTS`], which needs no asking.
+    #[serde(with = "Maybe::<Count>")]
     pub table_elements: Option<u64>,
     /// Core instances that the guest may consist of: a module is one, a component has any number.
+    #[serde(with = "Maybe::<Count>")]
     pub instances: Option<u64>,
 }
 
 /// What becomes of a guest that writes more than [`Limits::output`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Overflow {
     /// It goes on. Of captured streams the excess is dropped, and
@@ -88,22 +98,5 @@ impl Limits {
             .map_or(Self::MAX_TABLE_ELEMENTS, |limit| {
                 limit.min(Self::MAX_TABLE_ELEMENTS)
             })
-    }
-}
-
-/// Durations as whole milliseconds, the unit people write timeouts in.
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-        value
-            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
-            .serialize(to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
     }
 }

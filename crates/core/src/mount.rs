@@ -5,23 +5,59 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::written::{Count, Maybe, Size};
+
 /// Something that is shown to the guest at a path of its own.
 ///
 /// Mounts may be in each other, and on `/`: the directory that one is in lists its name.
+///
+/// In a file it is a table with the path, the source by its name, and the access, as in
+/// `{ path = "/data", bind = "data", access = "read-only" }`. Where the access is left out, a guest may write to memory
+/// and to an overlay, and only read everything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "MountTable", into = "MountTable")]
 pub struct Mount {
     /// Its path in the guest, normalised before use; `..` above the root is an error.
     pub path: String,
     /// What is shown.
     pub source: MountSource,
     /// What the guest may do in it.
-    #[serde(default)]
     pub access: Access,
+}
+
+/// A mount as it is written: with one of the sources.
+#[derive(Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Mount", transform = one_source))]
+#[serde(default, deny_unknown_fields)]
+struct MountTable {
+    /// Its path in the guest.
+    path: Option<String>,
+    /// A directory of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bind: Option<PathBuf>,
+    /// A file of the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    /// A directory that is kept by that name, and made when it is first used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume: Option<String>,
+    /// What is in a tar archive of the host, which is read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tar: Option<PathBuf>,
+    /// A file system in memory, empty at first and gone with the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<MemoryMount>,
+    /// Directories in one, none of which is changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlay: Option<OverlayMount>,
+    /// What the guest may do in it: read-write where left out for memory and an overlay, otherwise read-only.
+    access: Option<Access>,
 }
 
 /// What is shown at a path of the guest's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum MountSource {
@@ -43,13 +79,120 @@ pub enum MountSource {
 
 /// Directories in one, and where what the guest writes goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OverlayMount {
     /// What the guest finds, the uppermost first: directories of the host, volumes and archives. What is a whiteout in the
     /// layers of an image is one here.
     pub lower: Vec<MountSource>,
-    /// Where its changes go: memory, or a directory of the host or a volume that is kept for them.
+    /// Where its changes go: memory, which it is where left out, or a directory of the host or a volume that is kept for
+    /// them.
+    #[serde(default = "in_memory")]
     pub upper: Box<MountSource>,
+}
+
+impl TryFrom<MountTable> for Mount {
+    type Error = &'static str;
+
+    fn try_from(table: MountTable) -> Result<Self, Self::Error> {
+        let memory = table.memory.map(MountSource::Memory);
+        let overlay = table.overlay.map(MountSource::Overlay);
+        let is_own = memory.is_some() || overlay.is_some();
+        let mut sources = [
+            table.bind.map(MountSource::Bind),
+            table.file.map(MountSource::File),
+            table.volume.map(MountSource::Volume),
+            table.tar.map(MountSource::Tar),
+            memory,
+            overlay,
+        ]
+        .into_iter()
+        .flatten();
+        let (Some(source), None) = (sources.next(), sources.next()) else {
+            return Err("a mount has one of bind, file, volume, tar, memory and overlay");
+        };
+        let written = match is_own {
+            true => Access::ReadWrite,
+            false => Access::ReadOnly,
+        };
+        Ok(Mount {
+            path: table
+                .path
+                .ok_or("a mount has a path, as in path = \"/data\"")?,
+            source,
+            access: table.access.unwrap_or(written),
+        })
+    }
+}
+
+impl From<Mount> for MountTable {
+    fn from(mount: Mount) -> Self {
+        let mut table = MountTable {
+            path: Some(mount.path),
+            access: Some(mount.access),
+            ..MountTable::default()
+        };
+        match mount.source {
+            MountSource::Bind(host) => table.bind = Some(host),
+            MountSource::File(host) => table.file = Some(host),
+            MountSource::Volume(name) => table.volume = Some(name),
+            MountSource::Tar(archive) => table.tar = Some(archive),
+            MountSource::Memory(memory) => table.memory = Some(memory),
+            MountSource::Overlay(overlay) => table.overlay = Some(overlay),
+        }
+        table
+    }
+}
+
+fn in_memory() -> Box<MountSource> {
+    Box::new(MountSource::Memory(MemoryMount::default()))
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Mount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        MountTable::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        MountTable::json_schema(generator)
+    }
+}
+
+/// Demands the path, and a single one of what is neither it nor the access.
+#[cfg(feature = "schema")]
+fn one_source(schema: &mut schemars::Schema) {
+    let Some(keys) = schema.get("properties").and_then(|keys| keys.as_object()) else {
+        return;
+    };
+    let sources = keys
+        .keys()
+        .filter(|key| !["path", "access"].contains(&key.as_str()));
+    let sources: Vec<_> = sources
+        .map(|key| serde_json::json!({ "required": [key] }))
+        .collect();
+    schema.insert("oneOf".into(), sources.into());
+    schema.insert("required".into(), vec!["path"].into());
+}
+
+impl MountSource {
+    /// The paths of the host in it.
+    pub(crate) fn host_paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            MountSource::Bind(path) | MountSource::File(path) | MountSource::Tar(path) => {
+                vec![path]
+            }
+            MountSource::Volume(_) => Vec::new(),
+            MountSource::Memory(memory) => {
+                let from = memory.from.as_deref_mut();
+                from.map_or_else(Vec::new, MountSource::host_paths_mut)
+            }
+            MountSource::Overlay(overlay) => {
+                let all = overlay.lower.iter_mut().chain([&mut *overlay.upper]);
+                all.flat_map(MountSource::host_paths_mut).collect()
+            }
+        }
+    }
 }
 
 impl fmt::Display for MountSource {
@@ -72,14 +215,18 @@ impl fmt::Display for MountSource {
 /// What a file system in memory has at first, and how much may be in it. Beyond that, the guest is told that no space is
 /// left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryMount {
     /// Bytes of files, each in pages of 4096; [`DEFAULT_BYTES`](MemoryMount::DEFAULT_BYTES) where `None`.
+    #[serde(with = "Maybe::<Size>")]
     pub bytes: Option<u64>,
     /// Files, directories, links and further names of files; one for each 4096 of the bytes where `None`.
+    #[serde(with = "Maybe::<Count>")]
     pub entries: Option<u64>,
     /// What it is a copy of when the run begins: a directory of the host, a volume or an archive; nothing where `None`. What
     /// no guest can open, such as a FIFO or a device, is not copied. Only what the guest then changes is told as changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Box<MountSource>>,
 }
 
@@ -163,6 +310,7 @@ impl Mount {
 
 /// What becomes of two mounts at one path of the guest's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SamePath {
     /// They are an error.
@@ -182,6 +330,7 @@ pub enum SamePath {
 
 /// What a guest may do in what is mounted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Read, and nothing else: no creating, writing, truncating, renaming, removing, linking or

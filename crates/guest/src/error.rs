@@ -21,7 +21,8 @@ pub enum ErrorKind {
     GuestNotFound,
     /// The file is something other than WebAssembly: an ELF binary, a script, text, nothing at all.
     NotWasm,
-    /// The file is WebAssembly, but malformed, truncated or larger than the caller accepts.
+    /// The file is WebAssembly, but malformed, truncated or larger than the caller accepts; or it is not the one that
+    /// the caller expects.
     Invalid,
     /// The guest needs, or the caller asks for, something the engine cannot do.
     Unsupported,

@@ -21,6 +21,7 @@ use crate::malformed::invalid;
 use crate::proposals::Proposals;
 use crate::read;
 use crate::scan::{self, Scanned};
+use crate::sha256::Sha256;
 use crate::shown::{shown, shown_path};
 use crate::source::{self, Source};
 use crate::start;
@@ -99,6 +100,24 @@ impl Guest {
         let (bytes, metadata) = read::read(path, max_bytes)?;
         let guest = Guest::build(&called, file_name(path), Some(path), bytes)?;
         Ok((guest, metadata))
+    }
+
+    /// Like [`open_capped`](Guest::open_capped), of a file that has to have this digest as it is: of text, that of the
+    /// text. It is compared before anything else is done with what was read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Guest::open); [`Invalid`](crate::ErrorKind::Invalid) for any other file.
+    pub fn open_expected(
+        path: impl AsRef<Path>,
+        max_bytes: u64,
+        expected: &Sha256,
+    ) -> Result<Guest> {
+        let path = path.as_ref();
+        let called = shown_path(&path.to_string_lossy());
+        let (bytes, _) = read::read(path, max_bytes)?;
+        expected.check(&called, &bytes)?;
+        Guest::build(&called, file_name(path), Some(path), bytes)
     }
 
     /// The guest in a file that was seen before and has not changed since. Nothing is read.
@@ -187,6 +206,24 @@ impl Guest {
         let name = name.into();
         let called = shown_path(&name);
         let bytes = read::stream(&called, from, max_bytes)?;
+        Guest::build(&called, name, None, bytes)
+    }
+
+    /// Like [`from_reader`](Guest::from_reader), of a program that has to have this digest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open_expected`](Guest::open_expected), where they do not concern files.
+    pub fn from_reader_expected(
+        name: impl Into<String>,
+        from: impl io::Read,
+        max_bytes: u64,
+        expected: &Sha256,
+    ) -> Result<Guest> {
+        let name = name.into();
+        let called = shown_path(&name);
+        let bytes = read::stream(&called, from, max_bytes)?;
+        expected.check(&called, &bytes)?;
         Guest::build(&called, name, None, bytes)
     }
 

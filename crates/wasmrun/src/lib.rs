@@ -69,6 +69,11 @@
 //! the next start neither compiles nor reads it: [`Engines::with_cache`], [`Command::cache`].
 //! [`Stats::cache`] tells what came of it. Whatever is wrong with a cache costs time and nothing else.
 //!
+//! # A run as a file
+//!
+//! [`RunFile`] is a run in TOML or JSON: the program, the engine, and a [`RunConfig`] in the form it has for serde. What is
+//! wrong in such a file is told with its line and column. The feature `schema` adds a JSON Schema for editors.
+//!
 //! # Functions of the host
 //!
 //! A guest may import functions of the host beside WASI's: [`HostFunctions`] is a set of closures that works on every
@@ -84,12 +89,15 @@ pub mod asynchronous;
 mod command;
 mod compile;
 mod engines;
+pub mod env_file;
 mod registry;
+mod run_file;
 mod select;
 mod workspace;
 
 pub use command::Command;
 pub use engines::{Engines, own_command};
+pub use run_file::{Launch, RunFile};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;

@@ -8,7 +8,7 @@ mod start;
 mod statistics;
 
 use clap::ArgMatches;
-use wasmrun::Result;
+use wasmrun::{Result, Stdout};
 
 use crate::args::{BenchArgs, GuestArgs};
 use crate::compare::Stage;
@@ -34,6 +34,14 @@ fn execute(args: &BenchArgs, matches: &ArgMatches) -> Result<u8> {
     // Before anything is measured that could then not be written.
     let page = args.html.as_deref().map(export::Page::create).transpose()?;
     let stage = Stage::set(&args.several)?;
+    for output in [&stage.request.config.stdout, &stage.request.config.stderr] {
+        if let Stdout::File(path) = output {
+            return Err(usage(format!(
+                "every process that is measured would write to {}; leave that out of the file",
+                path.display()
+            )));
+        }
+    }
     let comparison = stage.compare()?;
     if !comparison.agree && !args.ignore_differences {
         let code = comparison.tell(args.json);

@@ -68,6 +68,8 @@ impl Starts<'_> {
         let mut args: Vec<OsString> = vec!["--engine".into(), contestant.asked.clone().into()];
         args.extend_from_slice(self.options);
         args.extend(config.mounts.iter().map(mounts::option));
+        // Whatever a file of the run says.
+        args.push("--stdin=inherit".into());
         if start != Start::Warm {
             args.push("--no-cache".into());
         }

@@ -13,6 +13,8 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["engines", "--help"],
         &["inspect", "--help"],
         &["compile", "--help"],
+        &["config", "--help"],
+        &["schema", "--help"],
         &["cache", "--help"],
         &["cache", "prune", "--help"],
         &["completions", "--help"],
@@ -41,7 +43,7 @@ fn shells_learn_the_command_line() {
     ] {
         let seen = run(["completions", shell]);
         assert_eq!((seen.code, &*seen.stderr), (Some(0), ""), "{shell}");
-        for known in [mark, "compare", "max-memory"] {
+        for known in [mark, "compare", "max-memory", "env-file"] {
             assert!(seen.stdout.contains(known), "{shell}: {known}");
         }
     }
@@ -73,10 +75,12 @@ fn the_manual_has_a_page_for_each_command() {
             "wasmrun-compare.1",
             "wasmrun-compile.1",
             "wasmrun-completions.1",
+            "wasmrun-config.1",
             "wasmrun-engines.1",
             "wasmrun-inspect.1",
             "wasmrun-man.1",
             "wasmrun-run.1",
+            "wasmrun-schema.1",
             "wasmrun-workspace-changes.1",
             "wasmrun-workspace-commit.1",
             "wasmrun-workspace-diff.1",

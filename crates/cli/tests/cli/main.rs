@@ -16,6 +16,8 @@ mod cache;
 mod common;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod compare;
+#[cfg(all(unix, feature = "wasmi"))]
+mod config;
 #[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod engines;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]

@@ -22,6 +22,7 @@ use crate::{Error, ErrorKind, Result};
 /// # Ok::<(), wasmrun_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ListenRule {
     protocol: Option<NetworkProtocol>,

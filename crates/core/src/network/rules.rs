@@ -28,6 +28,7 @@ use super::{ListenRule, NetworkRule};
 /// # Ok::<(), wasmrun_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkRules {
     /// Whom the guest may connect to, and send datagrams. Who connects to it is not asked for.

@@ -2,172 +2,19 @@
 //!
 //! The properties are in files of their own, because the fuzz targets in `fuzz/` use them too.
 
+mod any;
 mod config;
 mod network;
 mod path;
 mod refusals;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
-
+use any::{NAMES, address, any_config, rule};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use wasmrun_core::{
-    Access, Clock, InheritEnv, Network, NetworkRules, Overflow, Random, RunConfig, SamePath, Stdin,
-    Stdout,
-};
+use wasmrun_core::RunConfig;
 
 // ---- configs ---------------------------------------------------------------------------------------
-
-fn optional<T: std::fmt::Debug + Clone + 'static>(
-    strategy: impl Strategy<Value = T> + 'static,
-) -> BoxedStrategy<Option<T>> {
-    prop_oneof![Just(None), strategy.prop_map(Some)].boxed()
-}
-
-fn stdout() -> impl Strategy<Value = Stdout> {
-    prop_oneof![
-        select(vec![
-            Stdout::Inherit,
-            Stdout::Null,
-            Stdout::Capture,
-            Stdout::Pipe
-        ]),
-        any::<String>().prop_map(|path| Stdout::File(path.into())),
-    ]
-}
-
-fn stdin() -> impl Strategy<Value = Stdin> {
-    prop_oneof![
-        select(vec![Stdin::Null, Stdin::Inherit, Stdin::Pipe]),
-        vec(any::<u8>(), 0..20).prop_map(Stdin::Bytes),
-        any::<String>().prop_map(|path| Stdin::File(path.into())),
-    ]
-}
-
-fn same_path() -> impl Strategy<Value = SamePath> {
-    select(vec![SamePath::Refuse, SamePath::Replace, SamePath::Layer])
-}
-
-fn rules() -> impl Strategy<Value = NetworkRules> {
-    let listen = (select(vec!["", "tcp:", "udp:"]), address(), any::<u16>());
-    let listen = listen.prop_map(|(protocol, address, port)| {
-        let address = SocketAddr::new(address, port);
-        format!("{protocol}{address}").parse().expect("a rule")
-    });
-    (vec(rule(), 0..4), vec(listen, 0..3)).prop_map(|(connect, listen)| {
-        let mut rules = NetworkRules::new();
-        rules.connect = connect
-            .iter()
-            .map(|rule| rule.parse().expect("a rule"))
-            .collect();
-        rules.listen = listen;
-        rules
-    })
-}
-
-fn what_it_sees() -> impl Strategy<Value = RunConfig> {
-    let strings = || vec(any::<String>(), 0..3);
-    let preopens = vec((any::<String>(), any::<String>(), any::<bool>()), 0..3);
-    let inherit = prop_oneof![
-        select(vec![InheritEnv::None, InheritEnv::All]),
-        strings().prop_map(InheritEnv::Named),
-    ];
-    let names = (
-        strings(),
-        optional(any::<String>()),
-        optional(any::<String>()),
-    );
-    let variables = (vec((any::<String>(), any::<String>()), 0..3), inherit);
-    let more = (
-        stdin(),
-        stdout(),
-        stdout(),
-        (any::<[bool; 5]>(), same_path()),
-        any::<u64>(),
-        rules(),
-    );
-    (names, variables, preopens, more).prop_map(
-        |(
-            (args, argv0, entry),
-            (env, inherit),
-            preopens,
-            (
-                stdin,
-                stdout,
-                stderr,
-                ([killable, network, fixed, privileged, deterministic], same_path),
-                number,
-                rules,
-            ),
-        )| {
-            let mut config = RunConfig::new()
-                .args(args)
-                .inherit_env(inherit)
-                .same_path(same_path)
-                .killable(killable)
-                .stdin(stdin)
-                .stdout(stdout)
-                .stderr(stderr);
-            config.privileged = privileged;
-            config.argv0 = argv0;
-            config.entry = entry.clone();
-            config.working_directory = entry;
-            config.env = env;
-            for (host, guest, writable) in preopens {
-                let access = if writable {
-                    Access::ReadWrite
-                } else {
-                    Access::ReadOnly
-                };
-                config = config.map_dir(host, guest, access);
-            }
-            if network {
-                config.network = match fixed {
-                    true => Network::Host,
-                    false => Network::Rules(rules),
-                };
-            }
-            if fixed {
-                config.clock = Clock::Fixed(number);
-                config.random = Random::Seeded(number);
-            }
-            match deterministic {
-                true => config.deterministic(number),
-                false => config,
-            }
-        },
-    )
-}
-
-fn any_config() -> impl Strategy<Value = RunConfig> {
-    let numbers = || optional(any::<u64>());
-    let limits = (
-        numbers(),
-        numbers(),
-        numbers(),
-        numbers(),
-        numbers(),
-        any::<bool>(),
-    );
-    (what_it_sees(), limits).prop_map(|(config, (memory, fuel, millis, output, stack, stop))| {
-        config.limit(|limits| {
-            limits.memory = memory;
-            limits.fuel = fuel;
-            limits.timeout = millis.map(Duration::from_millis);
-            limits.output = output;
-            limits.stack = stack;
-            limits.table_elements = memory;
-            limits.instances = fuel;
-            limits.overflow = if stop {
-                Overflow::Stop
-            } else {
-                Overflow::Truncate
-            };
-        })
-    })
-}
 
 proptest! {
     #[test]
@@ -200,68 +47,6 @@ proptest! {
 }
 
 // ---- the network -----------------------------------------------------------------------------------
-
-/// Few enough that rules are often about them.
-const ADDRESSES: &[&str] = &[
-    "1.2.3.4",
-    "1.2.3.5",
-    "10.0.0.1",
-    "127.0.0.1",
-    "169.254.169.254",
-    "0.0.0.0",
-    "2001:db8::1",
-    "::1",
-    "fe80::1",
-    "64:ff9b::a00:1",
-    "::ffff:127.0.0.1",
-    "2002:102:304::1",
-];
-
-const NAMES: &[&str] = &["a.example", "b.a.example", "localhost", "A.Example."];
-
-fn address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![
-        select(ADDRESSES).prop_map(|address| address.parse().expect("an address")),
-        any::<IpAddr>(),
-    ]
-}
-
-/// A block that an address is in, as its text.
-fn block() -> impl Strategy<Value = String> {
-    (address(), 0..=128u32).prop_map(|(address, length)| match address {
-        IpAddr::V4(address) => {
-            let length = length.min(32);
-            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            format!("{}/{length}", Ipv4Addr::from_bits(address.to_bits() & mask))
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-            format!(
-                "[{}/{length}]",
-                Ipv6Addr::from_bits(address.to_bits() & mask)
-            )
-        }
-    })
-}
-
-fn rule() -> impl Strategy<Value = String> {
-    let names = ["*", "*.example", "*.a.example"].into_iter();
-    let host = prop_oneof![
-        select(names.chain(NAMES.iter().copied()).collect::<Vec<_>>()).prop_map(str::to_owned),
-        block(),
-    ];
-    let ports = prop_oneof![
-        Just(String::new()),
-        (1..100u16).prop_map(|port| format!(":{port}")),
-        (1..100u16, 0..100u16).prop_map(|(first, more)| format!(":{first}-{}", first + more)),
-    ];
-    let words = (
-        select(vec!["", "allow:", "deny:"]),
-        select(vec!["", "tcp:", "udp:"]),
-    );
-    (words, host, ports)
-        .prop_map(|((what, protocol), host, ports)| format!("{what}{protocol}{host}{ports}"))
-}
 
 proptest! {
     #[test]
