@@ -73,6 +73,21 @@ fn each_kind_is_mounted_by_an_option() {
 }
 
 #[test]
+fn a_later_mount_lies_over_an_earlier_one_if_asked() {
+    let guests = Guests::new();
+    let project = directory(&guests, "project");
+    let shown = format!("{}::/work", project.display());
+    let options = ["--dir", &shown, "--tmpfs", "/work"];
+    let refused = made(&guests, &options);
+    assert_eq!(refused, (Some(125), String::new()));
+    let layered = [&["--layer-dirs", "--changes", "-"], &options[..]].concat();
+    let (code, told) = made(&guests, &layered);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("\"made\""), "{told}");
+    assert_eq!(fs::read_dir(project).expect("it is there").count(), 1);
+}
+
+#[test]
 fn a_volume_is_a_directory_of_the_users_data() {
     let guests = Guests::new();
     let data = directory(&guests, "data");

@@ -389,15 +389,16 @@ fn a_directory_that_is_removed_has_no_names() {
 
 #[test]
 fn a_directory_that_is_removed_makes_room_at_once() {
+    // The root is one of them.
     let upper = Memory::new(MemoryLimits {
         bytes: None,
-        entries: Some(2),
+        entries: Some(3),
     });
     let root = Overlay::new(vec![memory()], upper.root()).root();
     for _ in 0..10 {
         root.create_directory(name("a")).unwrap();
         enter(&root, "a").create_directory(name("b")).unwrap();
-        assert_eq!(enter(&root, "a/b").stat().unwrap().size, 0);
+        enter(&root, "a/b").stat().unwrap();
         remove(&root, "a/b");
         remove(&root, "a");
     }
