@@ -4,10 +4,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use criterion::Criterion;
-use wasmrun::{Access, Engines, Mount, Program, RunConfig, Stdout};
+use wasmrun::{Access, Engines, MemoryMount, Mount, MountSource, Program, RunConfig, Stdout};
 use wasmrun_testkit::{pack, programs};
 
 use crate::group::{Group, timed};
@@ -23,9 +22,8 @@ const ROOM: u64 = 16 << 20;
 
 pub fn benches(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
-    let (library, copy) = (directory.path().join("lib"), directory.path().join("copy"));
+    let library = directory.path().join("lib");
     write_library(&library);
-    fs::create_dir(&copy).expect("a directory");
     // While the program is compiled, they become old enough that what was read of them is kept.
     let [tar, compressed] = ["lib.tar", "lib.tar.gz"].map(|name| {
         let archive = directory.path().join(name);
@@ -44,24 +42,28 @@ pub fn benches(criterion: &mut Criterion) {
         let engine = Engines::shared().get(ENGINE).expect(ENGINE);
         Program::compile(engine, &programs::program("python.wasm"), &host).expect(ENGINE)
     });
-    // What it prints, and how long it takes.
-    let run = |config: &RunConfig, script| {
-        let (program, config) = (&*program, config.clone().args(["-c", script]));
-        let mut printed = String::new();
-        let time = timed(|| {
+    let mut group = Group::new(criterion, "CPython starts");
+    group.sample_size(10);
+    let start = |config: &RunConfig| {
+        let (program, config) = (&*program, config.clone().args(["-c", "import everything"]));
+        timed(|| {
             let report = program.run(&config).expect(ENGINE);
             let errors = String::from_utf8_lossy(&report.stderr.bytes);
             assert!(report.outcome.success(), "{errors}");
-            printed = String::from_utf8(report.stdout.bytes).expect("it is text");
-        });
-        (printed, time)
+        })
     };
-
-    let mut group = Group::new(criterion, "CPython starts");
-    group.sample_size(10);
-    let start = |config: &RunConfig| run(config, "import everything").1;
     group.told(ENGINE, || start(&host));
+    let copy = MemoryMount {
+        bytes: Some(ROOM),
+        from: Some(Box::new(host.mounts[0].source.clone())),
+        ..MemoryMount::default()
+    };
+    let memory = Mount {
+        source: MountSource::Memory(copy),
+        ..Mount::memory("/lib", ROOM)
+    };
     for (name, mount) in [
+        ("memory", memory),
         ("overlay", Mount::overlay(&library, "/lib", ROOM)),
         ("tar", Mount::tar(tar, "/lib")),
         ("tar.gz", Mount::tar(compressed, "/lib")),
@@ -70,21 +72,6 @@ pub fn benches(criterion: &mut Criterion) {
         let name = format!("{ENGINE}/{name}");
         group.beside(name, || start(&host), || start(&config));
     }
-    drop(group);
-
-    // Nothing is in memory when a run begins, so the guest copies the modules there.
-    let copied_to = |mount| host.clone().mount(mount);
-    let on_host = copied_to(Mount::bind(copy, "/copy", Access::ReadWrite));
-    let in_memory = copied_to(Mount::memory("/copy", ROOM));
-    let import = |config: &RunConfig| {
-        let (told, _) = run(config, include_str!("../../guests/copying.py"));
-        Duration::from_nanos(told.trim().parse().expect("a number"))
-    };
-    let mut group = Group::new(criterion, "CPython imports");
-    group.sample_size(10);
-    group.told(ENGINE, || import(&on_host));
-    let name = format!("{ENGINE}/memory");
-    group.beside(name, || import(&on_host), || import(&in_memory));
 }
 
 /// Modules in packages, and one named `everything` that imports them all.

@@ -44,7 +44,8 @@ pub fn benches(criterion: &mut Criterion) {
     }
 }
 
-fn directory() -> TempDir {
+/// A directory in memory, where this machine has that.
+pub fn directory() -> TempDir {
     let directory = match Path::new(TMPFS).is_dir() {
         true => tempfile::tempdir_in(TMPFS),
         false => tempfile::tempdir(),

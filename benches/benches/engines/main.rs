@@ -18,6 +18,7 @@ mod instances;
 mod summary;
 mod threads;
 mod timeout;
+mod workspaces;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Instant;
@@ -46,6 +47,7 @@ fn main() {
     calls::benches(&mut criterion);
     threads::benches(&mut criterion);
     timeout::benches(&mut criterion);
+    workspaces::benches(&mut criterion);
     criterion.final_summary();
     summary::print();
 }

@@ -124,7 +124,7 @@ fn a_key_that_is_not_known_is_told_with_the_nearest_and_its_place() {
         ),
         (
             "network = 'everything'",
-            "TOML: unknown value `everything` of network, line 1 column 11; there are `denied`, `host`",
+            "TOML: unknown value `everything` of network, line 1 column 11; there are `denied`, `host`, `rules`",
         ),
     ] {
         assert_eq!(told(text), expected);
