@@ -137,23 +137,26 @@ impl Workspaces {
     /// [`Config`](ErrorKind::Config) for what is no name, one that is taken, and settings that no workspace can have;
     /// [`Preopen`](ErrorKind::Preopen) if what it is to begin with is not there; [`Io`](ErrorKind::Io).
     pub fn create(&self, name: &str, settings: WorkspaceSettings) -> Result<Workspace> {
+        self.is_free(name)?;
         let settings = settings.resolved(&self.root)?;
         let layers = self.layers()?;
-        self.make(name, State::new(settings, layers.create()?))
+        State::new(settings, layers.create()?).make(&self.root, name)?;
+        Ok(self.named(name))
     }
 
-    fn make(&self, name: &str, state: State) -> Result<Workspace> {
-        if !is_kept_name(name) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "{name:?} is no name of a workspace: it has letters, digits, `_`, `.` and `-`, and begins with a letter \
-                     or a digit"
-                ),
-            ));
-        }
-        state.make(&self.root, name)?;
-        Ok(self.named(name))
+    /// Whether a workspace may have that name, and none has.
+    fn is_free(&self, name: &str) -> Result<()> {
+        let message = match is_kept_name(name) {
+            true if self.root.join(name).exists() => {
+                format!("there is a workspace {name} already")
+            }
+            true => return Ok(()),
+            false => format!(
+                "{name:?} is no name of a workspace: it has letters, digits, `_`, `.` and `-`, and begins with a letter or \
+                 a digit"
+            ),
+        };
+        Err(Error::new(ErrorKind::Config, message))
     }
 
     /// The workspace of that name.
@@ -353,11 +356,13 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock) and [`Workspaces::create`].
     pub fn fork(&self, name: &str) -> Result<Workspace> {
+        self.all.is_free(name)?;
         let mut held = self.held()?;
         let layers = self.all.layers()?;
         kept::freeze(&mut held, &layers)?;
         let fork = held.state.fork(&self.name, layers.create()?);
-        self.all.make(name, fork)
+        fork.make(&self.all.root, name)?;
+        Ok(self.all.named(name))
     }
 
     /// Removes it with its changes. What it began with stays, and so do its forks.

@@ -72,13 +72,6 @@ impl State {
 
     /// Makes the directory of a workspace, all at once.
     pub(super) fn make(&self, root: &Path, name: &str) -> Result<()> {
-        let taken = || {
-            let message = format!("there is a workspace {name} already");
-            Error::new(ErrorKind::Config, message)
-        };
-        if root.join(name).exists() {
-            return Err(taken());
-        }
         let failed = || failed(format!("make the workspace {name}"));
         let made = tempfile::Builder::new()
             .prefix(UNFINISHED)
@@ -86,14 +79,10 @@ impl State {
             .map_err(failed())?;
         File::create(made.path().join(LOCK)).map_err(failed())?;
         save(&made.path().join(STATE), self)?;
-        match fs::rename(made.path(), root.join(name)) {
-            Ok(()) => {
-                let _ = made.keep();
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Err(taken()),
-            Err(error) => Err(failed()(error)),
-        }
+        // One that somebody else has just made is not empty, and stays.
+        fs::rename(made.path(), root.join(name)).map_err(failed())?;
+        let _ = made.keep();
+        Ok(())
     }
 
     /// What is kept in the directory of a workspace.
