@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use crate::overlay::join;
 use crate::tree::names;
-use crate::{
-    Directory, Errno, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step, content,
-};
+use crate::{Directory, Errno, FileType, Name, OpenOptions, Result, SetTimes, Stat, Step, content};
 
 /// Copies all that is in a directory into another, over what is there: files, directories and symbolic links, with their
 /// times and further names, but nothing that no guest can open. `go_on` is asked before each.
@@ -58,7 +56,7 @@ pub(crate) fn copy_and_tell(
     }
     // What was made in a directory has changed its times.
     for pair in &done {
-        pair.to.set_times(times(&pair.from.stat()?))?;
+        pair.to.set_times(SetTimes::of(&pair.from.stat()?))?;
     }
     Ok(())
 }
@@ -104,7 +102,7 @@ impl Pair {
             FileType::Symlink => {
                 let target = from.read_link(name)?;
                 self.instead(name, || to.symlink(name, &target))?;
-                to.set_times_at(name, times(stat))?;
+                to.set_times_at(name, SetTimes::of(stat))?;
             }
             FileType::Regular => {
                 let number = (stat.device, stat.inode);
@@ -115,7 +113,7 @@ impl Pair {
                 }
                 let file = self.instead(name, || to.open_at(name, OpenOptions::NEW))?;
                 content::copy(&*from.open_at(name, OpenOptions::READ)?, &*file)?;
-                file.set_times(times(stat))?;
+                file.set_times(SetTimes::of(stat))?;
                 if stat.links > 1 {
                     linked.insert(number, (Arc::clone(to), name.bytes().to_vec()));
                 }
@@ -136,12 +134,5 @@ impl Pair {
             }
             made => made,
         }
-    }
-}
-
-fn times(stat: &Stat) -> SetTimes {
-    SetTimes {
-        accessed: SetTime::To(stat.accessed),
-        modified: SetTime::To(stat.modified),
     }
 }

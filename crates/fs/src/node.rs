@@ -114,6 +114,14 @@ impl SetTimes {
         accessed: SetTime::Keep,
         modified: SetTime::Keep,
     };
+
+    /// Both become those of another file.
+    pub(crate) fn of(stat: &Stat) -> Self {
+        SetTimes {
+            accessed: SetTime::To(stat.accessed),
+            modified: SetTime::To(stat.modified),
+        }
+    }
 }
 
 /// How far a write has to be on the disk when it returns.

@@ -242,7 +242,7 @@ impl Workspace {
     pub fn lock(&self) -> Result<LockedWorkspace> {
         Ok(LockedWorkspace {
             all: self.all.clone(),
-            held: self.held()?,
+            held: self.held(&self.all.layers()?)?,
         })
     }
 
@@ -296,7 +296,7 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock), and what keeps it from being written.
     pub fn export(&self, to: &mut dyn Write) -> Result<()> {
-        let held = self.held()?;
+        let held = self.held(&self.all.layers()?)?;
         wasmrun_fs::export(&*held.overlay()?.root(), to)
     }
 
@@ -307,8 +307,8 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock), and what cannot be read or written.
     pub fn import(&self, from: &Path, to: &str) -> Result<()> {
-        let mut held = self.held()?;
-        kept::import(&mut held, &self.all.layers()?, from, to)
+        let layers = self.all.layers()?;
+        kept::import(&mut self.held(&layers)?, &layers, from, to)
     }
 
     /// Makes the changes for good: in the directory of the host that the workspace began with or, of a fork, in the workspace
@@ -320,8 +320,8 @@ impl Workspace {
     /// [`Unsupported`](ErrorKind::Unsupported) if it began with nothing that can be changed, or if the other workspace was
     /// changed since it was forked; otherwise as for [`lock`](Workspace::lock), of both.
     pub fn commit(&self) -> Result<()> {
-        let mut held = self.held()?;
         let layers = self.all.layers()?;
+        let mut held = self.held(&layers)?;
         match held.state.parent.clone() {
             None => kept::commit(&mut held, &layers)?,
             Some(parent) => {
@@ -339,8 +339,8 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock).
     pub fn reset(&self) -> Result<()> {
-        let mut held = self.held()?;
         let layers = self.all.layers()?;
+        let mut held = self.held(&layers)?;
         held.change(|state| {
             state.own.clear();
             state.upper = layers.create()?;
@@ -357,8 +357,8 @@ impl Workspace {
     /// As for [`lock`](Workspace::lock) and [`Workspaces::create`].
     pub fn fork(&self, name: &str) -> Result<Workspace> {
         self.all.is_free(name)?;
-        let mut held = self.held()?;
         let layers = self.all.layers()?;
+        let mut held = self.held(&layers)?;
         kept::freeze(&mut held, &layers)?;
         let fork = held.state.fork(&self.name, layers.create()?);
         fork.make(&self.all.root, name)?;
@@ -371,18 +371,20 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock).
     pub fn remove(&self) -> Result<()> {
-        let held = self.held()?;
-        held.remove(&self.all.root)?;
-        self.all.layers()?.remove_unused(&self.all.root);
+        let layers = self.all.layers()?;
+        self.held(&layers)?.remove(&self.all.root)?;
+        layers.remove_unused(&self.all.root);
         Ok(())
     }
 
-    fn held(&self) -> Result<Held> {
-        Held::lock(&self.all.root, &self.name, &self.all.layers()?)
+    fn held(&self, layers: &Layers) -> Result<Held> {
+        Held::lock(&self.all.root, &self.name, layers)
     }
 
     fn kept<T>(&self, with: impl FnOnce(&Kept) -> Result<T>) -> Result<T> {
-        self.all.kept(&self.held()?, with)
+        // Whoever has the layers keeps unused ones from being removed.
+        let held = self.held(&self.all.layers()?)?;
+        self.all.kept(&held, with)
     }
 }
 

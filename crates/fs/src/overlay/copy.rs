@@ -8,8 +8,7 @@ use super::node::Node;
 use super::tree::Tree;
 use crate::numbered::Numbered;
 use crate::{
-    Directory, Errno, File, FileType, Name, OpenOptions, Result, SetTime, SetTimes, Stat, Step,
-    content,
+    Directory, Errno, File, FileType, Name, OpenOptions, Result, SetTimes, Stat, Step, content,
 };
 
 impl Tree {
@@ -45,7 +44,7 @@ impl Tree {
         keeping_times(parent, || {
             marks::complete(parent, name, |temporary| {
                 parent.create_directory(temporary)?;
-                parent.set_times_at(temporary, times(&stat))
+                parent.set_times_at(temporary, SetTimes::of(&stat))
             })
         })?;
         let Step::Directory(directory) = parent.enter(name)? else {
@@ -68,13 +67,13 @@ impl Tree {
             FileType::Regular => &|upper, temporary| {
                 let file = upper.open_at(temporary, OpenOptions::NEW)?;
                 content::copy(&*lower.open_at(name, OpenOptions::READ)?, &*file)?;
-                file.set_times(times(stat))?;
+                file.set_times(SetTimes::of(stat))?;
                 // Otherwise the name could get to the disk before the content.
                 file.sync(true)
             },
             FileType::Symlink => &|upper, temporary| {
                 upper.symlink(temporary, &lower.read_link(name)?)?;
-                upper.set_times_at(temporary, times(stat))
+                upper.set_times_at(temporary, SetTimes::of(stat))
             },
             _ => return Err(Errno::Perm),
         };
@@ -145,13 +144,6 @@ pub(super) fn keeping_times<T>(
     let stat = directory.stat()?;
     let changed = change();
     // The times are not worth to fail for.
-    let _ = directory.set_times(times(&stat));
+    let _ = directory.set_times(SetTimes::of(&stat));
     changed
-}
-
-fn times(stat: &Stat) -> SetTimes {
-    SetTimes {
-        accessed: SetTime::To(stat.accessed),
-        modified: SetTime::To(stat.modified),
-    }
 }

@@ -193,10 +193,8 @@ pub(super) fn import(held: &mut Held, layers: &Layers, from: &Path, to: &str) ->
     let source = source.map_err(failed(format!("import {}", from.display())))?;
     let to = guest_path::normalise(to)?;
     let layer = layers.create()?;
-    let own = held.state.own.iter().map(|name| held.open(name));
-    let mut lowers = vec![held.open(&held.state.upper)?];
-    lowers.extend(own.collect::<Result<Vec<_>>>()?);
-    lowers.extend(held.lowers()?);
+    let mut lowers = held.beneath()?;
+    lowers.insert(0, held.open(&held.state.upper)?);
     let overlay = Overlay::new(lowers, held.open(&layer)?);
     let copied = directory_at(overlay.root(), &to)
         .and_then(|to| wasmrun_fs::copy_tree(source, to, &|| Ok(())));

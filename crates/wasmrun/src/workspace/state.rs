@@ -158,7 +158,7 @@ impl Held {
         layers::path(&self.root, name)
     }
 
-    /// What is below the uppermost layer, the uppermost first.
+    /// What a run has below the uppermost layer, the uppermost first.
     pub(super) fn lower(&self) -> Vec<MountSource> {
         let layers = self.state.beneath().map(|name| self.layer(name));
         let layers = layers.map(MountSource::Bind);
@@ -169,10 +169,23 @@ impl Held {
             .collect()
     }
 
-    /// The same as directories, but for the changes of this workspace.
+    /// What was there before the changes of this workspace, the uppermost first.
     pub(super) fn lowers(&self) -> Result<Vec<Arc<dyn Directory>>> {
-        let below = self.state.below.iter().map(|name| self.open(name));
-        below.chain(self.base()?.map(Ok)).collect()
+        self.layered(self.state.below.iter())
+    }
+
+    /// What is below the uppermost layer, the uppermost first.
+    pub(super) fn beneath(&self) -> Result<Vec<Arc<dyn Directory>>> {
+        self.layered(self.state.beneath())
+    }
+
+    /// Layers, and what is below them all.
+    fn layered<'a>(
+        &self,
+        layers: impl Iterator<Item = &'a String>,
+    ) -> Result<Vec<Arc<dyn Directory>>> {
+        let layers = layers.map(|name| self.open(name));
+        layers.chain(self.base()?.map(Ok)).collect()
     }
 
     /// What was in it at first.
@@ -200,10 +213,7 @@ impl Held {
 
     /// All that a guest would see.
     pub(super) fn overlay(&self) -> Result<Overlay> {
-        let own = self.state.own.iter().map(|name| self.open(name));
-        let mut lowers: Vec<_> = own.collect::<Result<_>>()?;
-        lowers.extend(self.lowers()?);
-        Ok(Overlay::new(lowers, self.open(&self.state.upper)?))
+        Ok(Overlay::new(self.beneath()?, self.open(&self.state.upper)?))
     }
 
     /// Removes it, all at once.
