@@ -16,9 +16,9 @@ use crate::program::{Prepared, ended_from_outside, exceeds, guest_thread, no_thr
 use crate::run::{logged, panicked};
 use crate::task::Streams;
 use crate::{
-    Attachments, Captured, Control, Error, ErrorKind, GuestKind, HostMemory, HostValues, Killer,
-    LogLine, MemoryError, Outcome, Program, Request, Result, RunConfig, Stats, Stdin, Stdout,
-    Value,
+    Attachments, Captured, Control, Denials, Denied, Error, ErrorKind, GuestKind, HostMemory,
+    HostValues, Killer, Layer, Layers, LogLine, MemoryError, Outcome, Program, Request, Result,
+    RunConfig, Stats, Stdin, Stdout, Value,
 };
 
 pub use component::component_function;
@@ -58,6 +58,8 @@ pub struct Instance {
     by_name: HashMap<Arc<str>, usize>,
     of_component: component::Functions,
     streams: Streams,
+    layers: Layers,
+    denials: Denials,
     host_end: Option<Slot>,
     /// The time of a call, unless that of all ran before.
     timeout: Option<Duration>,
@@ -146,22 +148,13 @@ impl Program {
     ) -> Result<Instance> {
         let had_time = attachments.control.as_ref().is_some_and(Control::has_time);
         let timeout = config.limits.timeout.filter(|_| !had_time);
-        let (life, control, streams, host_end) = begin(self, config, attachments)?;
-        if timeout.is_some() {
-            control.stop_time();
-        }
         let instance = Instance {
             timeout,
-            program: self.clone(),
-            config: config.clone(),
-            control,
-            life,
-            functions: Vec::new(),
-            by_name: HashMap::new(),
-            of_component: component::Functions::default(),
-            streams,
-            host_end,
+            ..begin(self, config, attachments)?
         };
+        if timeout.is_some() {
+            instance.control.stop_time();
+        }
         match instance.life {
             Life::Ended(outcome) => {
                 Err(self.named(gone(&outcome, "ended before there was an instance")))
@@ -189,12 +182,8 @@ impl Life {
     }
 }
 
-/// Makes what an instance lives on.
-fn begin(
-    program: &Program,
-    config: &RunConfig,
-    attachments: Attachments,
-) -> Result<(Life, Control, Streams, Option<Slot>)> {
+/// Makes an instance, alive or not, whose calls have no time of their own.
+fn begin(program: &Program, config: &RunConfig, attachments: Attachments) -> Result<Instance> {
     if config.stdin == Stdin::Pipe || config.stdout == Stdout::Pipe || config.stderr == Stdout::Pipe
     {
         return Err(program.named(Error::new(
@@ -210,6 +199,7 @@ fn begin(
         control,
         host_end,
     } = program.prepare(Request::from(config).live(), attachments)?;
+    let (layers, denials) = (task.layers.clone(), task.denials.clone());
     let life = if let Some(reason) = control.interrupted() {
         Life::Ended(reason.outcome())
     } else if exceeds(program.guest(), &task.limits) {
@@ -228,7 +218,20 @@ fn begin(
             }
         }
     };
-    Ok((life, control, streams, host_end))
+    Ok(Instance {
+        program: program.clone(),
+        config: config.clone(),
+        control,
+        life,
+        functions: Vec::new(),
+        by_name: HashMap::new(),
+        of_component: component::Functions::default(),
+        streams,
+        layers,
+        denials,
+        host_end,
+        timeout: None,
+    })
 }
 
 /// Does `work` on a thread with the stack that was asked for, if one was: the caller's may be smaller.
@@ -410,6 +413,17 @@ impl Instance {
     pub fn logs(&self, tail: usize) -> Result<Vec<LogLine>> {
         let lines = logged(self.streams.log.as_ref(), tail);
         lines.map_err(|error| self.program.named(error))
+    }
+
+    /// What the guest has changed so far of its mounts, as [`Report::layers`](crate::Report::layers) has it of a run.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.layers.all()
+    }
+
+    /// What it has tried of the network so far that was denied, as [`Report::denied`](crate::Report::denied) has it of a
+    /// run.
+    pub fn denied(&self) -> Denied {
+        self.denials.all()
     }
 
     /// What the instance has cost: the fuel of the last call, the most memory it ever had. Of one that has ended, or

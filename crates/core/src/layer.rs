@@ -170,7 +170,10 @@ impl Layers {
             .push(layer);
     }
 
-    pub(crate) fn take(&self) -> Vec<Layer> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn all(&self) -> Vec<Layer> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

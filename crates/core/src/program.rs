@@ -390,8 +390,8 @@ impl Program {
                 .log
                 .map(|log| log.tail(usize::MAX))
                 .unwrap_or_default(),
-            layers: layers.take(),
-            denied: denials.take(),
+            layers: layers.all(),
+            denied: denials.all(),
         })
     }
 

@@ -115,11 +115,9 @@ impl World {
         for mount in mounts {
             let spot = world.make(mount.path.as_bytes());
             world.spots[spot].mount = Some(world.mounts.len());
-            if mount.file.is_none() {
-                world.given.push((mount.path.clone(), spot));
-            }
             world.mounts.push(mount);
         }
+        world.give_directories();
         world.give_files();
         World {
             mounts: Arc::new(world),
@@ -137,8 +135,8 @@ impl World {
         }
     }
 
-    /// The directories that a guest is given, and their paths: those that are mounted, in the order they were given, and
-    /// those without which no path would lead to a file that is.
+    /// The directories that a guest is given, and their paths: those that are mounted and not within another, in the order
+    /// they were given, and those without which no path would lead to a file that is.
     pub fn mounts(&self) -> impl ExactSizeIterator<Item = (&str, Place)> {
         let given = self.mounts.given.iter();
         given.map(|(path, spot)| (path.as_str(), self.spot(*spot, None)))
@@ -193,6 +191,25 @@ impl Mounts {
             };
         }
         at
+    }
+
+    /// Gives the guest the directories that are mounted, but for those which it reaches by others: of all that it is
+    /// given, a C library takes the one nearest to a path, from where no `..` would lead out.
+    fn give_directories(&mut self) {
+        for number in 0..self.mounts.len() {
+            let Mounted { path, file, .. } = &self.mounts[number];
+            let above = path.trim_end_matches('/').rsplit_once('/');
+            let above = above.and_then(|(above, _)| self.nearest(above.as_bytes()).1);
+            let is_reached = above.is_some_and(|above| {
+                let above = &self.mounts[above];
+                above.file.is_none() && above.path.starts_with('/') == path.starts_with('/')
+            });
+            if file.is_none() && !is_reached {
+                let path = path.clone();
+                let spot = self.make(path.as_bytes());
+                self.given.push((path, spot));
+            }
+        }
     }
 
     /// Gives the guest the directories of files that are mounted where no directory is.

@@ -95,8 +95,11 @@ impl Denials {
         }
     }
 
-    pub(crate) fn take(&self) -> Denied {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn all(&self) -> Denied {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
         denials.note(Attempt::LookUp {
             name: "ü".repeat(1000),
         });
-        let denied = denials.take();
+        let denied = denials.all();
         assert_eq!((denied.attempts.len(), denied.further), (256, 89));
         assert_eq!(denied.attempts[255].times, 2);
     }
@@ -130,6 +133,6 @@ mod tests {
             name: "ü".repeat(1000),
         });
         let name = "ü".repeat(255);
-        assert_eq!(denials.take().attempts[0].attempt, Attempt::LookUp { name });
+        assert_eq!(denials.all().attempts[0].attempt, Attempt::LookUp { name });
     }
 }

@@ -6,10 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    Attachments, Called, ErrorKind, Guest, GuestEnded, HostCall, HostFunctions, Instance, NoState,
-    Outcome, Program, Request, RunConfig, Stdout, TrapKind, Value, check,
+    Attachments, Called, ErrorKind, Guest, GuestEnded, HostCall, HostFunctions, Instance, Mount,
+    NoState, Outcome, Program, Request, RunConfig, Stdout, TrapKind, Value, check,
 };
 
+use super::overlays::told;
 use crate::case::{Case, captured};
 use crate::guests::{plain, wasi};
 
@@ -28,6 +29,7 @@ crate::suite::rules![
     a_guest_that_cannot_begin_is_no_instance,
     functions_of_the_host_are_called,
     output_is_captured_call_by_call,
+    what_an_instance_changed_is_told_between_calls,
     fuel_is_for_each_call,
     time_is_for_each_call,
     memory_is_limited_for_the_instance,
@@ -446,6 +448,32 @@ fn output_is_captured_call_by_call(case: &Case) {
         returned(&mut instance, "say", &[Value::I32(length)]);
         assert_eq!(instance.take_stdout().bytes, said.as_bytes());
     }
+}
+
+fn what_an_instance_changed_is_told_between_calls(case: &Case) {
+    let guest = wasi(
+        r#"(data (i32.const 1024) "new")
+           (func (export "create") (result i32)
+             (call $path_open (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 3) (i32.const 1)
+               (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 1032)))
+           (func (export "write")
+             (call $write (i32.load (i32.const 1032)) (i32.const 1024) (i32.const 2)))"#,
+    );
+    let config = captured().mount(Mount::memory("/m", 1 << 20));
+    let Some(mut instance) = instance_with(case, &guest, &config) else {
+        return;
+    };
+    let told_now = |instance: &Instance| match &instance.layers()[..] {
+        [layer] => told(layer),
+        layers => panic!("one mount keeps changes: {layers:?}"),
+    };
+    assert_eq!(told_now(&instance), [""; 0]);
+    assert_eq!(returned(&mut instance, "create", &[]), [Value::I32(0)]);
+    assert_eq!(told_now(&instance), ["+ new 0"]);
+    returned(&mut instance, "write", &[]);
+    assert_eq!(told_now(&instance), ["+ new 2"]);
+    instance.reset().expect("begins again");
+    assert_eq!(told_now(&instance), [""; 0]);
 }
 
 fn fuel_is_for_each_call(case: &Case) {

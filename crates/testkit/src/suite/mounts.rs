@@ -10,7 +10,7 @@ use wasmrun_core::{Access, Clock, ErrorKind, MemoryMount, Mount, MountSource, Ou
 use super::directories::{all_fail, holds, outcomes, placed};
 use super::overlays::{layer, told};
 use crate::case::{Case, captured, pack, stdout};
-use crate::guests::{files, hello};
+use crate::guests::{files, hello, world};
 
 crate::suite::rules![
     a_file_system_in_memory_is_used_as_a_directory_is,
@@ -26,6 +26,7 @@ crate::suite::rules![
     a_thousand_mounts_are_all_there,
     a_mount_is_in_the_list_of_the_directory_it_is_in,
     a_mount_is_reached_from_the_directory_it_is_in,
+    a_path_leads_out_of_a_mount_by_its_parent,
     the_way_to_a_mount_is_there,
     a_mount_stays_where_it_is,
     nothing_moves_between_file_systems,
@@ -330,13 +331,24 @@ fn a_mount_is_reached_from_the_directory_it_is_in(case: &Case) {
             ("open b 3:in/x write create", "ROFS"),
             ("open c 3:new/deep/x write create", "ok"),
             ("write c x", "ok 1"),
-            ("stat 5:x", "ok file 1"),
+            ("stat 3:new/deep/../../file", "ok file 5"),
             ("open d 3:new dir", "ok"),
             ("open e d:deep/x read", "ok"),
             ("read e", "ok x"),
         ],
     );
     assert_eq!(case.tree(), before, "nothing is made on the host");
+}
+
+/// A C library takes the directory it was given that is nearest to a path, and no way leads out of that.
+fn a_path_leads_out_of_a_mount_by_its_parent(case: &Case) {
+    let paths = ["/o/in/../file", "/o/new/deep/../../in/file"];
+    let config = nested(case).args(paths.map(|path| format!("read={path}")));
+    if let Some(report) = case.run(&world(), &config) {
+        let [outer, inner] = paths;
+        let expected = format!("read {outer}: outer\nread {inner}: inner\n");
+        assert_eq!(stdout(&report), expected);
+    }
 }
 
 fn the_way_to_a_mount_is_there(case: &Case) {
@@ -374,11 +386,13 @@ fn nothing_moves_between_file_systems(case: &Case) {
         case,
         &nested(case),
         &[
-            ("rename 3:file 5:file", "XDEV"),
-            ("link 3:file 5:file", "XDEV"),
-            ("rename 3:file 4:other", "XDEV"),
-            ("link 4:file 3:other", "XDEV"),
-            ("list 5", "ok"),
+            ("rename 3:file 3:new/deep/file", "XDEV"),
+            ("link 3:file 3:new/deep/file", "XDEV"),
+            ("rename 3:file 3:in/other", "XDEV"),
+            ("link 3:in/file 3:other", "XDEV"),
+            ("open a 3:new/deep dir", "ok"),
+            ("rename 3:file a:file", "XDEV"),
+            ("list a", "ok"),
         ],
     );
     if done {
