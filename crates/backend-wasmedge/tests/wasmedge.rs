@@ -1,4 +1,4 @@
-//! WasmEdge through the whole suite; and what is particular to it: what the guest is rewritten for, what must
+//! What is particular to WasmEdge: what the guest is rewritten for, what must
 //! not reach WasmEdge, and where its library is looked for.
 
 use std::process::{Command, ExitCode};
@@ -12,15 +12,16 @@ use wasmrun_core::{
     Engine, ErrorKind, Guest, Outcome, Program, Report, Result, RunConfig, Stdout, Trap, TrapKind,
 };
 use wasmrun_testkit::particular::{self, command, fuel, within};
-use wasmrun_testkit::{Named, restart_with_wasmedge, this_program, trials};
+use wasmrun_testkit::{Named, restart_with_wasmedge, this_program};
 
 fn main() -> ExitCode {
     restart_with_wasmedge();
     let arguments = Arguments::from_args();
     let engine = WasmEdgeEngine::new().map(|engine| Arc::new(engine) as Arc<dyn Engine>);
-    let (mut trials, here) = trials([Named::new(NAME, engine)]);
+    let is_here = engine.is_ok();
+    let mut trials = vec![Named::new(NAME, engine).present()];
     trials.extend(own(WITHOUT_LIBRARY));
-    if !here.is_empty() {
+    if is_here {
         trials.extend(own(WITH_LIBRARY));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

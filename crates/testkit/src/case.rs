@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
-    Access, Capability, Clock, Engine, Error, ErrorKind, Guest, GuestKind, InheritEnv, MemoryMount,
-    Mount, MountSource, Network, OverlayMount, Place, Program, Random, Report, Run, RunConfig,
-    SamePath, Stdout, WasiVersion, check,
+    Access, Capability, Clock, CodeCache, Compilation, Engine, Error, ErrorKind, Guest, GuestKind,
+    InheritEnv, MemoryMount, Mount, MountSource, Network, OverlayMount, Place, Program, Random,
+    Report, Run, RunConfig, SamePath, Stdout, WasiVersion, check,
 };
 
 use crate::known_differences;
@@ -22,6 +22,7 @@ pub struct Case {
     capability: Capability,
     directory: OnceLock<TempDir>,
     shown: Shown,
+    code: Option<Arc<dyn CodeCache>>,
 }
 
 /// How a guest of [`Case::run`] is shown directories of the host.
@@ -56,7 +57,13 @@ impl Case {
             engine,
             directory: OnceLock::new(),
             shown: Shown::AsTheyAre,
+            code: None,
         }
+    }
+
+    /// The same, which keeps what it compiles, if there is where.
+    pub(crate) fn keeping(self, code: Option<Arc<dyn CodeCache>>) -> Self {
+        Case { code, ..self }
     }
 
     /// The same, in which directories are shown another way.
@@ -168,7 +175,11 @@ impl Case {
         if self.refuses(guest, config) {
             return None;
         }
-        match Program::compile(self.engine.clone(), guest, config) {
+        let mut how = Compilation::new();
+        if let Some(code) = &self.code {
+            how = how.cache(&**code);
+        }
+        match Program::compile_with(self.engine.clone(), guest, config, how) {
             Ok(program) => Some(program),
             Err(error) => panic!("{} should run {}: {error:?}", self.name(), guest.name()),
         }

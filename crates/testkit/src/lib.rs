@@ -50,7 +50,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use wasmrun_core::{Engine, Result};
+use wasmrun_core::{CodeCache, Engine, Result};
 
 pub use case::{Case, pack};
 pub use null::NullEngine;
@@ -72,28 +72,36 @@ impl Named {
             engine,
         }
     }
+
+    /// The trial `engine::present`, which fails if it is not here. With `WASMRUN_ALLOW_MISSING=1` in the environment it is
+    /// shown as ignored instead: for a machine that cannot have every runtime.
+    pub fn present(&self) -> Trial {
+        present(&self.name, &self.engine)
+    }
 }
 
 /// Runs every trial on every engine, as the command line asks.
-///
-/// An engine that is not here fails a trial `engine::present`. With `WASMRUN_ALLOW_MISSING=1` in the
-/// environment that trial is shown as ignored instead: for a machine that cannot have every runtime.
 pub fn run(engines: impl IntoIterator<Item = Named>) -> ExitCode {
-    let (trials, _) = trials(engines);
+    let (trials, _) = trials(engines, None);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Every trial on every engine, and the engines that are here.
-pub fn trials(engines: impl IntoIterator<Item = Named>) -> (Vec<Trial>, Vec<Arc<dyn Engine>>) {
+/// Every trial on every engine, and the engines that are here. An engine that is not fails [a trial](Named::present).
+///
+/// Real programs take long to compile: what comes of it is kept in `code`, if there is one, between their trials and runs.
+pub fn trials(
+    engines: impl IntoIterator<Item = Named>,
+    code: Option<&Arc<dyn CodeCache>>,
+) -> (Vec<Trial>, Vec<Arc<dyn Engine>>) {
     let mut trials = Vec::new();
     let mut here = Vec::new();
-    for Named { name, engine } in engines {
-        trials.push(present(&name, &engine));
-        here.extend(engine.ok());
+    for named in engines {
+        trials.push(named.present());
+        here.extend(named.engine.ok());
     }
     for engine in &here {
         trials.extend(suite::trials(engine));
-        trials.extend(programs::trials(engine));
+        trials.extend(programs::trials(engine, code));
     }
     trials.extend(differential::trials(&here));
     (trials, here)

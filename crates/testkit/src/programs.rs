@@ -1,16 +1,19 @@
 //! Real programs from the package registries, on every engine: the same output, the same files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use libtest_mimic::Trial;
-use wasmrun_core::{Access, Engine, Guest, Mount, Outcome, Profile, RunConfig, Stdin, Stdout};
+use wasmrun_core::{
+    Access, CodeCache, Engine, Guest, Mount, Outcome, Profile, Program, RunConfig, Stdin, Stdout,
+};
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::compiler;
 use crate::guests::hello;
-use crate::suite::{Rule, rules, trial};
+use crate::suite::{Rule, named, rules};
 
 rules![
     cpython_reads_its_world_and_writes_a_file,
@@ -20,11 +23,12 @@ rules![
     boolector_solves,
 ];
 
-/// The programs as trials of `engine`, named `engine::programs::rule`.
-pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
-    let trials = RULES
-        .iter()
-        .map(|rule: &Rule| trial(engine, "programs", *rule));
+/// The programs as trials of `engine`, named `engine::programs::rule`. What is compiled is kept in `code`.
+pub(crate) fn trials(engine: &Arc<dyn Engine>, code: Option<&Arc<dyn CodeCache>>) -> Vec<Trial> {
+    let trials = RULES.iter().map(|(name, rule): &Rule| {
+        let case = Case::new(engine.clone()).keeping(code.cloned());
+        named(engine, "programs", name, move || rule(&case))
+    });
     trials.collect()
 }
 
@@ -52,6 +56,24 @@ fn shown(case: &Case, guest: &str) -> (RunConfig, String) {
     (captured().map_dir(host, &guest, Access::ReadWrite), guest)
 }
 
+/// CPython for an engine, with no limits; `None` as for [`Case::compile`]. It takes long to compile, so all trials of an
+/// engine have the same.
+fn cpython(case: &Case, config: &RunConfig) -> Option<Program> {
+    type Compiled = Arc<OnceLock<Option<Program>>>;
+    static COMPILED: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
+    let guest = program("python.wasm");
+    if case.refuses(&guest, config) {
+        return None;
+    }
+    let compiled = {
+        let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(case.name().to_owned()).or_default().clone()
+    };
+    compiled
+        .get_or_init(|| case.compile(&guest, &captured()))
+        .clone()
+}
+
 fn cpython_reads_its_world_and_writes_a_file(case: &Case) {
     case.write(
         "data/planets.csv",
@@ -65,8 +87,7 @@ fn cpython_reads_its_world_and_writes_a_file(case: &Case) {
         .env("GREETING", "grüß dich")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdin::Bytes("abc\ndéf\n".into()));
-    let guest = program("python.wasm");
-    let Some(cpython) = case.compile(&guest, &config) else {
+    let Some(cpython) = cpython(case, &config) else {
         return;
     };
     let report = case.ran(cpython.run(&config));
@@ -132,7 +153,7 @@ fn cpython_does_the_same_twice(case: &Case) {
             .mount(Mount::memory("/scratch", 1 << 20))
             .args(["/data/varies.py", "/data", "/scratch"])
     });
-    let Some(cpython) = case.compile(&program("python.wasm"), &one) else {
+    let Some(cpython) = cpython(case, &one) else {
         return;
     };
     let [first, second] = [one, two].map(|config| {
@@ -167,7 +188,7 @@ except OSError as error:
             .args(["-c", SCRIPT])
     };
     let read_only = config(Profile::ReadOnly);
-    let Some(cpython) = case.compile(&program("python.wasm"), &read_only) else {
+    let Some(cpython) = cpython(case, &read_only) else {
         return;
     };
     for (profile, expected) in [

@@ -1,10 +1,13 @@
 /* Paths that end in a slash, in `.` or in `..`: every call, for what can be there. Each call has a directory of its
- * own, and what is in it afterwards is told as well: by a letter each, in the order of `NAMES`. */
+ * own, or one that the call before left as it was, and what is in it afterwards is told as well: by a letter each, in the
+ * order of `NAMES`. */
 static const char *const NAMES[] = {"f", "d", "lf", "ld", "dangling", "none", "gone", "file", "dir", "new"};
+static const char AS_MADE[] = "fdlll..fd.";
 enum { TRIED = 6, ALL = 10 };
 static const char *const ENDS[] = {"", "/", "//", "/.", "/.."};
 
 static int scene;
+static char left[ALL + 1];
 static const char *the(const char *name) {
     char path[100];
     snprintf(path, sizeof path, "%d/%s", scene, name);
@@ -12,6 +15,8 @@ static const char *the(const char *name) {
 }
 
 static void make_scene(void) {
+    if (!strcmp(left, AS_MADE))
+        return;
     char name[20];
     snprintf(name, sizeof name, "%d", ++scene);
     mkdir(in(name), 0755), mkdir(the("d"), 0755), mkdir(the("dir"), 0755);
@@ -19,11 +24,20 @@ static void make_scene(void) {
     symlink("f", the("lf")), symlink("d", the("ld")), symlink("gone", the("dangling"));
 }
 
+static void look_at_what_is_left(void) {
+    memset(left, '.', ALL);
+    DIR *d = opendir(the(""));
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        for (int i = 0; i < ALL; i++)
+            if (!strcmp(e->d_name, NAMES[i]))
+                left[i] = e->d_type == DT_REG ? 'f' : e->d_type == DT_DIR ? 'd' : e->d_type == DT_LNK ? 'l' : '?';
+    if (d != NULL)
+        closedir(d);
+}
+
 static void tell(const char *what, const char *path, long long result) {
     const char *error = result < 0 ? error_name(errno) : "done";
-    char left[ALL + 1] = {0};
-    for (int i = 0; i < ALL; i++)
-        left[i] = kind(the(NAMES[i]));
+    look_at_what_is_left();
     fprintf(stderr, "%s, where p is %s: %s, and then %s\n", what, path, error, left);
 }
 

@@ -119,11 +119,18 @@ pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, rule: Rule) -> Trial 
 }
 
 fn shown(engine: &Arc<dyn Engine>, topic: &str, (name, rule): Rule, shown: Shown) -> Trial {
-    let engine = engine.clone();
+    let case = Case::new(engine.clone()).shown(shown);
+    named(engine, topic, name, move || rule(&case))
+}
+
+pub(crate) fn named(
+    engine: &Arc<dyn Engine>,
+    topic: &str,
+    name: &str,
+    rule: impl FnOnce() + Send + 'static,
+) -> Trial {
     let name = format!("{}::{topic}::{name}", engine.info().name);
-    Trial::test(name.clone(), move || {
-        within_patience(&name, move || rule(&Case::new(engine).shown(shown)))
-    })
+    Trial::test(name.clone(), move || within_patience(&name, rule))
 }
 
 /// No rule takes nearly as long; one that does has found a guest that cannot be ended, and must

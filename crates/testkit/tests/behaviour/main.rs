@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use wasmrun::Engines;
-use wasmrun_core::Engine;
+use wasmrun::{Cache, Engines};
+use wasmrun_core::{CodeCache, Engine};
 use wasmrun_testkit::{Named, known_differences, matrix, restart_with_wasmedge, trials};
 
 fn main() -> ExitCode {
@@ -23,7 +23,10 @@ fn main() -> ExitCode {
         .map(|(name, engine)| Named::new(name, engine))
         .collect();
     let all = known.len();
-    let (mut trials, here) = trials(known);
+    let kept = tempfile::tempdir().expect("a temporary directory");
+    let code: Arc<dyn CodeCache> =
+        Arc::new(Cache::open(kept.path().join("code")).expect("a cache"));
+    let (mut trials, here) = trials(known, Some(&code));
     trials.extend(workspaces::trials(&here));
     // The page tells of every engine: it cannot be compared where one is missing, and that is what
     // the trial of that engine says.
