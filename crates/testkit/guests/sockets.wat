@@ -185,63 +185,118 @@
   (call $finish_bind_udp (local.get $socket) (i32.const 16))
   (local.get $socket))
 
-;; Sends `ping` in a datagram to an address of IPv4 from a socket that is bound to no address of its own, and receives
-;; what comes back. The socket is connected, if that is asked.
-(func $exchange (param $connected i32) (param $port i32) (param $address i32)
+;; Puts a socket address where a record has one.
+(func $put_address (param $at i32)
+  (param $is_6 i32) (param $port i32)
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
+  (i32.store8 (local.get $at) (local.get $is_6))
+  (i32.store16 offset=4 (local.get $at) (local.get $port))
+  (if (local.get $is_6)
+    (then
+      (i32.store offset=8 (local.get $at) (local.get 3))
+      (i32.store16 offset=12 (local.get $at) (local.get 4))
+      (i32.store16 offset=14 (local.get $at) (local.get 5))
+      (i32.store16 offset=16 (local.get $at) (local.get 6))
+      (i32.store16 offset=18 (local.get $at) (local.get 7))
+      (i32.store16 offset=20 (local.get $at) (local.get 8))
+      (i32.store16 offset=22 (local.get $at) (local.get 9))
+      (i32.store16 offset=24 (local.get $at) (local.get 10))
+      (i32.store16 offset=26 (local.get $at) (local.get 11))
+      (i32.store offset=28 (local.get $at) (local.get 12)))
+    (else
+      (i32.store8 offset=6 (local.get $at) (local.get 3))
+      (i32.store8 offset=7 (local.get $at) (local.get 4))
+      (i32.store8 offset=8 (local.get $at) (local.get 5))
+      (i32.store8 offset=9 (local.get $at) (local.get 6)))))
+
+;; Receives a datagram that is not left out. Returns 0, and leaves where it is at 20; or what a result says.
+(func $receive_one (param $incoming i32) (result i32) (local $told i32)
+  (loop $again
+    (call $wait (call $subscribe_incoming (local.get $incoming)))
+    (call $receive (local.get $incoming) (i64.const 1) (i32.const 16))
+    (if (local.tee $told (call $outcome (i32.const 4))) (then (return (local.get $told))))
+    (br_if $again (i32.eqz (i32.load (i32.const 24)))))
+  (i32.const 0))
+
+;; Sends the datagram at 520.
+(func $send_one (param $outgoing i32) (result i32)
+  (call $wait (call $subscribe_outgoing (local.get $outgoing)))
+  (call $check_send (local.get $outgoing) (i32.const 16))
+  (call $send (local.get $outgoing) (i32.const 520) (i32.const 1) (i32.const 16))
+  (call $outcome (i32.const 8)))
+
+;; Sends `ping` in a datagram to an address from a socket that is bound to none of its own, and receives what comes back.
+;; The socket is connected, if that is asked.
+(func $exchange (param $connected i32)
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
   (local $socket i32) (local $told i32) (local $incoming i32) (local $outgoing i32)
-  (local.set $socket (call $bind_udp (i32.const 0) (i32.const 0)
+  (local.set $socket (call $bind_udp (local.get 1) (i32.const 0)
     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
-  (call $stream (local.get $socket) (local.get $connected) (i32.const 0) (local.get $port)
-    (i32.and (local.get $address) (i32.const 255))
-    (i32.and (i32.shr_u (local.get $address) (i32.const 8)) (i32.const 255))
-    (i32.and (i32.shr_u (local.get $address) (i32.const 16)) (i32.const 255))
-    (i32.shr_u (local.get $address) (i32.const 24))
-    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+  (if (i32.eq (local.get $socket) (i32.const -1)) (then return))
+  (call $stream (local.get $socket) (local.get $connected)
+    (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5) (local.get 6)
+    (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11) (local.get 12)
     (i32.const 16))
   (if (local.tee $told (call $outcome (i32.const 4))) (then (call $tell (local.get $told)) return))
   (local.set $incoming (i32.load (i32.const 20)))
   (local.set $outgoing (i32.load (i32.const 24)))
-  (call $wait (call $subscribe_outgoing (local.get $outgoing)))
-  (call $check_send (local.get $outgoing) (i32.const 16))
   (i32.store (i32.const 512) (i32.const 0x676e6970))
   (i32.store (i32.const 520) (i32.const 512))
   (i32.store (i32.const 524) (i32.const 4))
   (i32.store (i32.const 528) (i32.eqz (local.get $connected)))
-  (i32.store (i32.const 532) (i32.const 0))
-  (i32.store16 (i32.const 536) (local.get $port))
-  (i32.store (i32.const 538) (local.get $address))
-  (call $send (local.get $outgoing) (i32.const 520) (i32.const 1) (i32.const 16))
-  (if (local.tee $told (call $outcome (i32.const 8))) (then (call $tell (local.get $told)) return))
-  (loop $again
-    (call $wait (call $subscribe_incoming (local.get $incoming)))
-    (call $receive (local.get $incoming) (i64.const 1) (i32.const 16))
-    (if (local.tee $told (call $outcome (i32.const 4)))
-      (then (call $tell (local.get $told)) return))
-    (br_if $again (i32.eqz (i32.load (i32.const 24)))))
-  (call $tell (i32.const 0)))
+  (call $put_address (i32.const 532)
+    (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5) (local.get 6)
+    (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11) (local.get 12))
+  (local.set $told (call $send_one (local.get $outgoing)))
+  (if (i32.eqz (local.get $told))
+    (then (local.set $told (call $receive_one (local.get $incoming)))))
+  (call $tell (local.get $told)))
 
-;; Binds a socket for datagrams to the address, tells so and the port that it has, in two bytes, and waits for one.
-(func $await_datagram
-  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
-  (local $socket i32) (local $told i32) (local $incoming i32)
+;; Binds a socket for datagrams to the address, and tells so and the port that it has, in two bytes. Leaves what datagrams
+;; come by at 500 and what they go by at 504. Returns 0 if it told of an error.
+(func $open_to_datagrams
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (local $socket i32)
   (local.set $socket (call $bind_udp
     (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
     (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11)))
-  (if (i32.eq (local.get $socket) (i32.const -1)) (then return))
+  (if (i32.eq (local.get $socket) (i32.const -1)) (then (return (i32.const 0))))
   (call $stream (local.get $socket) (i32.const 0)
     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
     (i32.const 16))
-  (local.set $incoming (i32.load (i32.const 20)))
+  (i64.store (i32.const 500) (i64.load (i32.const 20)))
   (call $local_address_udp (local.get $socket) (i32.const 16))
   (i32.store16 (i32.const 9) (i32.load16_u (i32.const 24)))
   (i32.store8 (i32.const 8) (i32.const 0))
   (call $print (i32.const 8) (i32.const 3))
-  (loop $again
-    (call $wait (call $subscribe_incoming (local.get $incoming)))
-    (call $receive (local.get $incoming) (i64.const 1) (i32.const 16))
-    (if (local.tee $told (call $outcome (i32.const 4)))
-      (then (call $tell (local.get $told)) return))
-    (br_if $again (i32.eqz (i32.load (i32.const 24)))))
-  (call $tell (i32.const 0)))
+  (i32.const 1))
+
+;; Receives a datagram at a socket that is bound to the address.
+(func $await_datagram (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)
+  (if (call $open_to_datagrams
+    (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+    (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11))
+    (then (call $tell (call $receive_one (i32.load (i32.const 500)))))))
+
+;; Receives two, and sends each back.
+(func $answer_two (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (local $left i32)
+  (local.set $left (i32.shl (call $open_to_datagrams
+    (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+    (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11))
+    (i32.const 1)))
+  (loop $next
+    (if (local.get $left) (then
+      (call $tell (call $answer_one))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br $next)))))
+
+(func $answer_one (result i32) (local $told i32) (local $datagram i32)
+  (if (local.tee $told (call $receive_one (i32.load (i32.const 500))))
+    (then (return (local.get $told))))
+  (local.set $datagram (i32.load (i32.const 20)))
+  (i64.store (i32.const 520) (i64.load (local.get $datagram)))
+  (i32.store (i32.const 528) (i32.const 1))
+  (memory.copy (i32.const 532) (i32.add (local.get $datagram) (i32.const 8)) (i32.const 32))
+  (call $send_one (i32.load (i32.const 504))))

@@ -7,8 +7,7 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
 };
 use wasmrun_core::Guest;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, WorldId};
+use wit_component::ComponentEncoder;
 
 use crate::compiler;
 
@@ -71,31 +70,6 @@ pub fn component(module: &Guest) -> Guest {
     match encoded {
         Ok(bytes) => Guest::from_bytes("component.wasm", bytes).expect("wit-component's own work"),
         Err(error) => panic!("{} does not become a component: {error:?}", module.name()),
-    }
-}
-
-/// A component with sockets, which takes these steps: calls of the functions in `guests/sockets.wat`, and other fields of
-/// a module.
-pub fn sockets(steps: &str, fields: &str) -> Guest {
-    static WORLD: OnceLock<(Resolve, WorldId)> = OnceLock::new();
-    let (resolve, world) = WORLD.get_or_init(|| {
-        let mut resolve = Resolve::default();
-        let package = resolve.push_str("sockets.wit", include_str!("../guests/sockets.wit"));
-        let package = package.expect("our own text");
-        let world = resolve.select_world(&[package], None);
-        (resolve, world.expect("the only one"))
-    });
-    let source = format!(
-        "(module {} {fields} (func (export \"wasi:cli/run@0.2.0#run\") (result i32) {steps} (i32.const 0)))",
-        include_str!("../guests/sockets.wat")
-    );
-    let mut module = wat::parse_str(&source).unwrap_or_else(|error| panic!("{error}\n{source}"));
-    let encoded = embed_component_metadata(&mut module, resolve, *world, StringEncoding::UTF8)
-        .and_then(|()| ComponentEncoder::default().module(&module))
-        .and_then(|mut encoder| encoder.encode());
-    match encoded {
-        Ok(bytes) => Guest::from_bytes("sockets.wasm", bytes).expect("wit-component's own work"),
-        Err(error) => panic!("no component comes of it: {error:?}"),
     }
 }
 

@@ -41,6 +41,7 @@ mod oracle;
 pub mod particular;
 pub mod programs;
 mod restart;
+pub mod sockets;
 pub mod suite;
 mod there_and_back;
 mod tree;

@@ -139,9 +139,10 @@ impl Workspaces {
     pub fn create(&self, name: &str, settings: WorkspaceSettings) -> Result<Workspace> {
         self.is_free(name)?;
         let settings = settings.resolved(&self.root)?;
-        let layers = self.layers()?;
-        State::new(settings, layers.create()?).make(&self.root, name)?;
-        Ok(self.named(name))
+        self.with_new_layers(|layers| {
+            State::new(settings, layers.create()?).make(&self.root, name)?;
+            Ok(self.named(name))
+        })
     }
 
     /// Whether a workspace may have that name, and none has.
@@ -200,12 +201,27 @@ impl Workspaces {
         Layers::open(&self.root)
     }
 
+    /// Does something that makes layers for workspaces to have. Those that it made are removed if it fails.
+    fn with_new_layers<T>(&self, with: impl FnOnce(&Layers) -> Result<T>) -> Result<T> {
+        let layers = self.layers()?;
+        let done = with(&layers);
+        if done.is_err() {
+            layers.remove_unused(&self.root);
+        }
+        done
+    }
+
+    /// Does something that makes layers, or has workspaces do without some. Those are removed then that nobody has.
+    fn with_layers<T>(&self, with: impl FnOnce(&Layers) -> Result<T>) -> Result<T> {
+        let layers = self.layers()?;
+        let done = with(&layers);
+        layers.remove_unused(&self.root);
+        done
+    }
+
     /// Does something with what a workspace keeps apart from what it began with.
     fn kept<T>(&self, held: &Held, with: impl FnOnce(&Kept) -> Result<T>) -> Result<T> {
-        let layers = self.layers()?;
-        let given = with(&kept::kept(held, &layers)?);
-        layers.remove_unused(&self.root);
-        given
+        self.with_layers(|layers| with(&kept::kept(held, layers)?))
     }
 }
 
@@ -307,8 +323,8 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock), and what cannot be read or written.
     pub fn import(&self, from: &Path, to: &str) -> Result<()> {
-        let layers = self.all.layers()?;
-        kept::import(&mut self.held(&layers)?, &layers, from, to)
+        self.all
+            .with_layers(|layers| kept::import(&mut self.held(layers)?, layers, from, to))
     }
 
     /// Makes the changes for good: in the directory of the host that the workspace began with or, of a fork, in the workspace
@@ -320,17 +336,16 @@ impl Workspace {
     /// [`Unsupported`](ErrorKind::Unsupported) if it began with nothing that can be changed, or if the other workspace was
     /// changed since it was forked; otherwise as for [`lock`](Workspace::lock), of both.
     pub fn commit(&self) -> Result<()> {
-        let layers = self.all.layers()?;
-        let mut held = self.held(&layers)?;
-        match held.state.parent.clone() {
-            None => kept::commit(&mut held, &layers)?,
-            Some(parent) => {
-                let mut parent = Held::lock(&self.all.root, &parent, &layers)?;
-                kept::commit_to_workspace(&mut held, &mut parent, &layers)?;
+        self.all.with_layers(|layers| {
+            let mut held = self.held(layers)?;
+            match held.state.parent.clone() {
+                None => kept::commit(&mut held, layers),
+                Some(parent) => {
+                    let mut parent = Held::lock(&self.all.root, &parent, layers)?;
+                    kept::commit_to_workspace(&mut held, &mut parent, layers)
+                }
             }
-        }
-        layers.remove_unused(&self.all.root);
-        Ok(())
+        })
     }
 
     /// Undoes all changes: it has again what it began with.
@@ -339,15 +354,13 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock).
     pub fn reset(&self) -> Result<()> {
-        let layers = self.all.layers()?;
-        let mut held = self.held(&layers)?;
-        held.change(|state| {
-            state.own.clear();
-            state.upper = layers.create()?;
-            Ok(())
-        })?;
-        layers.remove_unused(&self.all.root);
-        Ok(())
+        self.all.with_layers(|layers| {
+            self.held(layers)?.change(|state| {
+                state.own.clear();
+                state.upper = layers.create()?;
+                Ok(())
+            })
+        })
     }
 
     /// Makes another workspace that has all that this one has now, and whose changes are its own.
@@ -357,12 +370,13 @@ impl Workspace {
     /// As for [`lock`](Workspace::lock) and [`Workspaces::create`].
     pub fn fork(&self, name: &str) -> Result<Workspace> {
         self.all.is_free(name)?;
-        let layers = self.all.layers()?;
-        let mut held = self.held(&layers)?;
-        kept::freeze(&mut held, &layers)?;
-        let fork = held.state.fork(&self.name, layers.create()?);
-        fork.make(&self.all.root, name)?;
-        Ok(self.all.named(name))
+        self.all.with_new_layers(|layers| {
+            let mut held = self.held(layers)?;
+            kept::freeze(&mut held, layers)?;
+            let fork = held.state.fork(&self.name, layers.create()?);
+            fork.make(&self.all.root, name)?;
+            Ok(self.all.named(name))
+        })
     }
 
     /// Removes it with its changes. What it began with stays, and so do its forks.
@@ -371,10 +385,8 @@ impl Workspace {
     ///
     /// As for [`lock`](Workspace::lock).
     pub fn remove(&self) -> Result<()> {
-        let layers = self.all.layers()?;
-        self.held(&layers)?.remove(&self.all.root)?;
-        layers.remove_unused(&self.all.root);
-        Ok(())
+        self.all
+            .with_layers(|layers| self.held(layers)?.remove(&self.all.root))
     }
 
     fn held(&self, layers: &Layers) -> Result<Held> {

@@ -1,7 +1,7 @@
 //! Drives the real binary over guests written as text.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
 
@@ -21,10 +21,15 @@ pub fn engines() -> Vec<&'static str> {
 
 /// `wasmrun`, with nothing on its standard input, and with a cache of this test binary's own.
 pub fn wasmrun() -> Command {
+    with_cache(&cache_dir())
+}
+
+/// The same with another cache.
+pub fn with_cache(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmrun"));
     command
         .stdin(Stdio::null())
-        .env("WASMRUN_CACHE_DIR", cache_dir());
+        .env("WASMRUN_CACHE_DIR", directory);
     command
 }
 

@@ -24,6 +24,8 @@ mod engines;
 mod executable;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
+mod full_disk;
 mod help;
 mod inspect;
 #[cfg(feature = "wasmtime")]
@@ -32,15 +34,21 @@ mod invoke;
 mod mounts;
 #[cfg(feature = "wasmtime")]
 mod network;
+#[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
+mod network_rules;
 #[cfg(all(
     target_os = "linux",
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
 ))]
 mod once;
+#[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
+mod peers;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod report;
 #[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 mod signals;
+#[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
+mod space;
 #[cfg(all(
     target_os = "linux",
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")

@@ -1,4 +1,4 @@
-//! Workspaces, by the command, by two processes, and after a kill.
+//! Workspaces, by the command, by two processes, and after a kill. What they do on a full disk is in `full_disk.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::common::{READY_AND_LOOP, Seen, started, wasmrun};
+use crate::common::{READY_AND_LOOP, Seen, started, with_cache};
 
 /// Writes the files `fa` to `fp`, each with 8192 times the same letter, another in each run.
 const CHURN: &str = r#"(module
@@ -39,12 +39,28 @@ const CHURN: &str = r#"(module
         (br_if $next (i32.lt_u (local.get $letter) (i32.const 113))))))"#;
 
 /// A user of their own, with a project in which is the file `kept`.
-struct User(TempDir);
+pub struct User {
+    home: PathBuf,
+    _temporary: Option<TempDir>,
+}
 
 impl User {
     fn new() -> Self {
-        let user = User(TempDir::new().expect("a directory"));
-        fs::create_dir(user.project()).expect("a directory");
+        let temporary = TempDir::new().expect("a directory");
+        let user = User::at(temporary.path().into());
+        User {
+            _temporary: Some(temporary),
+            ..user
+        }
+    }
+
+    /// One whose home is that directory, which stays.
+    pub fn at(home: PathBuf) -> Self {
+        let user = User {
+            home,
+            _temporary: None,
+        };
+        fs::create_dir_all(user.project()).expect("a directory");
         user.write("project/kept", "kept\n");
         user.write("churn.wat", CHURN);
         user.write("loop.wat", READY_AND_LOOP);
@@ -54,31 +70,31 @@ impl User {
         user
     }
 
-    fn project(&self) -> PathBuf {
+    pub fn project(&self) -> PathBuf {
         self.path("project")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("a file");
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = wasmrun();
-        command.args(args).current_dir(self.0.path());
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = with_cache(&self.path("cache"));
+        command.args(args).current_dir(&self.home);
         command.env("XDG_DATA_HOME", self.path("data"));
         command
     }
 
-    fn workspace(&self, args: &[&str]) -> Seen {
+    pub fn workspace(&self, args: &[&str]) -> Seen {
         let mut command = self.command(&["workspace"]);
         command.args(args).output().expect("wasmrun starts").into()
     }
 
-    fn churns(&self, workspace: &str) {
+    pub fn churns(&self, workspace: &str) {
         let run = [
             "run",
             "--engine=wasmi",
@@ -90,7 +106,7 @@ impl User {
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
 
-    fn changes(&self, workspace: &str) -> usize {
+    pub fn changes(&self, workspace: &str) -> usize {
         let seen = self.workspace(&["changes", workspace]);
         assert_eq!(seen.code, Some(0), "{seen:?}");
         let changes: Vec<serde_json::Value> = serde_json::from_str(&seen.stdout).expect("JSON");
@@ -98,12 +114,12 @@ impl User {
     }
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
 /// What is in a directory, by name; of files like those of [`CHURN`] the letter.
-fn content(directory: &Path) -> BTreeMap<String, String> {
+pub fn content(directory: &Path) -> BTreeMap<String, String> {
     let mut content = BTreeMap::new();
     for entry in fs::read_dir(directory).expect("it is there") {
         let entry = entry.expect("it is read");
@@ -263,28 +279,4 @@ fn killed_at_any_moment_it_opens_and_nothing_is_half_committed() {
         !content.keys().any(|name| name.starts_with(".wasmrun-")),
         "{content:?}"
     );
-}
-
-#[test]
-fn when_nothing_can_be_written_nothing_is_lost() {
-    let user = User::new();
-    user.churns("work");
-    let binary = env!("CARGO_BIN_EXE_wasmrun");
-    // In blocks of 512 bytes: not even what the workspace is, then that and no file.
-    for blocks in [0, 8] {
-        let script =
-            format!("trap '' XFSZ; ulimit -f {blocks}; exec {binary} workspace commit work");
-        let command = user.command(&[]);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).current_dir(user.0.path());
-        for (name, value) in command.get_envs() {
-            shell.env(name, value.unwrap_or_default());
-        }
-        let failed: Seen = shell.output().expect("sh starts").into();
-        assert_eq!(failed.code, Some(125), "{failed:?}");
-        assert!(failed.message().contains("cannot"), "{failed:?}");
-        assert!(content(&user.project()).len() < 17);
-    }
-    assert_eq!(user.workspace(&["commit", "work"]).code, Some(0));
-    assert_eq!(content(&user.project()).len(), 17);
 }

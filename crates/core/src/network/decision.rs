@@ -70,7 +70,7 @@ impl NetworkRules {
             let about = about.filter(|(_, rule)| rule.is_about(&name) && leads(rule));
             let about: Vec<_> = about.map(|(at, _)| at).collect();
             let all = self.connect.iter().enumerate().filter(|(at, rule)| {
-                about.contains(at) || rule.covers(judged) || pins.has(judged, *at)
+                about.contains(at) || rule.covers(address) || pins.has(judged, *at)
             });
             let is_reached = leave_something(all.map(|(_, rule)| rule));
             // What denies holds even where nothing of this name is left.
@@ -85,7 +85,7 @@ impl NetworkRules {
 
     /// Whether an address that was given in place of a name may be told: it can be reached on some port.
     pub fn allow_address(&self, pins: &Pins, address: IpAddr) -> bool {
-        leave_something(self.about(pins, judged(address)))
+        leave_something(self.about(pins, address))
     }
 
     /// Whether a guest may connect to `address`, or send a datagram there.
@@ -96,7 +96,7 @@ impl NetworkRules {
         address: SocketAddr,
     ) -> bool {
         let mut is_allowed = false;
-        for rule in self.about(pins, judged(address.ip())) {
+        for rule in self.about(pins, address.ip()) {
             if rule.is_for(protocol) && rule.ports.contains(&address.port()) {
                 if !rule.allows {
                     return false;
@@ -119,14 +119,14 @@ impl NetworkRules {
         rules.any(|rule| rule.allows_listen(protocol, address))
     }
 
-    /// The rules about an address, which is judged.
+    /// The rules about an address.
     fn about<'a>(
         &'a self,
         pins: &'a Pins,
         address: IpAddr,
     ) -> impl Iterator<Item = &'a NetworkRule> + Clone {
-        let rules = self.connect.iter().enumerate();
-        let about = rules.filter(move |(at, rule)| rule.covers(address) || pins.has(address, *at));
+        let (rules, judged) = (self.connect.iter().enumerate(), judged(address));
+        let about = rules.filter(move |(at, rule)| rule.covers(address) || pins.has(judged, *at));
         about.map(|(_, rule)| rule)
     }
 }
@@ -208,6 +208,22 @@ mod tests {
             );
         }
         assert!(everything.allow_connect(&Pins::default(), Tcp, to("10.0.0.1:80")));
+    }
+
+    #[test]
+    fn what_carries_an_ipv4_address_is_denied_in_either_form() {
+        let reached = |deny, address| {
+            let rules = rules(&["0.0.0.0/0", "[2000::]/3", deny]);
+            rules.allow_connect(&Pins::default(), Tcp, to(address))
+        };
+        for address in ["[64:ff9b::102:304]:80", "[2002:102:304::1]:80"] {
+            assert!(reached("deny:9.9.9.9", address), "{address}");
+            assert!(!reached("deny:1.2.3.4", address), "{address}");
+            assert!(!reached("deny:[::]/0", address), "{address}");
+        }
+        assert!(!reached("deny:[2000::]/3", "[2002:102:304::1]:80"));
+        // What is mapped goes over IPv4.
+        assert!(reached("deny:[::]/0", "[::ffff:1.2.3.4]:80"));
     }
 
     #[test]

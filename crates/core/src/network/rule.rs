@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::NetworkProtocol;
-use super::address::{judged_block, special};
+use super::address::{judged, judged_block, special};
 use crate::{Error, ErrorKind, Result};
 
 /// A rule about whom a guest may connect to, or send datagrams.
@@ -74,14 +74,18 @@ impl NetworkRule {
         matches!(&self.host, Host::Name(name) if name == "localhost")
     }
 
-    /// Whether it is about an address, which is judged. One that allows is about special addresses only if it is about
-    /// no others.
+    /// Whether it is about an address. One that allows is about special addresses only if it is about no others. One that
+    /// denies is about what carries an address of IPv4 in either form, so that all of IPv6 can be denied.
     pub(super) fn covers(&self, address: IpAddr) -> bool {
         let Host::Block(block) = &self.host else {
             return false;
         };
-        let names = |range: &IpNet| !self.allows || range.contains(block);
-        block.contains(&address) && special(address).is_none_or(names)
+        let judged = judged(address);
+        let names = |range: &IpNet| range.contains(block);
+        match self.allows {
+            true => block.contains(&judged) && special(judged).is_none_or(names),
+            false => block.contains(&judged) || block.contains(&address.to_canonical()),
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use super::{ListenRule, NetworkRule};
 ///   `0.0.0.0/0` does not; loopback by the name `localhost` as well. No other name leads there, whatever it comes to.
 /// - Private addresses, such as `10.0.0.0/8`, are reached like any other. Deny them where a name or a block is to lead
 ///   to public ones alone.
-/// - An IPv6 address that carries an IPv4 address (mapped, compatible, NAT64, 6to4) is judged as that.
+/// - An IPv6 address that carries an IPv4 address (mapped, compatible, NAT64, 6to4) is judged as that. A rule that denies
+///   IPv6 is about it as well, unless it is mapped, which is IPv4 to the network.
 /// - A rule that denies a name keeps it from being looked up, and what it comes to from being reached as far as the rule
 ///   says. What it would come to is not known before; to keep a guest from an address, deny the address.
 ///

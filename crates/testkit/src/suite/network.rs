@@ -10,11 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmrun_core::{
-    Attempt, Guest, Network, NetworkProtocol, NetworkRules, Outcome, Report, RunConfig, Stdout,
+    Attempt, Network, NetworkProtocol, NetworkRules, Outcome, Report, RunConfig, Stdout,
 };
 
 use crate::case::{Case, captured};
-use crate::guests;
+use crate::sockets::{ACCESS_DENIED, DONE, INVALID_ARGUMENT, Step, guest};
 
 crate::suite::rules![
     a_component_connects_where_a_rule_says,
@@ -125,93 +125,7 @@ impl Drop for Server {
     }
 }
 
-// ---- a guest -----------------------------------------------------------------------------------
-
-/// What the guest is told, as `sockets.wat` has it: the number of the error code and one.
-const DONE: u8 = 0;
-const ACCESS_DENIED: u8 = 2;
-const INVALID_ARGUMENT: u8 = 4;
-
-/// A step of the guest.
-enum Step<'a> {
-    Connect(SocketAddr),
-    LookUp(&'a str),
-    /// To the address of IPv4 that was looked up.
-    ConnectToFound(u16),
-    Send(SocketAddr),
-    /// From a socket that is connected.
-    SendConnected(SocketAddr),
-    Listen(SocketAddr),
-    AwaitDatagram(SocketAddr),
-}
-
-/// Where names are in the guest's memory.
-const NAME: usize = 1024;
-
-impl Step<'_> {
-    fn text(&self, at: usize) -> String {
-        match self {
-            Step::Connect(address) => format!("(call $connect {})", numbers(*address)),
-            Step::LookUp(name) => {
-                format!(
-                    "(call $look_up (i32.const {at}) (i32.const {}))",
-                    name.len()
-                )
-            }
-            Step::ConnectToFound(port) => format!("(call $connect_to_found (i32.const {port}))"),
-            Step::Send(address) => exchange(0, *address),
-            Step::SendConnected(address) => exchange(1, *address),
-            Step::Listen(address) => format!("(call $listen {})", numbers(*address)),
-            Step::AwaitDatagram(address) => {
-                format!("(call $await_datagram {})", numbers(*address))
-            }
-        }
-    }
-}
-
-fn exchange(connected: u8, address: SocketAddr) -> String {
-    let SocketAddr::V4(address) = address else {
-        panic!("datagrams go to addresses of IPv4 here");
-    };
-    let bytes = i32::from_le_bytes(address.ip().octets());
-    let port = address.port();
-    format!("(call $exchange (i32.const {connected}) (i32.const {port}) (i32.const {bytes}))")
-}
-
-/// A socket address as `sockets.wat` has it.
-fn numbers(address: SocketAddr) -> String {
-    let port = u32::from(address.port());
-    let mut numbers = match address {
-        SocketAddr::V4(address) => {
-            let bytes = address.ip().octets().map(u32::from);
-            [&[0, port], &bytes[..]].concat()
-        }
-        SocketAddr::V6(address) => {
-            let words = address.ip().segments().map(u32::from);
-            [
-                &[1, port, address.flowinfo()],
-                &words[..],
-                &[address.scope_id()],
-            ]
-            .concat()
-        }
-    };
-    numbers.resize(12, 0);
-    let texts = numbers.iter().map(|number| format!("(i32.const {number})"));
-    texts.collect::<Vec<_>>().join(" ")
-}
-
-fn guest(steps: &[Step<'_>]) -> Guest {
-    let (mut text, mut data, mut at) = (String::new(), String::new(), NAME);
-    for step in steps {
-        text.push_str(&step.text(at));
-        if let Step::LookUp(name) = step {
-            data.push_str(&format!("(data (i32.const {at}) {name:?})"));
-            at += name.len();
-        }
-    }
-    guests::sockets(&text, &data)
-}
+// ---- a run -------------------------------------------------------------------------------------
 
 fn rules(texts: &[&str]) -> NetworkRules {
     let rules = texts.iter().map(|text| text.parse().expect("a rule"));

@@ -47,7 +47,11 @@ fn merged(held: &Held, layers: &Layers) -> Result<String> {
         let layer = held.open(layer)?;
         let shown = Overlay::new(beneath.clone(), Arc::clone(&layer));
         let changes = shown.changes().map_err(unread(held))?;
-        Commit::new(changes).make(&*shown.root(), &*to, &mut |_| Ok(()))?;
+        let made = Commit::new(changes).make(&*shown.root(), &*to, &mut |_| Ok(()));
+        made.map_err(within(format!(
+            "cannot put together what was changed in the workspace {}",
+            held.name()
+        )))?;
         beneath.insert(0, layer);
     }
     Ok(merged)
@@ -130,17 +134,23 @@ fn finish(
 ) -> Result<()> {
     let Pending { layer, mut commit } = pending;
     let file = held.file(COMMIT);
-    commit.make(&*overlay.root(), to, &mut |commit| {
+    let made = commit.make(&*overlay.root(), to, &mut |commit| {
         let pending = Pending {
             layer: layer.clone(),
             commit: commit.clone(),
         };
         state::save(&file, &pending)
-    })?;
-    held.change(|state| {
-        state.upper = layers.create()?;
-        Ok(())
-    })?;
+    });
+    let changed = made.and_then(|()| {
+        held.change(|state| {
+            state.upper = layers.create()?;
+            Ok(())
+        })
+    });
+    changed.map_err(within(format!(
+        "the commit of the workspace {} has not come to its end, and goes on when that is used next",
+        held.name()
+    )))?;
     forget(held)
 }
 
@@ -227,6 +237,11 @@ fn directory_at(
         };
     }
     Ok(at)
+}
+
+/// An error about something that was part of something else.
+fn within(what: String) -> impl FnOnce(Error) -> Error {
+    move |source| Error::new(source.kind(), what).with_source(source)
 }
 
 fn unread(held: &Held) -> impl FnOnce(Errno) -> Error {

@@ -216,14 +216,14 @@ impl Held {
         Ok(Overlay::new(self.beneath()?, self.open(&self.state.upper)?))
     }
 
-    /// Removes it, all at once.
+    /// Removes it, all at once. That takes no room.
     pub(super) fn remove(self, root: &Path) -> Result<()> {
-        let failed = || failed(format!("remove the workspace {}", self.name()));
-        let gone = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempdir_in(root)
-            .map_err(failed())?;
-        fs::rename(&self.directory, gone.path()).map_err(failed())
+        // No other has that layer for its uppermost, and so none has this name.
+        let gone = root.join(format!("{UNFINISHED}{}", self.state.upper));
+        let renamed = fs::rename(&self.directory, &gone);
+        renamed.map_err(failed(format!("remove the workspace {}", self.name())))?;
+        let _ = fs::remove_dir_all(gone);
+        Ok(())
     }
 }
 
