@@ -88,7 +88,10 @@ pub use sha256::{NoSha256, Sha256};
 pub use shown::{serialize_path, shown};
 pub use unserved::nearest;
 pub use wasi::{WasiVersion, is_wasi, is_wasi_interface};
-pub use wit::{ComponentFunction, ComponentSignature, ComponentType, ResourceType};
+pub use wit::{
+    ComponentFunction, ComponentSignature, ComponentType, ImportedResource, ResourceType,
+    WasiImports,
+};
 
 /// Changes with what is found of a guest, and with what [`Guest::without_data`] and
 /// [`Guest::start_as_export`] make of it: a part of the identity of code that is kept. See [`fingerprint`].

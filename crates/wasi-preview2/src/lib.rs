@@ -24,17 +24,23 @@
 mod clocks;
 mod descriptor;
 mod errors;
+pub mod flattened;
 mod handles;
 mod host;
 mod linker;
 mod listing;
+mod lowered;
 mod sockets;
 mod stat;
 mod streams;
+mod system;
+mod traps;
 mod view;
 
 pub use linker::add_to_linker;
 pub use sockets::Sockets;
+pub use system::System;
+pub use traps::trap_kind;
 pub use view::{Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, resources};
 
 pub use wasmrun_fs::World;

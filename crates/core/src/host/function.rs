@@ -137,7 +137,10 @@ pub(super) fn attend<'a, T>(
             None => return Ok(result),
             Some(code) => HostEnd::Exited(code),
         },
-        Ok(Err(failure)) => HostEnd::Failed(Trap::of_host(format!("{name} failed"), failure)),
+        Ok(Err(failure)) => HostEnd::Failed(match failure.downcast::<Trap>() {
+            Ok(trap) => *trap,
+            Err(failure) => Trap::of_host(format!("{name} failed"), failure),
+        }),
         Err(panic) => HostEnd::Panicked(format!("{name} panicked: {}", words(&*panic))),
     };
     call.run().end(end);

@@ -83,6 +83,7 @@ pub(crate) fn signature<P: InterfaceParams, R: InterfaceResult>() -> ComponentSi
     ComponentSignature {
         params: params.map(|ty| ("".into(), ty)).collect(),
         result: R::ty(),
+        is_async: false,
         is_opaque: false,
     }
 }

@@ -1,0 +1,107 @@
+//! Components on engines that have none: as modules that import what [`lowered`](crate::lowered) has.
+
+use std::sync::Arc;
+
+use wasmrun_core::stdio::{Input, Output};
+use wasmrun_core::{
+    Artifact, Capability, Code, Compile, Control, Guest, Network, Proposals, Ran, Result, Support,
+    Task,
+};
+use wasmrun_wasi_preview1::block_on_ready;
+
+use crate::System;
+use crate::lowered::{self, State};
+
+/// Compiles a component that was flattened to this module, for an engine that only knows modules: `compile_module` is given
+/// the [module](Compile::guest), and the [functions](Compile::host) that it imports.
+///
+/// # Errors
+///
+/// [`Unsupported`](wasmrun_core::ErrorKind::Unsupported) for a component that imports what WASI 0.2 does not have, or has
+/// with another type; and what `compile_module` returns.
+pub fn compile_flattened(
+    compile: Compile<'_>,
+    module: &Guest,
+    compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    lowered::check(compile.guest)?;
+    let host = lowered::functions(module)?;
+    let mut of_module = compile;
+    of_module.guest = module;
+    of_module.host = &host;
+    Ok(Arc::new(Flattened(compile_module(of_module)?)))
+}
+
+/// What an engine can do in all that can do this for modules, and has components flattened.
+pub fn capability(modules: Capability) -> Capability {
+    use Support::Emulated;
+
+    Capability {
+        proposals: modules.proposals.union(Proposals::COMPONENT_MODEL),
+        components: Emulated,
+        preview2: Emulated,
+        working_directory: Emulated,
+        network: Emulated,
+        network_rules: Emulated,
+        ..modules
+    }
+}
+
+/// What of that it can do for components.
+pub fn capability_for_components(all: Capability) -> Capability {
+    use Support::Unsupported;
+
+    Capability {
+        live: Unsupported,
+        host_functions: Unsupported,
+        instances: Unsupported,
+        ..all
+    }
+}
+
+/// Why it cannot do that for components, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
+pub fn reason(what: &str) -> Option<&'static str> {
+    match what {
+        "live" | "host_functions" | "instances" => {
+            Some("components are flattened here, and only their WASI is known then")
+        }
+        _ => None,
+    }
+}
+
+/// The code of the module, and what its runs have beside that.
+struct Flattened(Arc<dyn Code>);
+
+impl Code for Flattened {
+    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let (system, outputs) = System::of(&mut task, control)?;
+        task.host.set_system(State::new(system));
+        let ran = self.0.run(of_module(task), control);
+        // If it is interrupted, so was the run.
+        let _ = block_on_ready(control, outputs.written());
+        ran
+    }
+
+    fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
+        self.0.artifact(control)
+    }
+
+    fn kept(&self, artifact: &Artifact) {
+        self.0.kept(artifact);
+    }
+}
+
+/// What is left of a task for the module, which has nothing of the world but by the functions that it imports.
+fn of_module(task: Task) -> Task {
+    let mut task = task;
+    task.args = Vec::new();
+    task.env = Vec::new();
+    task.mounts = Vec::new();
+    task.working_directory = None;
+    task.stdin = Input::Null;
+    task.stdout = Output::Null;
+    task.stderr = Output::Null;
+    task.network = Network::Denied;
+    task.entry = None;
+    task
+}

@@ -1,0 +1,331 @@
+//! A call of a function of WASI: from core values, by a trait of wasmtime-wasi, to core values.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use wasmrun_core::guest::{FuncSignature, ValueType};
+use wasmrun_core::{HostCall, Interrupt, Trap};
+use wasmtime::{Error, Result, bail, format_err};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::filesystem::types::{self as filesystem, Host as _};
+use wasmtime_wasi::p2::bindings::io::streams::{self, Host as _};
+use wasmtime_wasi::p2::bindings::sockets::network::{self, Host as _};
+use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
+
+use super::allocation::Pending;
+use super::handles::Handles;
+use super::lift::{Lift, Lifting, Slots};
+use super::lower::{Lower, Lowering};
+use super::types::{Resource, Type};
+use crate::System;
+use crate::traps::trap_kind;
+use crate::view::{FilesView as _, NetworkView as _};
+
+/// What one run of a flattened component has of WASI 0.2.
+pub(crate) struct State {
+    system: System,
+    handles: Handles,
+    pending: Option<Pending>,
+}
+
+impl State {
+    pub(crate) fn new(system: System) -> Self {
+        State {
+            system,
+            handles: Handles::default(),
+            pending: None,
+        }
+    }
+}
+
+/// A function of WASI 0.2, lowered.
+pub(crate) struct Function {
+    /// The interface, without its version.
+    pub(crate) interface: &'static str,
+    /// What it is called there.
+    pub(crate) name: &'static str,
+    pub(crate) params: Vec<Type>,
+    pub(crate) result: Type,
+    body: Box<Body>,
+}
+
+type Body = dyn Fn(&mut HostCall<'_>, &mut State, &mut [u64]) -> Result<()> + Send + Sync;
+
+/// As many core values are passed at most; what is more, goes by memory. WASI has no function with more.
+const MOST_PARAMS: usize = 16;
+
+impl Function {
+    pub(crate) fn new<Params>(
+        interface: &'static str,
+        name: &'static str,
+        function: impl IsFunction<Params>,
+    ) -> Self {
+        function.lowered(interface, name)
+    }
+
+    /// The function that drops a resource, by what wasmtime-wasi does for that.
+    pub(crate) fn drop<T: super::wit::IsResource, A: Answer<Value = ()>>(
+        interface: &'static str,
+        name: &'static str,
+        drop: impl Fn(&mut System, wasmtime::component::Resource<T>) -> A + Send + Sync + 'static,
+    ) -> Self {
+        let resource: Resource = T::RESOURCE;
+        Function {
+            interface,
+            name,
+            params: vec![Type::Own(resource)],
+            result: Type::Nothing,
+            body: Box::new(move |_, state, slots| {
+                let handle = Slots::new(slots).next_u32()?;
+                let entry = state.handles.remove(resource, handle)?;
+                let owned = wasmtime::component::Resource::new_own(entry);
+                drop(&mut state.system, owned).answer(&mut state.system)
+            }),
+        }
+    }
+
+    /// Its type, lowered: a function that gives back what room has to be made for says first of all what it wants.
+    pub(crate) fn signature(&self) -> FuncSignature {
+        let mut params: Vec<_> = self.params.iter().flat_map(Type::flat).collect();
+        let mut results = self.result.flat();
+        if results.len() > 1 {
+            params.push(ValueType::I32);
+            results.clear();
+        }
+        if self.result.allocates() {
+            results.push(ValueType::I64);
+        }
+        FuncSignature { params, results }
+    }
+
+    /// Calls it.
+    pub(crate) fn call(
+        &self,
+        call: &mut HostCall<'_>,
+        state: &mut State,
+        slots: &mut [u64],
+    ) -> Result<()> {
+        if state.pending.is_some() {
+            bail!("a function was called before room was made for what another returned");
+        }
+        (self.body)(call, state, slots)
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.interface, self.name)
+    }
+}
+
+/// Takes back what room was made for: the next wish, or a negative number.
+pub(crate) fn allocated(
+    call: &mut HostCall<'_>,
+    state: &mut State,
+    slots: &mut [u64],
+) -> Result<()> {
+    let address = Slots::new(slots).next_u32()?;
+    let Some(mut pending) = state.pending.take() else {
+        bail!("room was made that no function wants");
+    };
+    pending.give(call, address)?;
+    put(slots, pending.wish());
+    if pending.has_all() {
+        pending.store(call, &mut state.handles)
+    } else {
+        state.pending = Some(pending);
+        Ok(())
+    }
+}
+
+/// The value that a core function returns.
+fn put(slots: &mut [u64], value: u64) {
+    if let Some(slot) = slots.first_mut() {
+        *slot = value;
+    }
+}
+
+/// Gives a function's value to the component, which passed a pointer for it if it is more than a core value.
+fn give<T: Lower>(
+    value: T,
+    mut rest: Slots<'_>,
+    call: &mut HostCall<'_>,
+    state: &mut State,
+) -> Result<Option<u64>> {
+    match const { T::TYPE.flat_count() } {
+        0 => return Ok(None),
+        1 => return Lowering::slot(value, &mut state.handles).map(Some),
+        _ => {}
+    }
+    let at = rest.next_u32()?;
+    if !at.is_multiple_of(T::TYPE.align()) {
+        bail!("pointer not aligned");
+    }
+    if u64::from(at) + u64::from(T::TYPE.size()) > call.memory_size() {
+        bail!("pointer out of bounds");
+    }
+    if !T::TYPE.allocates() {
+        value.store(
+            at,
+            &mut Lowering::new(call, &mut state.handles, VecDeque::new()),
+        )?;
+        return Ok(None);
+    }
+    let pending = Pending::new(value, at)?;
+    let wish = pending.wish();
+    if pending.has_all() {
+        pending.store(call, &mut state.handles)?;
+    } else {
+        state.pending = Some(pending);
+    }
+    Ok(Some(wish))
+}
+
+/// A closure that does what a function of WASI does, on the types of wasmtime-wasi. Its parameters and its result say what
+/// WIT calls it.
+pub(crate) trait IsFunction<Params> {
+    fn lowered(self, interface: &'static str, name: &'static str) -> Function;
+}
+
+macro_rules! closures {
+    ($(($($param:ident),*);)*) => {$(
+        impl<C, A, $($param),*> IsFunction<($($param,)*)> for C
+        where
+            C: Fn(&mut System, $($param),*) -> A + Send + Sync + 'static,
+            A: Answer,
+            $($param: Lift,)*
+        {
+            fn lowered(self, interface: &'static str, name: &'static str) -> Function {
+                const {
+                    let params = Type::Tuple(&[$($param::TYPE),*]);
+                    assert!(params.flat_count() <= MOST_PARAMS);
+                }
+                #[allow(non_snake_case, reason = "a parameter is called as its type")]
+                let body = move |call: &mut HostCall<'_>, state: &mut State, slots: &mut [u64]| {
+                    #[allow(unused_mut, reason = "some have no parameters")]
+                    let mut from = Slots::new(slots);
+                    #[allow(unused_variables, unused_mut, reason = "likewise")]
+                    let mut lifting = Lifting::new(call, &state.handles);
+                    $(let $param = $param::lift(&mut from, &mut lifting)?;)*
+                    let value = self(&mut state.system, $($param),*).answer(&mut state.system)?;
+                    if let Some(value) = give(value, from, call, state)? {
+                        put(slots, value);
+                    }
+                    Ok(())
+                };
+                Function {
+                    interface,
+                    name,
+                    params: vec![$($param::TYPE),*],
+                    result: A::Value::TYPE,
+                    body: Box::new(body),
+                }
+            }
+        }
+    )*};
+}
+
+closures! {
+    ();
+    (P1);
+    (P1, P2);
+    (P1, P2, P3);
+    (P1, P2, P3, P4);
+    (P1, P2, P3, P4, P5);
+}
+
+/// What a function of wasmtime-wasi returns.
+pub(crate) trait Answer {
+    /// What it is to the component.
+    type Value: Lower;
+
+    /// The value, or why the component must not go on.
+    fn answer(self, system: &mut System) -> Result<Self::Value>;
+}
+
+impl<T: Lower> Answer for Result<T> {
+    type Value = T;
+
+    fn answer(self, _: &mut System) -> Result<T> {
+        self
+    }
+}
+
+impl<T: Lower> Answer for Result<T, FsError> {
+    type Value = Result<T, filesystem::ErrorCode>;
+
+    fn answer(self, system: &mut System) -> Result<Self::Value> {
+        self.map(Ok)
+            .or_else(|error| Ok(Err(system.files().convert_error_code(error)?)))
+    }
+}
+
+impl<T: Lower> Answer for Result<T, StreamError> {
+    type Value = Result<T, streams::StreamError>;
+
+    fn answer(self, system: &mut System) -> Result<Self::Value> {
+        self.map(Ok)
+            .or_else(|error| Ok(Err(system.resources.convert_stream_error(error)?)))
+    }
+}
+
+impl<T: Lower> Answer for Result<T, SocketError> {
+    type Value = Result<T, network::ErrorCode>;
+
+    fn answer(self, system: &mut System) -> Result<Self::Value> {
+        self.map(Ok)
+            .or_else(|error| Ok(Err(system.network().convert_error_code(error)?)))
+    }
+}
+
+/// What a function returned that was waited for, unless the guest is to end.
+pub(crate) struct Waited<A>(pub(crate) Result<A, Interrupt>);
+
+impl<A: Answer> Answer for Waited<A> {
+    type Value = A::Value;
+
+    fn answer(self, system: &mut System) -> Result<A::Value> {
+        match self.0 {
+            Ok(answer) => answer.answer(system),
+            // Why is in the control.
+            Err(_) => Err(wasmtime::Trap::Interrupt.into()),
+        }
+    }
+}
+
+/// Does what is to be done in a call of a function of the host, and ends the guest if it failed.
+pub(crate) fn within(
+    call: &mut HostCall<'_>,
+    work: impl FnOnce(&mut HostCall<'_>, &mut State) -> Result<()>,
+) -> Result<(), Failure> {
+    let done = call.with_system(work).unwrap_or_else(|| {
+        Err(format_err!(
+            "the run has nothing of WASI 0.2; only flattened components do"
+        ))
+    });
+    let Err(error) = done else {
+        return Ok(());
+    };
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        call.exit(*code);
+        return Ok(());
+    }
+    Err(match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => Trap::new(trap_kind(*trap), trap.to_string()).into(),
+        None => Failed(error).into(),
+    })
+}
+
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a component must not go on after a call.
+#[derive(Debug)]
+struct Failed(Error);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.root_cause())
+    }
+}
+
+impl std::error::Error for Failed {}
