@@ -12,6 +12,23 @@ use wasmrun_wasi_preview1::block_on_ready;
 use crate::System;
 use crate::lowered::{self, State};
 
+/// Compiles a component for an engine that only knows modules: `compile_module` is given the [module](Compile::guest) that
+/// it is flattened to, and the [functions](Compile::host) that this imports.
+///
+/// # Errors
+///
+/// [`Unsupported`](wasmrun_core::ErrorKind::Unsupported) for a component that cannot be flattened, or that imports what
+/// WASI 0.2 does not have, or has with another type; and what `compile_module` returns.
+pub fn compile(
+    compile: Compile<'_>,
+    compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    let component = compile.guest;
+    let flattened = wasmrun_flatten::flatten(component.bytes())?;
+    let module = Guest::from_bytes(component.name(), flattened.module)?;
+    compile_flattened(compile, &module, compile_module)
+}
+
 /// Compiles a component that was flattened to this module, for an engine that only knows modules: `compile_module` is given
 /// the [module](Compile::guest), and the [functions](Compile::host) that it imports.
 ///
