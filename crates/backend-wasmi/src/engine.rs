@@ -61,17 +61,11 @@ impl Engine for WasmiEngine {
     }
 
     fn capability_for(&self, guest: &Guest) -> Capability {
-        match guest.kind() {
-            GuestKind::Component => flattened::capability_for_components(self.capability()),
-            GuestKind::Module | GuestKind::Package => self.capability(),
-        }
+        flattened::capability_for(guest, self.capability())
     }
 
     fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
-        match guest.kind() {
-            GuestKind::Component => flattened::reason(what),
-            GuestKind::Module | GuestKind::Package => None,
-        }
+        flattened::reason(guest, what)
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

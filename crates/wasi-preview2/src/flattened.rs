@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Control, Guest, Network, Proposals, Ran, Result, Support,
-    Task,
+    Artifact, Capability, Code, Compile, Control, Guest, GuestKind, Network, Proposals, Ran,
+    Result, Support, Task,
 };
 use wasmrun_wasi_preview1::block_on_ready;
 
@@ -27,6 +27,31 @@ pub fn compile(
     let flattened = wasmrun_flatten::flatten(component.bytes())?;
     let module = Guest::from_bytes(component.name(), flattened.module)?;
     compile_flattened(compile, &module, compile_module)
+}
+
+/// Loads what was compiled of a component: as [`compile`], with the artifact of the module.
+///
+/// # Errors
+///
+/// As for [`compile`].
+pub fn load(
+    compile: Compile<'_>,
+    artifact: Artifact,
+    load_module: impl FnOnce(Compile<'_>, Artifact) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    // It may be known without having been read.
+    let component = compile.guest.read()?;
+    let mut of_component = compile;
+    of_component.guest = &component;
+    self::compile(of_component, |module| load_module(module, artifact))
+}
+
+/// What artifacts depend on beside the engine: a part of [`Engine::code_identity`](wasmrun_core::Engine::code_identity).
+pub fn identity(guest: &Guest) -> Vec<u8> {
+    match guest.kind() {
+        GuestKind::Component => wasmrun_flatten::FINGERPRINT.to_le_bytes().to_vec(),
+        GuestKind::Module | GuestKind::Package => Vec::new(),
+    }
 }
 
 /// Compiles a component that was flattened to this module, for an engine that only knows modules: `compile_module` is given
@@ -64,24 +89,27 @@ pub fn capability(modules: Capability) -> Capability {
     }
 }
 
-/// What of that it can do for components.
-pub fn capability_for_components(all: Capability) -> Capability {
+/// What of that it can do for this guest, as [`Engine::capability_for`](wasmrun_core::Engine::capability_for) tells it.
+pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
     use Support::Unsupported;
 
-    Capability {
-        live: Unsupported,
-        host_functions: Unsupported,
-        instances: Unsupported,
-        ..all
+    match guest.kind() {
+        GuestKind::Component => Capability {
+            live: Unsupported,
+            host_functions: Unsupported,
+            instances: Unsupported,
+            ..all
+        },
+        GuestKind::Module | GuestKind::Package => all,
     }
 }
 
-/// Why it cannot do that for components, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
-pub fn reason(what: &str) -> Option<&'static str> {
-    match what {
-        "live" | "host_functions" | "instances" => {
-            Some("components are flattened here, and only their WASI is known then")
-        }
+/// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
+pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
+    match (guest.kind(), what) {
+        (GuestKind::Component, "live" | "host_functions" | "instances") => Some(
+            "a component becomes one module here, of which only the command and its WASI are left",
+        ),
         _ => None,
     }
 }
