@@ -20,6 +20,12 @@ pub trait IntoHostFunction<Marker> {
         true
     }
 
+    /// See [`HostFunction::reads`](crate::HostFunction::reads).
+    #[doc(hidden)]
+    fn reads(&self) -> Option<usize> {
+        None
+    }
+
     /// The function without its types.
     #[doc(hidden)]
     fn into_body(self) -> Box<Body>;

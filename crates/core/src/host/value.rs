@@ -190,6 +190,7 @@ where
 /// ```
 pub struct RawFunction<F> {
     signature: FuncSignature,
+    reads: Option<usize>,
     function: F,
 }
 
@@ -204,7 +205,18 @@ where
     pub fn new(signature: FuncSignature, function: F) -> Self {
         RawFunction {
             signature,
+            reads: None,
             function,
+        }
+    }
+
+    /// The same, said to read first of all the bytes whose address is that parameter and whose number is the next, both of
+    /// them `i32`. Where the engine is another process, that saves asking it for them.
+    #[must_use]
+    pub fn reading(self, param: usize) -> Self {
+        RawFunction {
+            reads: Some(param),
+            ..self
         }
     }
 }
@@ -221,6 +233,14 @@ where
 {
     fn signature(&self) -> FuncSignature {
         self.signature.clone()
+    }
+
+    fn reads(&self) -> Option<usize> {
+        let are_there = |param: &usize| {
+            let params = self.signature.params.get(*param..*param + 2);
+            params == Some(&[ValueType::I32; 2])
+        };
+        self.reads.filter(are_there)
     }
 
     fn into_body(self) -> Box<Body> {

@@ -98,6 +98,17 @@ impl Function {
         FuncSignature { params, results }
     }
 
+    /// Which of its core parameters is the address of the string or the bytes that it takes first. The next says how many
+    /// they are.
+    pub(crate) fn reads(&self) -> Option<usize> {
+        let is_pointer = |ty: &Type| matches!(ty, Type::String | Type::List(_));
+        let place = self.params.iter().position(is_pointer)?;
+        let before = self.params.iter().take(place);
+        // The length of another list is not in bytes.
+        let is_of_bytes = !matches!(self.params.get(place), Some(Type::List(of)) if of.size() > 1);
+        is_of_bytes.then(|| before.map(Type::flat_count).sum())
+    }
+
     /// Calls it.
     pub(crate) fn call(
         &self,

@@ -45,6 +45,7 @@ pub(crate) fn functions(module: &Guest) -> Result<HostFunctions> {
             Error::new(ErrorKind::Unsupported, message)
         };
         let (signature, lowered) = find(import).ok_or_else(|| refuse(""))?;
+        let reads = lowered.reads();
         if module.import_type(place) != Some(&signature) {
             return Err(refuse(&format!(
                 " with that type: there, it is {signature}"
@@ -54,9 +55,12 @@ pub(crate) fn functions(module: &Guest) -> Result<HostFunctions> {
             // A module may import a function twice.
             continue;
         }
-        let function = RawFunction::new(signature, move |call, slots| {
+        let mut function = RawFunction::new(signature, move |call, slots| {
             within(call, |call, state| lowered.call(call, state, slots))
         });
+        if let Some(param) = reads {
+            function = function.reading(param);
+        }
         functions = functions.function(&import.module, &import.name, function);
     }
     Ok(functions)
@@ -70,6 +74,13 @@ enum Lowered {
 }
 
 impl Lowered {
+    fn reads(&self) -> Option<usize> {
+        match self {
+            Lowered::Wasi(function) => function.reads(),
+            Lowered::Own(_) => None,
+        }
+    }
+
     fn call(
         &self,
         call: &mut HostCall<'_>,
