@@ -64,12 +64,11 @@ mod translate;
 
 use std::fmt::Display;
 
-use wasmparser::Validator;
 use wasmrun_guest::{Error, ErrorKind, Guest, GuestKind, Result, fingerprint};
 use wasmtime_environ::ScopeVec;
 
 use plan::Plan;
-use translate::{FEATURES, Translated};
+use translate::Translated;
 
 /// Changes with what is made of a component: a part of the identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
@@ -125,8 +124,8 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
     let translated = Translated::of(&guest, &scope)?;
     let plan = Plan::of(&translated)?;
     let module = merge::merge(&plan, &translated)?;
-    Validator::new_with_features(FEATURES)
-        .validate_all(&module)
+    Guest::from_bytes("the module", &*module)
+        .and_then(|module| module.validate())
         .map_err(|error| refuse(format!("it would be no valid one: {error}")))?;
     Ok(Flattened {
         module,

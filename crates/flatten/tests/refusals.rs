@@ -123,7 +123,7 @@ fn strings_that_are_not_utf8_are_refused() {
 
 #[test]
 fn what_is_asynchronous_is_refused() {
-    let text = lowering("", "(result i32)", "async");
+    let text = lowering("async", "(result i32)", "async");
     refused(&text, "async");
     let lifted = command("").replace(
         r#"(canon lift (core func $i "run"))"#,
@@ -186,15 +186,19 @@ fn components_that_pass_strings_or_resources_are_refused() {
     let resources = r#"
         (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
         (alias export $it "r" (type $r))
-        (component $child
+        (component $taker
             (import "r" (type $r (sub resource)))
             (core module $m (func (export "f") (param i32)))
             (core instance $i (instantiate $m))
             (func (export "f") (param "r" (own $r)) (canon lift (core func $i "f"))))
-        (instance $child (instantiate $child (with "r" (type $r))))
-        (core func $f (canon lower (func $child "f")))
-        (core module $user (import "" "f" (func (param i32))))
-        (core instance (instantiate $user (with "" (instance (export "f" (func $f))))))"#;
+        (instance $taker (instantiate $taker (with "r" (type $r))))
+        (component $giver
+            (import "r" (type $r (sub resource)))
+            (import "f" (func $f (param "r" (own $r))))
+            (core func $f (canon lower (func $f)))
+            (core module $user (import "" "f" (func (param i32))))
+            (core instance (instantiate $user (with "" (instance (export "f" (func $f)))))))
+        (instance (instantiate $giver (with "r" (type $r)) (with "f" (func $taker "f"))))"#;
     refused(&command(resources), "pass resources to each other");
 }
 
@@ -203,7 +207,7 @@ fn modules_that_are_instantiated_too_often_are_refused() {
     let data = "x".repeat(1 << 20);
     let instances = "(core instance (instantiate $large))".repeat(18);
     let text = command(&format!(
-        r#"(core module $large (func (export "{data}"))) {instances}"#
+        r#"(core module $large (data "{data}")) {instances}"#
     ));
     refused(&text, "instantiates modules more than once");
 }
