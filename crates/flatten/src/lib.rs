@@ -28,10 +28,10 @@
 //!
 //! # What is not made a module
 //!
-//! Components with several memories, or one with addresses of 64 bits; whose components pass strings or resources to each
-//! other; with resources of their own; with strings that are not UTF-8; with anything asynchronous, or that passes
-//! objects of garbage collection; that import core modules or values. They are refused by name, and so is what is no
-//! command of WASI 0.2.
+//! Components with several memories, or one with addresses of 64 bits; with resources of their own; of which several have
+//! resources of the host, or pass some to each other; with strings that are not UTF-8; with anything asynchronous, or that
+//! passes objects of garbage collection; that pass core modules or values. They are refused by name, and so is what is
+//! no command of WASI 0.2.
 //!
 //! ```
 //! # fn main() -> wasmrun_guest::Result<()> {
@@ -59,6 +59,7 @@ mod merge;
 mod module;
 mod names;
 mod numbers;
+mod passing;
 mod plan;
 mod translate;
 
@@ -80,6 +81,7 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("module.rs"),
     include_bytes!("names.rs"),
     include_bytes!("numbers.rs"),
+    include_bytes!("passing.rs"),
     include_bytes!("plan.rs"),
     include_bytes!("translate.rs"),
 ]);
@@ -120,6 +122,11 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
     guest.validate()?;
+    if passing::passes_modules(guest.bytes()).map_err(invalid)? {
+        return Err(refuse(
+            "it passes core modules, in an import, an export or a type",
+        ));
+    }
     let scope = ScopeVec::new();
     let translated = Translated::of(&guest, &scope)?;
     let plan = Plan::of(&translated)?;

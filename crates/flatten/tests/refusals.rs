@@ -86,7 +86,9 @@ fn what_is_no_command_is_refused() {
 #[test]
 fn imports_that_are_not_of_functions_are_refused() {
     let module = r#"(import "m" (core module $given)) (core instance (instantiate $given))"#;
-    refused(&command(module), "imports a core module");
+    refused(&command(module), "passes core modules");
+    let module = r#"(core module $own) (export "m" (core module $own))"#;
+    refused(&command(module), "passes core modules");
     refused(&command(r#"(import "c" (component))"#), "component");
     let nested = r#"(import "my:host/it@1.0.0" (instance $it (export "inner" (instance
             (export "f" (func))))))
@@ -166,7 +168,7 @@ fn resources_of_its_own_are_refused() {
 }
 
 #[test]
-fn components_that_pass_strings_or_resources_are_refused() {
+fn components_that_pass_strings_or_resources_to_each_other_are_refused() {
     let strings = r#"
         (component $child
             (core module $m (memory (export "memory") 1)
@@ -200,6 +202,27 @@ fn components_that_pass_strings_or_resources_are_refused() {
             (core instance (instantiate $user (with "" (instance (export "f" (func $f)))))))
         (instance (instantiate $giver (with "r" (type $r)) (with "f" (func $taker "f"))))"#;
     refused(&command(resources), "pass resources to each other");
+}
+
+#[test]
+fn several_components_with_resources_of_the_host_are_refused() {
+    let taking = |name: &str| {
+        format!(
+            r#"(component ${name}
+                (import "r" (type $r (sub resource)))
+                (core func $drop (canon resource.drop $r))
+                (core module $m (import "" "drop" (func (param i32))))
+                (core instance (instantiate $m (with "" (instance (export "drop" (func $drop)))))))
+            (instance (instantiate ${name} (with "r" (type $r))))"#
+        )
+    };
+    let resource = r#"
+        (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
+        (alias export $it "r" (type $r))"#;
+    let one = command(&format!("{resource} {}", taking("one")));
+    flatten(one.as_bytes()).expect("nobody else has any");
+    let two = command(&format!("{resource} {} {}", taking("one"), taking("two")));
+    refused(&two, "several of its components have resources of the host");
 }
 
 #[test]
