@@ -28,10 +28,10 @@
 //!
 //! # What is not made a module
 //!
-//! Components with several memories, or one with addresses of 64 bits; whose components pass strings or resources to each
-//! other; with resources of their own; with strings that are not UTF-8; with anything asynchronous, or that passes
-//! objects of garbage collection; that import core modules or values. They are refused by name, and so is what is no
-//! command of WASI 0.2.
+//! Components with several memories, or one with addresses of 64 bits; with resources of their own; of which several have
+//! resources of the host, or pass some to each other; with strings that are not UTF-8; with anything asynchronous, or that
+//! passes objects of garbage collection; that pass core modules or values. They are refused by name, and so is what is
+//! no command of WASI 0.2.
 //!
 //! ```
 //! # fn main() -> wasmrun_guest::Result<()> {
@@ -59,17 +59,17 @@ mod merge;
 mod module;
 mod names;
 mod numbers;
+mod passing;
 mod plan;
 mod translate;
 
 use std::fmt::Display;
 
-use wasmparser::Validator;
 use wasmrun_guest::{Error, ErrorKind, Guest, GuestKind, Result, fingerprint};
 use wasmtime_environ::ScopeVec;
 
 use plan::Plan;
-use translate::{FEATURES, Translated};
+use translate::Translated;
 
 /// Changes with what is made of a component: a part of the identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
@@ -81,6 +81,7 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("module.rs"),
     include_bytes!("names.rs"),
     include_bytes!("numbers.rs"),
+    include_bytes!("passing.rs"),
     include_bytes!("plan.rs"),
     include_bytes!("translate.rs"),
 ]);
@@ -121,12 +122,17 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
     guest.validate()?;
+    if passing::passes_modules(guest.bytes()).map_err(invalid)? {
+        return Err(refuse(
+            "it passes core modules, in an import, an export or a type",
+        ));
+    }
     let scope = ScopeVec::new();
     let translated = Translated::of(&guest, &scope)?;
     let plan = Plan::of(&translated)?;
     let module = merge::merge(&plan, &translated)?;
-    Validator::new_with_features(FEATURES)
-        .validate_all(&module)
+    Guest::from_bytes("the module", &*module)
+        .and_then(|module| module.validate())
         .map_err(|error| refuse(format!("it would be no valid one: {error}")))?;
     Ok(Flattened {
         module,

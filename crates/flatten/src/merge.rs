@@ -1,5 +1,6 @@
 //! Puts the instances of a component together, as one module.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasm_encoder::reencode::Reencode;
@@ -18,7 +19,7 @@ use wasmtime_environ::component::{
 
 use crate::code::Copier;
 use crate::constants::Constants;
-use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Entry, Step, TRAP};
+use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
 use crate::module::Module;
 use crate::names::Names;
 use crate::numbers::{Numbers, Renumbered, Stretch, unreadable};
@@ -30,9 +31,9 @@ use crate::{invalid, refuse};
 pub(crate) fn merge(plan: &Plan<'_>, translated: &Translated<'_>) -> Result<Vec<u8>> {
     let mut modules = BTreeMap::new();
     for instance in &plan.instances {
-        if !modules.contains_key(&instance.module) {
+        if let Entry::Vacant(unread) = modules.entry(instance.module) {
             let wasm = translated.modules[instance.module].wasm;
-            modules.insert(instance.module, Module::read(wasm).map_err(invalid)?);
+            unread.insert(Module::read(wasm).map_err(invalid)?);
         }
     }
     let mut merged = Merged::new(plan, &modules);
@@ -435,7 +436,7 @@ impl<'a> Merged<'a> {
             }
             None => None,
         };
-        let entry = glue::entry(&Entry {
+        let entry = glue::entry(&glue::Entry {
             steps: &self.steps,
             run: self.number(plan.run.function)?,
             post_return,

@@ -91,6 +91,7 @@ impl<'a> Plan<'a> {
             places: HashMap::new(),
             given: BTreeMap::new(),
             confined: BTreeSet::new(),
+            handling: BTreeSet::new(),
         };
         planner.initializers()?;
         planner.modules()?;
@@ -136,6 +137,8 @@ struct Planner<'a, 'b> {
     places: HashMap<(String, String), usize>,
     given: BTreeMap<TrampolineIndex, Given<'a>>,
     confined: BTreeSet<RuntimeComponentInstanceIndex>,
+    /// The components that have handles of the host's resources.
+    handling: BTreeSet<RuntimeComponentInstanceIndex>,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -148,7 +151,7 @@ impl<'a> Planner<'a, '_> {
                         args,
                     }),
                     InstantiateModule::Import(..) => {
-                        return Err(refuse("it imports a core module"));
+                        return Err(refuse("it instantiates a core module that it imports"));
                     }
                 },
                 GlobalInitializer::LowerImport { index, import } => {
@@ -275,6 +278,12 @@ impl<'a> Planner<'a, '_> {
         if let Some(post_return) = run.post_return {
             self.give(post_return)?;
         }
+        // Each would have handles of its own, and none of another's.
+        if self.handling.len() > 1 {
+            return Err(refuse(
+                "several of its components have resources of the host",
+            ));
+        }
         Ok(())
     }
 
@@ -302,15 +311,15 @@ impl<'a> Planner<'a, '_> {
                 lower_ty,
                 options,
             } => self.lower(trampoline, index.as_u32(), *lower_ty, *options)?,
-            Trampoline::ResourceDrop { instance, ty } => Given::Host {
-                import: self.drop(*ty)?,
-                caller: *instance,
-                realloc: None,
-            },
-            Trampoline::Trap => Given::Trap,
-            Trampoline::Transcoder { .. } => {
-                return Err(refuse("its components pass strings to each other"));
+            Trampoline::ResourceDrop { instance, ty } => {
+                self.handling.insert(*instance);
+                Given::Host {
+                    import: self.drop(*ty)?,
+                    caller: *instance,
+                    realloc: None,
+                }
             }
+            Trampoline::Trap => Given::Trap,
             Trampoline::ResourceNew { .. } | Trampoline::ResourceRep { .. } => {
                 return Err(refuse(OWN_RESOURCES));
             }
@@ -342,7 +351,17 @@ impl<'a> Planner<'a, '_> {
         if options.string_encoding != StringEncoding::Utf8 {
             return Err(refuse(format!("{what} passes strings that are not UTF-8")));
         }
-        let allocates = self.allocates(ty);
+        let types = &self.translated.types;
+        let (params, results) = (types[ty].params, types[ty].results);
+        let (params, results) = (&types[params].types, &types[results].types);
+        let allocates = results.iter().any(|ty| self.has(ty, is_sized_late));
+        if params
+            .iter()
+            .chain(results)
+            .any(|ty| self.has(ty, is_handle))
+        {
+            self.handling.insert(options.instance);
+        }
         let realloc = match memory.realloc {
             Some(realloc) if allocates => self.reallocs.get(&realloc.as_u32()).copied(),
             _ => None,
@@ -444,49 +463,57 @@ impl<'a> Planner<'a, '_> {
         }
     }
 
-    /// Whether a function gives back something whose size is only known then.
-    fn allocates(&self, function: TypeFuncIndex) -> bool {
+    /// Whether a type is one of those, or has one in it.
+    fn has(&self, ty: &InterfaceType, wanted: fn(&InterfaceType) -> bool) -> bool {
         let types = &self.translated.types;
-        let results = &types[types[function].results].types;
-        results.iter().any(|ty| self.is_sized_late(ty))
-    }
-
-    fn is_sized_late(&self, ty: &InterfaceType) -> bool {
-        let types = &self.translated.types;
-        let some =
-            |ty: &Option<InterfaceType>| ty.as_ref().is_some_and(|ty| self.is_sized_late(ty));
-        match ty {
-            InterfaceType::String | InterfaceType::List(_) | InterfaceType::Map(_) => true,
-            InterfaceType::Record(ty) => {
-                let fields = &types[*ty].fields;
-                fields.iter().any(|field| self.is_sized_late(&field.ty))
+        let has = |ty: &InterfaceType| self.has(ty, wanted);
+        wanted(ty)
+            || match ty {
+                InterfaceType::Record(ty) => types[*ty].fields.iter().any(|field| has(&field.ty)),
+                InterfaceType::Tuple(ty) => types[*ty].types.iter().any(has),
+                InterfaceType::Variant(ty) => types[*ty].cases.values().flatten().any(has),
+                InterfaceType::Option(ty) => has(&types[*ty].ty),
+                InterfaceType::Result(ty) => {
+                    let result = &types[*ty];
+                    result.ok.iter().chain(&result.err).any(has)
+                }
+                InterfaceType::List(ty) => has(&types[*ty].element),
+                InterfaceType::FixedLengthList(ty) => has(&types[*ty].element),
+                InterfaceType::Map(ty) => has(&types[*ty].key) || has(&types[*ty].value),
+                InterfaceType::Bool
+                | InterfaceType::S8
+                | InterfaceType::U8
+                | InterfaceType::S16
+                | InterfaceType::U16
+                | InterfaceType::S32
+                | InterfaceType::U32
+                | InterfaceType::S64
+                | InterfaceType::U64
+                | InterfaceType::Float32
+                | InterfaceType::Float64
+                | InterfaceType::Char
+                | InterfaceType::String
+                | InterfaceType::Flags(_)
+                | InterfaceType::Enum(_)
+                | InterfaceType::Own(_)
+                | InterfaceType::Borrow(_)
+                | InterfaceType::Future(_)
+                | InterfaceType::Stream(_)
+                | InterfaceType::ErrorContext(_) => false,
             }
-            InterfaceType::Tuple(ty) => types[*ty].types.iter().any(|ty| self.is_sized_late(ty)),
-            InterfaceType::Variant(ty) => types[*ty].cases.values().any(some),
-            InterfaceType::Option(ty) => self.is_sized_late(&types[*ty].ty),
-            InterfaceType::Result(ty) => some(&types[*ty].ok) || some(&types[*ty].err),
-            InterfaceType::FixedLengthList(ty) => self.is_sized_late(&types[*ty].element),
-            InterfaceType::Bool
-            | InterfaceType::S8
-            | InterfaceType::U8
-            | InterfaceType::S16
-            | InterfaceType::U16
-            | InterfaceType::S32
-            | InterfaceType::U32
-            | InterfaceType::S64
-            | InterfaceType::U64
-            | InterfaceType::Float32
-            | InterfaceType::Float64
-            | InterfaceType::Char
-            | InterfaceType::Flags(_)
-            | InterfaceType::Enum(_)
-            | InterfaceType::Own(_)
-            | InterfaceType::Borrow(_)
-            | InterfaceType::Future(_)
-            | InterfaceType::Stream(_)
-            | InterfaceType::ErrorContext(_) => false,
-        }
     }
+}
+
+/// Whether the size of such a value is known only when it is there.
+fn is_sized_late(ty: &InterfaceType) -> bool {
+    matches!(
+        ty,
+        InterfaceType::String | InterfaceType::List(_) | InterfaceType::Map(_)
+    )
+}
+
+fn is_handle(ty: &InterfaceType) -> bool {
+    matches!(ty, InterfaceType::Own(_) | InterfaceType::Borrow(_))
 }
 
 const OWN_RESOURCES: &str = "it has resources of its own";

@@ -86,7 +86,9 @@ fn what_is_no_command_is_refused() {
 #[test]
 fn imports_that_are_not_of_functions_are_refused() {
     let module = r#"(import "m" (core module $given)) (core instance (instantiate $given))"#;
-    refused(&command(module), "imports a core module");
+    refused(&command(module), "passes core modules");
+    let module = r#"(core module $own) (export "m" (core module $own))"#;
+    refused(&command(module), "passes core modules");
     refused(&command(r#"(import "c" (component))"#), "component");
     let nested = r#"(import "my:host/it@1.0.0" (instance $it (export "inner" (instance
             (export "f" (func))))))
@@ -123,7 +125,7 @@ fn strings_that_are_not_utf8_are_refused() {
 
 #[test]
 fn what_is_asynchronous_is_refused() {
-    let text = lowering("", "(result i32)", "async");
+    let text = lowering("async", "(result i32)", "async");
     refused(&text, "async");
     let lifted = command("").replace(
         r#"(canon lift (core func $i "run"))"#,
@@ -166,7 +168,7 @@ fn resources_of_its_own_are_refused() {
 }
 
 #[test]
-fn components_that_pass_strings_or_resources_are_refused() {
+fn components_that_pass_strings_or_resources_to_each_other_are_refused() {
     let strings = r#"
         (component $child
             (core module $m (memory (export "memory") 1)
@@ -186,16 +188,41 @@ fn components_that_pass_strings_or_resources_are_refused() {
     let resources = r#"
         (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
         (alias export $it "r" (type $r))
-        (component $child
+        (component $taker
             (import "r" (type $r (sub resource)))
             (core module $m (func (export "f") (param i32)))
             (core instance $i (instantiate $m))
             (func (export "f") (param "r" (own $r)) (canon lift (core func $i "f"))))
-        (instance $child (instantiate $child (with "r" (type $r))))
-        (core func $f (canon lower (func $child "f")))
-        (core module $user (import "" "f" (func (param i32))))
-        (core instance (instantiate $user (with "" (instance (export "f" (func $f))))))"#;
+        (instance $taker (instantiate $taker (with "r" (type $r))))
+        (component $giver
+            (import "r" (type $r (sub resource)))
+            (import "f" (func $f (param "r" (own $r))))
+            (core func $f (canon lower (func $f)))
+            (core module $user (import "" "f" (func (param i32))))
+            (core instance (instantiate $user (with "" (instance (export "f" (func $f)))))))
+        (instance (instantiate $giver (with "r" (type $r)) (with "f" (func $taker "f"))))"#;
     refused(&command(resources), "pass resources to each other");
+}
+
+#[test]
+fn several_components_with_resources_of_the_host_are_refused() {
+    let taking = |name: &str| {
+        format!(
+            r#"(component ${name}
+                (import "r" (type $r (sub resource)))
+                (core func $drop (canon resource.drop $r))
+                (core module $m (import "" "drop" (func (param i32))))
+                (core instance (instantiate $m (with "" (instance (export "drop" (func $drop)))))))
+            (instance (instantiate ${name} (with "r" (type $r))))"#
+        )
+    };
+    let resource = r#"
+        (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
+        (alias export $it "r" (type $r))"#;
+    let one = command(&format!("{resource} {}", taking("one")));
+    flatten(one.as_bytes()).expect("nobody else has any");
+    let two = command(&format!("{resource} {} {}", taking("one"), taking("two")));
+    refused(&two, "several of its components have resources of the host");
 }
 
 #[test]
@@ -203,7 +230,7 @@ fn modules_that_are_instantiated_too_often_are_refused() {
     let data = "x".repeat(1 << 20);
     let instances = "(core instance (instantiate $large))".repeat(18);
     let text = command(&format!(
-        r#"(core module $large (func (export "{data}"))) {instances}"#
+        r#"(core module $large (data "{data}")) {instances}"#
     ));
     refused(&text, "instantiates modules more than once");
 }

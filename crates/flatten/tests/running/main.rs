@@ -299,29 +299,54 @@ fn references_to_functions_that_only_an_export_declared_are_made() {
     assert_eq!(run(&text), returned([note(1)]));
 }
 
+/// Two components within one, of which the second calls the first.
+const SIBLINGS: &str = r#"
+    (component $double
+        (core module $m (func (export "double") (param i32) (result i32)
+            (i32.mul (local.get 0) (i32.const 2))))
+        (core instance $i (instantiate $m))
+        (func (export "double") (param "n" u32) (result u32) (canon lift (core func $i "double"))))
+    (component $caller
+        (import "note" (func $note (param "n" u32)))
+        (import "double" (func $double (param "n" u32) (result u32)))
+        (core func $note (canon lower (func $note)))
+        (core func $double (canon lower (func $double)))
+        (core module $m
+            (import "" "note" (func $note (param i32)))
+            (import "" "double" (func $double (param i32) (result i32)))
+            (func (export "run") (result i32)
+                (call $note (call $double (i32.const 4))) (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance
+            (export "note" (func $note)) (export "double" (func $double))))))
+        (func (export "run") (result (result)) (canon lift (core func $i "run"))))"#;
+
 #[test]
 fn nested_components_call_each_other() {
     let text = format!(
-        r#"(component
-        (component $child
-            (core module $m (func (export "double") (param i32) (result i32)
-                (i32.mul (local.get 0) (i32.const 2))))
-            (core instance $i (instantiate $m))
-            (func (export "double") (param "n" u32) (result u32) (canon lift (core func $i "double"))))
-        (instance $child (instantiate $child))
-        {NOTE}
-        (core func $double (canon lower (func $child "double")))
-        (core module $m
-            (import "" "note" (func $note (param i32)))
-            (import "child" "double" (func $double (param i32) (result i32)))
-            (func (export "run") (result i32) (call $note (call $double (i32.const 4))) (i32.const 0)))
-        (core instance $i (instantiate $m
-            (with "" (instance $host)) (with "child" (instance (export "double" (func $double))))))
-        (func $run (result (result)) (canon lift (core func $i "run")))
-        (instance $run (export "run" (func $run)))
+        r#"(component {NOTE} {SIBLINGS}
+        (instance $double (instantiate $double))
+        (instance $caller (instantiate $caller
+            (with "note" (func $notes "note")) (with "double" (func $double "double"))))
+        (instance $run (export "run" (func $caller "run")))
         (export "wasi:cli/run@0.2.0" (instance $run)))"#
     );
     assert_eq!(run(&text), returned([note(8)]));
+}
+
+#[test]
+fn a_component_must_not_call_one_within_it() {
+    let text = command(
+        r#"(component $child
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))
+        (instance $child (instantiate $child))
+        (core func $f (canon lower (func $child "f")))
+        (core module $m (import "" "f" (func $f))
+            (func (export "run") (result i32) (call $f) (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))"#,
+    );
+    assert_eq!(run(&text), ended([], trap(Trap::CannotEnterComponent)));
 }
 
 // ---- instantiating -----------------------------------------------------------------------------------
