@@ -1,4 +1,4 @@
-//! Components on engines that have none: as modules that import what [`lowered`](crate::lowered) has.
+//! Components on engines that have none: as modules whose imports are functions of the host.
 
 use std::sync::Arc;
 
