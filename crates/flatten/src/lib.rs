@@ -94,6 +94,8 @@ pub struct Flattened {
     pub module: Vec<u8>,
     /// What it asks of its host, but for the module `[cabi]`: in its order, the first of its imports.
     pub imports: Vec<Import>,
+    /// How many core instances the component consisted of.
+    pub instances: u64,
 }
 
 /// A function that a flattened component asks of its host.
@@ -136,6 +138,7 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
         .map_err(|error| refuse(format!("it would be no valid one: {error}")))?;
     Ok(Flattened {
         module,
+        instances: plan.instances.len() as u64,
         imports: plan.into_imports(),
     })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Control, Guest, GuestKind, Network, Proposals, Ran,
-    Result, Support, Task,
+    Artifact, Capability, Code, Compile, Control, Guest, GuestKind, Network, Outcome, Proposals,
+    Ran, Result, Stats, Support, Task,
 };
 use wasmrun_wasi_preview1::block_on_ready;
 
@@ -26,7 +26,7 @@ pub fn compile(
     let component = compile.guest;
     let flattened = wasmrun_flatten::flatten(component.bytes())?;
     let module = Guest::from_bytes(component.name(), flattened.module)?;
-    compile_flattened(compile, &module, compile_module)
+    compile_flattened(compile, &module, flattened.instances, compile_module)
 }
 
 /// Loads what was compiled of a component: as [`compile`], with the artifact of the module.
@@ -54,8 +54,8 @@ pub fn identity(guest: &Guest) -> Vec<u8> {
     }
 }
 
-/// Compiles a component that was flattened to this module, for an engine that only knows modules: `compile_module` is given
-/// the [module](Compile::guest), and the [functions](Compile::host) that it imports.
+/// Compiles a component that was flattened to this module, of so many core instances, for an engine that only knows
+/// modules: `compile_module` is given the [module](Compile::guest), and the [functions](Compile::host) that it imports.
 ///
 /// # Errors
 ///
@@ -64,6 +64,7 @@ pub fn identity(guest: &Guest) -> Vec<u8> {
 pub fn compile_flattened(
     compile: Compile<'_>,
     module: &Guest,
+    instances: u64,
     compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
 ) -> Result<Arc<dyn Code>> {
     lowered::check(compile.guest)?;
@@ -71,7 +72,10 @@ pub fn compile_flattened(
     let mut of_module = compile;
     of_module.guest = module;
     of_module.host = &host;
-    Ok(Arc::new(Flattened(compile_module(of_module)?)))
+    Ok(Arc::new(Flattened {
+        module: compile_module(of_module)?,
+        instances,
+    }))
 }
 
 /// What an engine can do in all that can do this for modules, and has components flattened.
@@ -97,7 +101,6 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
         GuestKind::Component => Capability {
             live: Unsupported,
             host_functions: Unsupported,
-            instances: Unsupported,
             ..all
         },
         GuestKind::Module | GuestKind::Package => all,
@@ -107,7 +110,7 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
 /// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
 pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
     match (guest.kind(), what) {
-        (GuestKind::Component, "live" | "host_functions" | "instances") => Some(
+        (GuestKind::Component, "live" | "host_functions") => Some(
             "a component becomes one module here, of which only the command and its WASI are left",
         ),
         _ => None,
@@ -115,24 +118,32 @@ pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
 }
 
 /// The code of the module, and what its runs have beside that.
-struct Flattened(Arc<dyn Code>);
+struct Flattened {
+    module: Arc<dyn Code>,
+    instances: u64,
+}
 
 impl Code for Flattened {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let most = task.limits.instances;
+        if most.is_some_and(|most| self.instances > most) {
+            let (outcome, stats) = (Outcome::OutOfMemory, Stats::default());
+            return Ok(Ran { outcome, stats });
+        }
         let (system, outputs) = System::of(&mut task, control)?;
         task.host.set_system(State::new(system));
-        let ran = self.0.run(of_module(task), control);
+        let ran = self.module.run(of_module(task), control);
         // If it is interrupted, so was the run.
         let _ = block_on_ready(control, outputs.written());
         ran
     }
 
     fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
-        self.0.artifact(control)
+        self.module.artifact(control)
     }
 
     fn kept(&self, artifact: &Artifact) {
-        self.0.kept(artifact);
+        self.module.kept(artifact);
     }
 }
 

@@ -29,7 +29,9 @@ impl Engine for Flattening {
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        flattened::compile_flattened(compile, &self.module, |compile| self.wasmi.compile(compile))
+        flattened::compile_flattened(compile, &self.module, 1, |compile| {
+            self.wasmi.compile(compile)
+        })
     }
 }
 

@@ -2,9 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
+use wasmrun_backend_wasmi::WasmiEngine;
 use wasmrun_core::guest::{FuncSignature, ValueType};
-use wasmrun_core::{ErrorKind, Guest};
+use wasmrun_core::{
+    Capability, Code, Compile, Engine as CoreEngine, EngineInfo, ErrorKind, Guest, Mount, Network,
+    NetworkRules, Program, RunConfig, Stdin,
+};
+use wasmrun_testkit::particular;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentType, Linker};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
@@ -22,7 +29,7 @@ use super::list::ALL;
 use super::lower::Lower;
 use super::types::{Resource, Type};
 use super::{check, functions};
-use crate::{System, add_to_linker};
+use crate::{System, add_to_linker, flattened};
 
 const DROP: &str = "[resource-drop]";
 
@@ -425,5 +432,108 @@ fn a_module_is_given_what_it_imports_with_its_core_type() {
     ] {
         let error = functions(&module(import).expect("a module")).expect_err(import);
         assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+/// wasmi, which takes every component to be this module, flattened.
+#[derive(Debug)]
+struct Flattening {
+    wasmi: WasmiEngine,
+    module: Guest,
+}
+
+impl CoreEngine for Flattening {
+    fn info(&self) -> &EngineInfo {
+        self.wasmi.info()
+    }
+
+    fn capability(&self) -> Capability {
+        flattened::capability(self.wasmi.capability())
+    }
+
+    fn compile(&self, compile: Compile<'_>) -> wasmrun_core::Result<Arc<dyn Code>> {
+        let module = |compile: Compile<'_>| self.wasmi.compile(compile);
+        flattened::compile_flattened(compile, &self.module, 1, module)
+    }
+}
+
+/// A guest that calls functions as they come, with numbers that are handles and addresses as often as not.
+fn any_guest(chance: &mut fastrand::Rng) -> String {
+    let (mut imports, mut body) = (String::new(), String::new());
+    for (at, function) in ALL.iter().enumerate() {
+        let FuncSignature { params, results } = function.signature();
+        let list = |types: &[ValueType]| {
+            let names: Vec<_> = types.iter().map(|ty| ty.as_str()).collect();
+            names.join(" ")
+        };
+        let (params, results) = (list(&params), list(&results));
+        let _ = writeln!(
+            imports,
+            "(import \"{}@0.2.0\" \"{}\" (func $f{at} (param {params}) (result {results})))",
+            function.interface, function.name
+        );
+    }
+    let likely = [
+        "get-stdin",
+        "get-stdout",
+        "get-directories",
+        "instance-network",
+    ];
+    let begin = likely.map(|name| ALL.iter().position(|function| function.name == name));
+    let then: Vec<_> = (0..40).map(|_| Some(chance.usize(..ALL.len()))).collect();
+    for at in begin.into_iter().chain(then).flatten() {
+        let function = &ALL[at];
+        let FuncSignature { params, results } = function.signature();
+        let mut call = format!("(call $f{at}");
+        for ty in params {
+            let number = match chance.u8(..8) {
+                0 => chance.i32(..),
+                1 => -chance.i32(0..4),
+                2..5 => chance.i32(0..2000) & !7,
+                _ => chance.i32(0..6),
+            };
+            let _ = write!(call, " ({}.const {number})", ty.as_str());
+        }
+        call.push(')');
+        let _ = match results[..] {
+            [] => writeln!(body, "{call}"),
+            [_] if function.result.allocates() => writeln!(body, "(call $make {call})"),
+            _ => writeln!(body, "(drop {call})"),
+        };
+    }
+    format!(
+        r#"(module {imports}
+            (import "[cabi]" "allocated" (func $allocated (param i32) (result i64)))
+            (memory (export "memory") 2)
+            (global $room (mut i32) (i32.const 4096))
+            (func $make (param $wish i64)
+                (loop $again
+                    (if (i64.ge_s (local.get $wish) (i64.const 0)) (then
+                        (local.set $wish (call $allocated (i32.and (global.get $room) (i32.const 0xfff8))))
+                        (global.set $room (i32.add (global.get $room) (i32.const 72)))
+                        (br $again)))))
+            (func (export "_start") {body}))"#
+    )
+}
+
+#[test]
+fn whatever_a_guest_calls_it_ends_in_an_outcome() {
+    let component = particular::component("(i32.const 0)");
+    let component = Guest::from_bytes("app.wasm", component).expect("a component");
+    let config = RunConfig::new()
+        .stdin(Stdin::Bytes(b"input".to_vec()))
+        .mount(Mount::memory("/m", 1 << 20))
+        .network(Network::Rules(NetworkRules::new()))
+        .limit(|limits| limits.timeout = Some(Duration::from_secs(5)));
+    let mut chance = fastrand::Rng::with_seed(7);
+    for _ in 0..300 {
+        let text = any_guest(&mut chance);
+        let engine = Flattening {
+            wasmi: WasmiEngine::new().expect("it is built in"),
+            module: Guest::from_bytes("any.wat", &*text).expect("a module"),
+        };
+        let program = Program::compile(Arc::new(engine), &component, &config);
+        let report = program.and_then(|program| program.run(&config));
+        report.unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     }
 }
