@@ -1,24 +1,89 @@
 //! Copying code: bytes as they are, but for what has a number in it.
 
-use wasm_encoder::Encode;
 use wasm_encoder::reencode::{self, Reencode};
+use wasm_encoder::{Encode, Function, Section, SectionId};
 use wasmparser::{BlockType, FunctionBody, Operator, ValType};
+use wasmrun_guest::side_by_side;
 
-use crate::numbers::{Renumbered, Result};
+use crate::constants::Constants;
+use crate::module::Module;
+use crate::numbers::{Numbers, Renumbered, Result};
+
+/// The code of the one module.
+#[derive(Default)]
+pub(crate) struct Code {
+    count: u32,
+    bodies: Vec<u8>,
+}
+
+impl Code {
+    pub(crate) fn add(&mut self, body: &Function) {
+        body.encode(&mut self.bodies);
+        self.count += 1;
+    }
+
+    /// Adds an instance's functions. Those that they make references to, as the module numbers them.
+    pub(crate) fn add_own(
+        &mut self,
+        module: &Module<'_>,
+        numbers: &Numbers,
+        constants: &Constants,
+    ) -> Result<Vec<u32>> {
+        /// Functions that are copied at a time.
+        const SOME: usize = 64;
+        let bytes = module.bodies.iter().map(|body| body.range().len()).sum();
+        let parts: Vec<_> = module.bodies.chunks(SOME).enumerate().collect();
+        let copied: Vec<Result<_>> = side_by_side(&parts, bytes, |parts| {
+            let mut copier = Copier::new(module.wasm, Renumbered { numbers, constants });
+            let mut copied = Vec::new();
+            for (place, bodies) in parts {
+                copied.push((*place, copier.copy_all(bodies)?));
+            }
+            Ok((copied, copier.referred))
+        });
+        let (mut parts, mut referred) = (Vec::new(), Vec::new());
+        for copied in copied {
+            let (of_one, referred_of_one) = copied?;
+            parts.extend(of_one);
+            referred.extend(referred_of_one);
+        }
+        parts.sort_unstable_by_key(|(place, _)| *place);
+        for (_, bodies) in parts {
+            self.bodies.extend(bodies);
+        }
+        self.count += module.bodies.len() as u32;
+        Ok(referred)
+    }
+}
+
+impl Encode for Code {
+    fn encode(&self, sink: &mut Vec<u8>) {
+        let mut count = Vec::new();
+        self.count.encode(&mut count);
+        (count.len() + self.bodies.len()).encode(sink);
+        sink.extend(count);
+        sink.extend_from_slice(&self.bodies);
+    }
+}
+
+impl Section for Code {
+    fn id(&self) -> u8 {
+        SectionId::Code.into()
+    }
+}
 
 /// Copies functions of a module.
-pub(crate) struct Copier<'a, 'b> {
+struct Copier<'a, 'b> {
     wasm: &'a [u8],
     renumbered: Renumbered<'b>,
     /// How far the function has been copied.
     copied: usize,
     body: Vec<u8>,
-    /// Functions that the code makes references to, as the module numbers them.
-    pub(crate) referred: Vec<u32>,
+    referred: Vec<u32>,
 }
 
 impl<'a, 'b> Copier<'a, 'b> {
-    pub(crate) fn new(wasm: &'a [u8], renumbered: Renumbered<'b>) -> Self {
+    fn new(wasm: &'a [u8], renumbered: Renumbered<'b>) -> Self {
         Copier {
             wasm,
             renumbered,
@@ -28,8 +93,17 @@ impl<'a, 'b> Copier<'a, 'b> {
         }
     }
 
+    /// The bodies of functions in the one module, with their lengths.
+    fn copy_all(&mut self, bodies: &[FunctionBody<'_>]) -> Result<Vec<u8>> {
+        let mut copied = Vec::new();
+        for body in bodies {
+            self.copy(body)?.encode(&mut copied);
+        }
+        Ok(copied)
+    }
+
     /// The body of a function in the one module.
-    pub(crate) fn copy(&mut self, body: &FunctionBody<'_>) -> Result<&[u8]> {
+    fn copy(&mut self, body: &FunctionBody<'_>) -> Result<&[u8]> {
         let range = body.range();
         self.body.clear();
         self.copied = range.start;

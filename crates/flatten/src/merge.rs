@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType,
-    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
     MemorySection, Module as Encoder, Section, TableSection, TagSection, TypeSection, ValType,
 };
 use wasmparser::{DataKind, ElementItems, ElementKind, TypeRef};
@@ -17,7 +17,7 @@ use wasmtime_environ::component::{
     TrampolineIndex,
 };
 
-use crate::code::Copier;
+use crate::code::Code;
 use crate::constants::Constants;
 use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
 use crate::module::Module;
@@ -68,7 +68,7 @@ struct Merged<'a> {
     globals: GlobalSection,
     exports: ExportSection,
     elements: ElementSection,
-    code: CodeSection,
+    code: Code,
     data: DataSection,
 }
 
@@ -151,7 +151,7 @@ impl<'a> Merged<'a> {
             globals,
             exports: ExportSection::new(),
             elements: ElementSection::new(),
-            code: CodeSection::new(),
+            code: Code::default(),
             data: DataSection::new(),
         }
     }
@@ -367,18 +367,13 @@ impl<'a> Merged<'a> {
     }
 
     fn add_code(&mut self, module: &Module<'_>, numbers: &Numbers) -> crate::numbers::Result<()> {
-        let mut copier = Copier::new(module.wasm, renumbered(numbers, &self.constants));
-        for body in &module.bodies {
-            self.code.raw(copier.copy(body)?);
-        }
+        let referred = self.code.add_own(module, numbers, &self.constants)?;
         let exported: BTreeSet<_> = module.exported.iter().collect();
-        for function in copier
-            .referred
-            .iter()
-            .filter(|function| exported.contains(function))
-        {
-            let number = numbers.functions.get(*function as usize);
-            self.declared.extend(number);
+        for function in referred {
+            if exported.contains(&function) {
+                let number = numbers.functions.get(function as usize);
+                self.declared.extend(number);
+            }
         }
         Ok(())
     }
@@ -472,7 +467,7 @@ impl<'a> Merged<'a> {
         let number = self.own.imported + self.functions.len();
         let ty = self.signature(signature);
         self.functions.function(ty);
-        self.code.function(body);
+        self.code.add(body);
         self.names.add(number, name);
         number
     }

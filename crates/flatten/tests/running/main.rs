@@ -282,6 +282,26 @@ fn a_module_that_is_instantiated_twice_has_everything_twice() {
     assert_eq!(run(&text), returned([1, 2, 1].map(note)));
 }
 
+/// So large that more than one thread copies it.
+#[test]
+fn functions_of_a_large_module_stay_in_their_places() {
+    const FUNCTIONS: u32 = 200;
+    let ballast = "(drop (v128.const i64x2 1 2))".repeat(700);
+    let functions = (0..FUNCTIONS)
+        .map(|number| format!("(func $f{number} {ballast} (call $note (i32.const {number})))"));
+    let functions: String = functions.collect();
+    let calls: String = (0..FUNCTIONS)
+        .map(|number| format!("(call $f{number})"))
+        .collect();
+    let text = command(&format!(
+        r#"{NOTE}
+        (core module $m (import "" "note" (func $note (param i32))) {functions}
+            (func (export "run") (result i32) {calls} (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance $host))))"#
+    ));
+    assert_eq!(run(&text), returned((0..FUNCTIONS).map(note)));
+}
+
 #[test]
 fn references_to_functions_that_only_an_export_declared_are_made() {
     let text = command(&format!(
