@@ -68,7 +68,7 @@ pub fn compile_flattened(
     compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
 ) -> Result<Arc<dyn Code>> {
     lowered::check(compile.guest)?;
-    let host = lowered::functions(module)?;
+    let host = lowered::functions(module, compile.guest, compile.host)?;
     let mut of_module = compile;
     of_module.guest = module;
     of_module.host = &host;
@@ -100,7 +100,6 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
     match guest.kind() {
         GuestKind::Component => Capability {
             live: Unsupported,
-            host_functions: Unsupported,
             ..all
         },
         GuestKind::Module | GuestKind::Package => all,
@@ -110,9 +109,9 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
 /// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
 pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
     match (guest.kind(), what) {
-        (GuestKind::Component, "live" | "host_functions") => Some(
-            "a component becomes one module here, of which only the command and its WASI are left",
-        ),
+        (GuestKind::Component, "live") => {
+            Some("a component becomes one module here, which is only run")
+        }
         _ => None,
     }
 }

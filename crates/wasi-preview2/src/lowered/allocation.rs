@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use wasmrun_core::HostCall;
 use wasmtime::{Result, bail};
 
+use super::dynamic::Typed;
 use super::handles::Handles;
 use super::lower::{Lower, Lowering, Wish};
 
@@ -25,11 +26,11 @@ pub(crate) struct Pending {
 const NONE: u64 = -1_i64 as u64;
 
 impl Pending {
-    pub(crate) fn new<T: Lower>(value: T, at: u32) -> Result<Self> {
+    pub(crate) fn new(value: Box<dyn Store>, at: u32) -> Result<Self> {
         let mut wishes = VecDeque::new();
         value.wish(&mut wishes)?;
         Ok(Pending {
-            value: Box::new(value),
+            value,
             at,
             wishes,
             given: VecDeque::new(),
@@ -70,13 +71,31 @@ impl Pending {
     }
 }
 
-/// [`Lower`], of whatever type.
-trait Store: Send {
+/// A value of whatever type that a component is given.
+pub(crate) trait Store: Send + 'static {
+    /// See [`Lower::wish`].
+    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()>;
+
+    /// See [`Lower::store`].
     fn store(self: Box<Self>, at: u32, to: &mut Lowering<'_, '_>) -> Result<()>;
 }
 
 impl<T: Lower> Store for T {
+    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+        Lower::wish(self, wishes)
+    }
+
     fn store(self: Box<Self>, at: u32, to: &mut Lowering<'_, '_>) -> Result<()> {
-        T::store(*self, at, to)
+        Lower::store(*self, at, to)
+    }
+}
+
+impl Store for Typed {
+    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+        Typed::wish(self, wishes)
+    }
+
+    fn store(self: Box<Self>, at: u32, to: &mut Lowering<'_, '_>) -> Result<()> {
+        Typed::store(&self, at, to)
     }
 }

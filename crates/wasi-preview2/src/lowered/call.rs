@@ -12,7 +12,8 @@ use wasmtime_wasi::p2::bindings::io::streams::{self, Host as _};
 use wasmtime_wasi::p2::bindings::sockets::network::{self, Host as _};
 use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
 
-use super::allocation::Pending;
+use super::allocation::{Pending, Store};
+use super::dynamic::{Dynamic, Typed};
 use super::handles::Handles;
 use super::lift::{Lift, Lifting, Slots};
 use super::lower::{Lower, Lowering};
@@ -26,6 +27,8 @@ pub(crate) struct State {
     system: System,
     handles: Handles,
     pending: Option<Pending>,
+    /// What a function of the caller's failed with.
+    failure: Option<Failure>,
 }
 
 impl State {
@@ -34,7 +37,16 @@ impl State {
             system,
             handles: Handles::default(),
             pending: None,
+            failure: None,
         }
+    }
+
+    /// Fails if a function was called that is still to be given what it wants.
+    fn is_ready(&self) -> Result<()> {
+        if self.pending.is_some() {
+            bail!("a function was called before room was made for what another returned");
+        }
+        Ok(())
     }
 }
 
@@ -116,9 +128,7 @@ impl Function {
         state: &mut State,
         slots: &mut [u64],
     ) -> Result<()> {
-        if state.pending.is_some() {
-            bail!("a function was called before room was made for what another returned");
-        }
+        state.is_ready()?;
         (self.body)(call, state, slots)
     }
 }
@@ -156,26 +166,47 @@ fn put(slots: &mut [u64], value: u64) {
     }
 }
 
+/// What has to be known of a type to give a value of it to a component.
+pub(crate) struct Shape {
+    pub(crate) flat_count: usize,
+    pub(crate) size: u32,
+    pub(crate) align: u32,
+    pub(crate) allocates: bool,
+}
+
+impl Shape {
+    const fn of(ty: &Type) -> Self {
+        Shape {
+            flat_count: ty.flat_count(),
+            size: ty.size(),
+            align: ty.align(),
+            allocates: ty.allocates(),
+        }
+    }
+}
+
 /// Gives a function's value to the component, which passed a pointer for it if it is more than a core value.
-fn give<T: Lower>(
+fn give<T: Store>(
     value: T,
+    shape: &Shape,
     mut rest: Slots<'_>,
     call: &mut HostCall<'_>,
     state: &mut State,
 ) -> Result<Option<u64>> {
-    match const { T::TYPE.flat_count() } {
+    let value = Box::new(value);
+    match shape.flat_count {
         0 => return Ok(None),
-        1 => return Lowering::slot(value, &mut state.handles).map(Some),
+        1 => return Lowering::slot(&mut state.handles, |to| value.store(0, to)).map(Some),
         _ => {}
     }
     let at = rest.next_u32()?;
-    if !at.is_multiple_of(T::TYPE.align()) {
+    if !at.is_multiple_of(shape.align) {
         bail!("pointer not aligned");
     }
-    if u64::from(at) + u64::from(T::TYPE.size()) > call.memory_size() {
+    if u64::from(at) + u64::from(shape.size) > call.memory_size() {
         bail!("pointer out of bounds");
     }
-    if !T::TYPE.allocates() {
+    if !shape.allocates {
         value.store(
             at,
             &mut Lowering::new(call, &mut state.handles, VecDeque::new()),
@@ -190,6 +221,33 @@ fn give<T: Lower>(
         state.pending = Some(pending);
     }
     Ok(Some(wish))
+}
+
+/// Calls a function of the caller's.
+pub(crate) fn call_dynamic(
+    dynamic: &Dynamic,
+    call: &mut HostCall<'_>,
+    state: &mut State,
+    slots: &mut [u64],
+) -> Result<()> {
+    state.is_ready()?;
+    let mut from = Slots::new(slots);
+    let params = dynamic.params(&mut from, &mut Lifting::new(call, &state.handles))?;
+    let called = dynamic.function.call_within(call, &dynamic.import, params);
+    let value = called.map_err(|failure| {
+        let error = format_err!("{failure}");
+        state.failure = Some(failure);
+        error
+    })?;
+    let Some((value, ty)) = value.zip(dynamic.import.signature.result.clone()) else {
+        return Ok(());
+    };
+    let typed = Typed { value, ty };
+    let shape = typed.shape();
+    if let Some(value) = give(typed, &shape, from, call, state)? {
+        put(slots, value);
+    }
+    Ok(())
 }
 
 /// A closure that does what a function of WASI does, on the types of wasmtime-wasi. Its parameters and its result say what
@@ -219,7 +277,8 @@ macro_rules! closures {
                     let mut lifting = Lifting::new(call, &state.handles);
                     $(let $param = $param::lift(&mut from, &mut lifting)?;)*
                     let value = self(&mut state.system, $($param),*).answer(&mut state.system)?;
-                    if let Some(value) = give(value, from, call, state)? {
+                    let shape = const { &Shape::of(&A::Value::TYPE) };
+                    if let Some(value) = give(value, shape, from, call, state)? {
                         put(slots, value);
                     }
                     Ok(())
@@ -309,13 +368,15 @@ pub(crate) fn within(
     call: &mut HostCall<'_>,
     work: impl FnOnce(&mut HostCall<'_>, &mut State) -> Result<()>,
 ) -> Result<(), Failure> {
-    let done = call.with_system(work).unwrap_or_else(|| {
-        Err(format_err!(
-            "the run has nothing of WASI 0.2; only flattened components do"
-        ))
+    let done = call.with_system(|call, state: &mut State| {
+        let done = work(call, state);
+        (done, state.failure.take())
     });
-    let Err(error) = done else {
-        return Ok(());
+    let error = match done {
+        Some((Ok(()), _)) => return Ok(()),
+        Some((Err(_), Some(failure))) => return Err(failure),
+        Some((Err(error), None)) => error,
+        None => format_err!("the run has nothing of WASI 0.2; only flattened components do"),
     };
     if let Some(I32Exit(code)) = error.downcast_ref() {
         call.exit(*code);

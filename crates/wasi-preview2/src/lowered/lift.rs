@@ -45,9 +45,9 @@ impl<'a> Slots<'a> {
         Ok(self.next()? as u32)
     }
 
-    /// Those that a value of this type is passed as.
-    pub(super) fn split_off(&mut self, ty: &Type) -> Result<Slots<'a>> {
-        let split = self.0.split_at_checked(ty.flat_count());
+    /// The first of them, which one value is passed as.
+    pub(super) fn split_off(&mut self, count: usize) -> Result<Slots<'a>> {
+        let split = self.0.split_at_checked(count);
         let (own, rest) = split.ok_or_else(Slots::too_few)?;
         self.0 = rest;
         Ok(Slots(own))
@@ -89,7 +89,7 @@ impl<'a, 'b> Lifting<'a, 'b> {
         Ok(())
     }
 
-    fn string(&mut self, [address, length]: [u32; 2]) -> Result<String> {
+    pub(super) fn string(&mut self, [address, length]: [u32; 2]) -> Result<String> {
         if !self.has(address, length.into()) {
             bail!("string pointer/length out of bounds of memory");
         }
@@ -98,19 +98,40 @@ impl<'a, 'b> Lifting<'a, 'b> {
         Ok(String::from_utf8(bytes).map_err(|error| error.utf8_error())?)
     }
 
-    fn list<T: Lift>(&mut self, [address, length]: [u32; 2]) -> Result<Vec<T>> {
+    fn list<T: Lift>(&mut self, pointer: [u32; 2]) -> Result<Vec<T>> {
+        let bytes = self.list_bytes(pointer, T::TYPE.size(), T::TYPE.align(), size_of::<T>())?;
+        T::load_all(bytes, self)
+    }
+
+    /// The bytes of a list of values that take so much of memory each, and so much here.
+    pub(super) fn list_bytes(
+        &mut self,
+        [address, length]: [u32; 2],
+        size: u32,
+        align: u32,
+        kept: usize,
+    ) -> Result<Vec<u8>> {
         // Of two numbers of 32 bits.
-        let bytes = u64::from(length) * u64::from(T::TYPE.size());
+        let bytes = u64::from(length) * u64::from(size);
         if !self.has(address, bytes) {
             bail!("list pointer/length out of bounds of memory");
         }
-        // What it takes here.
-        self.spend((length as usize).saturating_mul(size_of::<T>()))?;
-        if !address.is_multiple_of(T::TYPE.align()) {
+        self.spend((length as usize).saturating_mul(kept))?;
+        if !address.is_multiple_of(align) {
             bail!("list pointer is not aligned");
         }
-        let bytes = self.call.read_vec(address, bytes)?;
-        T::load_all(bytes, self)
+        Ok(self.call.read_vec(address, bytes)?)
+    }
+
+    /// The bytes of parameters that are passed by memory.
+    pub(super) fn record(&mut self, address: u32, size: u32, align: u32) -> Result<Vec<u8>> {
+        if !address.is_multiple_of(align) {
+            bail!("pointer not aligned");
+        }
+        if !self.has(address, size.into()) {
+            bail!("pointer out of bounds");
+        }
+        Ok(self.call.read_vec(address, size)?)
     }
 
     fn has(&self, address: u32, bytes: u64) -> bool {
@@ -125,13 +146,13 @@ impl<'a, 'b> Lifting<'a, 'b> {
 }
 
 /// A number of so many bytes, the least significant first. There are as many: who calls this has seen to it.
-fn number(bytes: &[u8]) -> u64 {
+pub(super) fn number(bytes: &[u8]) -> u64 {
     let digits = bytes.iter().rev();
     digits.fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The address and the length that a string or a list is passed as.
-fn pointer(bytes: &[u8]) -> [u32; 2] {
+pub(super) fn pointer(bytes: &[u8]) -> [u32; 2] {
     let number = number(bytes);
     [number as u32, (number >> 32) as u32]
 }
@@ -250,7 +271,7 @@ impl<T: Lift> Lift for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
 
     fn lift(from: &mut Slots<'_>, cx: &mut Lifting<'_, '_>) -> Result<Self> {
-        let mut from = from.split_off(&<Self as Lift>::TYPE)?;
+        let mut from = from.split_off(<Self as Lift>::TYPE.flat_count())?;
         match from.next_u32()? {
             0 => Ok(None),
             1 => Ok(Some(T::lift(&mut from, cx)?)),
@@ -271,7 +292,7 @@ impl<T: Lift, E: Lift> Lift for Result<T, E> {
     const TYPE: Type = Type::Result(&(T::TYPE, E::TYPE));
 
     fn lift(from: &mut Slots<'_>, cx: &mut Lifting<'_, '_>) -> Result<Self> {
-        let mut from = from.split_off(&<Self as Lift>::TYPE)?;
+        let mut from = from.split_off(<Self as Lift>::TYPE.flat_count())?;
         match from.next_u32()? {
             0 => Ok(Ok(T::lift(&mut from, cx)?)),
             1 => Ok(Err(E::lift(&mut from, cx)?)),
@@ -338,7 +359,7 @@ macro_rules! lift_variant {
             const TYPE: Type = Type::Variant(&[$(($name, lift_variant!(@type $($type)?))),*]);
 
             fn lift(from: &mut Slots<'_>, cx: &mut Lifting<'_, '_>) -> Result<Self> {
-                let mut from = from.split_off(&<Self as Lift>::TYPE)?;
+                let mut from = from.split_off(<Self as Lift>::TYPE.flat_count())?;
                 let case = from.next_u32()?;
                 let mut number = 0..;
                 $(if number.next() == Some(case) {

@@ -42,12 +42,15 @@ pub(crate) struct Wish {
 
 impl Wish {
     fn new(ty: &Type, count: usize) -> Result<Self> {
-        let size = (count as u64).checked_mul(ty.size().into());
+        Wish::of(ty.align(), ty.size(), count)
+    }
+
+    /// For so many values that take so much each.
+    pub(super) fn of(align: u32, size: u32, count: usize) -> Result<Self> {
+        let size = (count as u64).checked_mul(size.into());
         let size = size.and_then(|size| u32::try_from(size).ok());
-        Ok(Wish {
-            align: ty.align(),
-            size: size.ok_or_else(|| format_err!("size overflow copying a list"))?,
-        })
+        let size = size.ok_or_else(|| format_err!("size overflow copying a list"))?;
+        Ok(Wish { align, size })
     }
 }
 
@@ -61,7 +64,7 @@ pub(crate) struct Lowering<'a, 'b> {
 
 enum Target<'a, 'b> {
     Memory(&'a mut HostCall<'b>),
-    /// A core value, as the bytes of what it is of. There are no numbers with a sign in WASI, so that all above are 0.
+    /// A core value, as the bytes of what it is of, above which all are 0.
     Slot([u8; 8]),
 }
 
@@ -79,14 +82,17 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
     }
 
-    /// The core value that this is passed as, if it is passed as one.
-    pub(crate) fn slot<T: Lower>(value: T, handles: &'a mut Handles) -> Result<u64> {
+    /// The core value that a value is passed as which is passed as one.
+    pub(crate) fn slot(
+        handles: &'a mut Handles,
+        store: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<u64> {
         let mut lowering = Lowering {
             to: Target::Slot([0; 8]),
             handles,
             given: VecDeque::new(),
         };
-        value.store(0, &mut lowering)?;
+        store(&mut lowering)?;
         match lowering.to {
             Target::Slot(bytes) => Ok(u64::from_le_bytes(bytes)),
             Target::Memory(_) => Ok(0),
@@ -105,8 +111,23 @@ impl<'a, 'b> Lowering<'a, 'b> {
         }
     }
 
+    /// Puts a number of so many bytes there.
+    pub(super) fn number(&mut self, at: u32, number: u64, bytes: u32) -> Result<()> {
+        let own = number.to_le_bytes();
+        self.put(at, own.get(..bytes as usize).unwrap_or_default())
+    }
+
+    /// The same, of one with a sign: a core value has it in all of its 32 bits.
+    pub(super) fn signed(&mut self, at: u32, number: i32, bytes: u32) -> Result<()> {
+        let bytes = match self.to {
+            Target::Memory(_) => bytes,
+            Target::Slot(_) => 4,
+        };
+        self.number(at, number.cast_unsigned().into(), bytes)
+    }
+
     /// Puts what is behind a pointer where there is room, and the pointer there.
-    fn point(
+    pub(super) fn point(
         &mut self,
         at: u32,
         length: usize,

@@ -10,6 +10,7 @@
 
 mod allocation;
 mod call;
+mod dynamic;
 mod handles;
 mod imports;
 mod lift;
@@ -25,26 +26,34 @@ use wasmrun_core::{Error, ErrorKind, Guest, HostCall, HostFunctions, RawFunction
 use wasmtime::{Trap, format_err};
 
 pub(crate) use call::State;
-use call::{Function, allocated, within};
+use call::{Function, allocated, call_dynamic, within};
+use dynamic::Dynamic;
 pub(crate) use imports::check;
 
 /// The module that what is not WASI's is imported from: what a flattened component needs for the canonical ABI.
 const CABI: &str = "[cabi]";
 
-/// The functions that a flattened component imports, and no others. They work on a run that has a [`State`].
+/// The functions that the module imports which a component was flattened to, and no others: of WASI, and of what the
+/// caller has for components. They work on a run that has a [`State`].
 ///
 /// # Errors
 ///
 /// [`Unsupported`](ErrorKind::Unsupported), by the name of the first import that there is no function for, or that has
 /// another type.
-pub(crate) fn functions(module: &Guest) -> Result<HostFunctions> {
+pub(crate) fn functions(
+    module: &Guest,
+    component: &Guest,
+    host: &HostFunctions,
+) -> Result<HostFunctions> {
     let mut functions = HostFunctions::new();
     for (place, import) in module.imports().iter().enumerate() {
         let refuse = |why: &str| {
-            let message = format!("the guest imports {import}, which WASI 0.2 does not have{why}");
+            let message =
+                format!("the guest imports {import}, which neither WASI 0.2 nor the host has{why}");
             Error::new(ErrorKind::Unsupported, message)
         };
-        let (signature, lowered) = find(import).ok_or_else(|| refuse(""))?;
+        let found = find(import).or_else(|| of_host(import, component, host));
+        let (signature, lowered) = found.ok_or_else(|| refuse(""))?;
         let reads = lowered.reads();
         if module.import_type(place) != Some(&signature) {
             return Err(refuse(&format!(
@@ -69,6 +78,8 @@ pub(crate) fn functions(module: &Guest) -> Result<HostFunctions> {
 /// A function that flattened components import.
 enum Lowered {
     Wasi(&'static Function),
+    /// Of the caller's.
+    Host(Dynamic),
     /// Of the canonical ABI's own.
     Own(fn(&mut HostCall<'_>, &mut State, &mut [u64]) -> wasmtime::Result<()>),
 }
@@ -77,7 +88,7 @@ impl Lowered {
     fn reads(&self) -> Option<usize> {
         match self {
             Lowered::Wasi(function) => function.reads(),
-            Lowered::Own(_) => None,
+            Lowered::Host(_) | Lowered::Own(_) => None,
         }
     }
 
@@ -89,6 +100,7 @@ impl Lowered {
     ) -> wasmtime::Result<()> {
         match self {
             Lowered::Wasi(function) => function.call(call, state, slots),
+            Lowered::Host(function) => call_dynamic(function, call, state, slots),
             Lowered::Own(function) => function(call, state, slots),
         }
     }
@@ -107,6 +119,22 @@ fn find(import: &Import) -> Option<(FuncSignature, Lowered)> {
     version
         .starts_with("0.2.")
         .then(|| (function.signature(), Lowered::Wasi(function)))
+}
+
+/// The function of the caller's that a component imports as this.
+fn of_host(
+    import: &Import,
+    component: &Guest,
+    host: &HostFunctions,
+) -> Option<(FuncSignature, Lowered)> {
+    let mut imports = component.imported_functions().iter();
+    let of_component =
+        imports.find(|of| *of.interface == *import.module && *of.name == *import.name)?;
+    let dynamic = Dynamic {
+        function: host.of_component(of_component)?.clone(),
+        import: of_component.clone(),
+    };
+    Some((dynamic.signature()?, Lowered::Host(dynamic)))
 }
 
 fn own(name: &str) -> Option<(FuncSignature, Lowered)> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use wasmrun_backend_wasmi::WasmiEngine;
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{
-    Capability, Code, Compile, Engine as CoreEngine, EngineInfo, ErrorKind, Guest, Mount, Network,
-    NetworkRules, Program, RunConfig, Stdin,
+    Capability, Code, Compile, ComponentValue, Engine as CoreEngine, EngineInfo, ErrorKind, Guest,
+    HostFunctions, HostInterface, Mount, Network, NetworkRules, Outcome, Program, Request,
+    RunConfig, Stdin,
 };
 use wasmrun_testkit::particular;
 use wasmtime::Engine;
@@ -418,7 +419,8 @@ fn a_module_is_given_what_it_imports_with_its_core_type() {
         r#"(import "[cabi]" "trap" (func (param i32)))"#,
     ] {
         let module = module(import).expect("a module");
-        let functions = functions(&module).expect("they are there");
+        let functions = functions(&module, &module, &HostFunctions::new());
+        let functions = functions.expect("they are there");
         let first = module.imports().first().expect("an import");
         assert!(functions.of_import(first).is_some());
     }
@@ -430,7 +432,8 @@ fn a_module_is_given_what_it_imports_with_its_core_type() {
         r#"(import "wasi:random/random@0.2.0" "get-random-u64" (global i64))"#,
         r#"(import "[cabi]" "realloc" (func))"#,
     ] {
-        let error = functions(&module(import).expect("a module")).expect_err(import);
+        let module = module(import).expect("a module");
+        let error = functions(&module, &module, &HostFunctions::new()).expect_err(import);
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }
@@ -536,4 +539,116 @@ fn whatever_a_guest_calls_it_ends_in_an_outcome() {
         let report = program.and_then(|program| program.run(&config));
         report.unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     }
+}
+
+#[test]
+fn types_that_are_met_are_laid_out_as_those_that_are_known() {
+    let binary = wat::parse_str(Writer::component("0.2.0")).expect("it is well-formed");
+    let guest = Guest::from_bytes("all.wasm", binary).expect("a component");
+    let imports = guest.wasi_imports().expect("they are read");
+    assert_eq!(imports.functions.len(), 123);
+    for import in &imports.functions {
+        let interface = import.interface.split('@').next().expect("a name");
+        let function = super::list::find(interface, &import.name).expect("it is there");
+        let met = import.signature.params.iter().map(|(_, ty)| ty);
+        let met = met.chain(&import.signature.result);
+        for (ty, known) in met.zip(function.params.iter().chain([&function.result])) {
+            use super::dynamic::{align, allocates, flat_count, size};
+            assert_eq!(
+                (size(ty), align(ty), flat_count(ty), allocates(ty)),
+                (
+                    known.size(),
+                    known.align(),
+                    known.flat_count(),
+                    known.allocates()
+                ),
+                "{ty}"
+            );
+        }
+    }
+}
+
+#[test]
+fn values_go_to_functions_of_the_callers_and_come_back() {
+    use ComponentValue as V;
+
+    let component = particular::component("(i32.const 0)").replacen(
+        "(component",
+        r#"(component (import "acme:test/echo@1.0.0" (instance
+            (type $c' (variant (case "x") (case "y" string))) (export "c" (type $c (eq $c')))
+            (type $d (list u16))
+            (type $e' (flags "p" "q" "r")) (export "e" (type $e (eq $e')))
+            (type $f (option char)) (type $g (tuple u8 s64)) (type $h (result f32 (error string)))
+            (type $r' (record (field "a" s8) (field "b" float64) (field "c" $c) (field "d" $d) (field "e" $e)
+                (field "f" $f) (field "g" $g) (field "h" $h) (field "i" s16) (field "j" bool)))
+            (export "r" (type $r (eq $r')))
+            (export "echo" (func (param "r" $r) (result $r)))
+            (export "less" (func (param "n" s8) (result s8)))))"#,
+        1,
+    );
+    let mut bytes = vec![0xfe, 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend(1.5_f64.to_le_bytes());
+    let words = |words: &[u32]| {
+        words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect::<Vec<_>>()
+    };
+    bytes.extend(words(&[1, 200, 2, 208, 2, 0b101, 1, 0xe9, 7, 0]));
+    bytes.extend((-1_i64).to_le_bytes());
+    bytes.extend(words(&[1, 212, 1]));
+    bytes.extend([0xd4, 0xfe, 1, 0]);
+    let bytes: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let module = format!(
+        r#"(module
+            (import "acme:test/echo@1.0.0" "echo" (func $echo (param i32 i32) (result i64)))
+            (import "acme:test/echo@1.0.0" "less" (func $less (param i32) (result i32)))
+            (import "[cabi]" "allocated" (func $allocated (param i32) (result i64)))
+            (memory (export "memory") 1)
+            (data (i32.const 64) "{bytes}") (data (i32.const 200) "hi")
+            (data (i32.const 208) "\01\00\ff\ffe")
+            (func $make (param $wish i64) (local $room i32)
+                (local.set $room (i32.const 4096))
+                (loop $again
+                    (if (i64.ge_s (local.get $wish) (i64.const 0)) (then
+                        (local.set $wish (call $allocated (local.get $room)))
+                        (local.set $room (i32.add (local.get $room) (i32.const 64)))
+                        (br $again)))))
+            (func (export "_start")
+                (if (i32.ne (call $less (i32.const -1)) (i32.const -2)) (then unreachable))
+                (call $make (call $echo (i32.const 64) (i32.const 512)))
+                (call $make (call $echo (i32.const 512) (i32.const 1024)))))"#
+    );
+    let some = |value: V| Some(Box::new(value));
+    let expected = V::Record(vec![
+        ("a".into(), V::S8(-2)),
+        ("b".into(), V::F64(1.5)),
+        (
+            "c".into(),
+            V::Variant("y".into(), some(V::String("hi".into()))),
+        ),
+        ("d".into(), V::List(vec![V::U16(1), V::U16(65535)])),
+        ("e".into(), V::Flags(vec!["p".into(), "r".into()])),
+        ("f".into(), V::Option(some(V::Char('é')))),
+        ("g".into(), V::Tuple(vec![V::U8(7), V::S64(-1)])),
+        ("h".into(), V::Result(Err(some(V::String("e".into()))))),
+        ("i".into(), V::S16(-300)),
+        ("j".into(), V::Bool(true)),
+    ]);
+    let interface = HostInterface::new()
+        .dynamic("echo", move |_, params| {
+            assert_eq!(*params, [expected.clone()]);
+            Ok(params.first().cloned())
+        })
+        .function("less", |_, (number,): (i8,)| number - 1);
+    let host = HostFunctions::new().interface("acme:test/echo@1.0.0", interface);
+    let engine = Flattening {
+        wasmi: WasmiEngine::new().expect("it is built in"),
+        module: Guest::from_bytes("echo.wat", module).expect("a module"),
+    };
+    let component = Guest::from_bytes("app.wat", component).expect("a component");
+    let config = RunConfig::new();
+    let program = Program::compile(Arc::new(engine), &component, Request::new(&config, &host));
+    let report = program.and_then(|program| program.run(&config));
+    assert_eq!(report.expect("it runs").outcome, Outcome::Exited(0));
 }
