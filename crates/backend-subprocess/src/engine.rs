@@ -8,6 +8,7 @@ use wasmrun_core::{
     Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, GuestKind, Proposals, Result,
     Support,
 };
+use wasmrun_wasi_preview2::flattened;
 
 use crate::adapter::Adapter;
 use crate::component::ComponentCode;
@@ -50,26 +51,28 @@ impl Engine for SubprocessEngine {
         &self.0.info
     }
 
-    /// For modules, and what only components ask for.
+    /// For modules, and what only components ask for. A runtime that has none is given them as modules.
     fn capability(&self) -> Capability {
         let Runtime {
             adapter, version, ..
         } = &*self.0;
         let mut capability = adapter.capability(version);
-        if let Some(components) = adapter.components() {
-            let theirs = components.capability(version);
-            capability.proposals |= theirs.proposals;
-            capability.components = theirs.components;
-            capability.preview2 = theirs.preview2;
-            capability.working_directory = theirs.working_directory;
-            capability.network = theirs.network;
-        }
+        let Some(components) = adapter.components() else {
+            return flattened::capability(capability);
+        };
+        let theirs = components.capability(version);
+        capability.proposals |= theirs.proposals;
+        capability.components = theirs.components;
+        capability.preview2 = theirs.preview2;
+        capability.working_directory = theirs.working_directory;
+        capability.network = theirs.network;
         capability
     }
 
     fn capability_for(&self, guest: &Guest) -> Capability {
         let mut capability = match (guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => components.capability(&self.0.version),
+            (GuestKind::Component, None) => flattened::capability_for(guest, self.capability()),
             _ => self.0.adapter.capability(&self.0.version),
         };
         if has_uncounted(guest) {
@@ -77,6 +80,7 @@ impl Engine for SubprocessEngine {
         }
         if self.0.is_too_large(guest) {
             capability.modules = Support::Unsupported;
+            capability.components = Support::Unsupported;
         }
         capability
     }
@@ -86,15 +90,19 @@ impl Engine for SubprocessEngine {
             "memory" if has_uncounted(guest) => {
                 Some("nobody counts the objects and exceptions that this guest may make")
             }
-            "live" | "host_functions" if guest.kind() == GuestKind::Component => {
+            "live" | "host_functions"
+                if guest.kind() == GuestKind::Component
+                    && self.0.adapter.components().is_some() =>
+            {
                 Some("components stay with the runtime, whose command line knows only runs")
             }
             "network_rules" if self.capability_for(guest).network.is_supported() => {
                 Some("its command line grants the whole network or none of it")
             }
-            "modules" if self.0.is_too_large(guest) => Some(
+            "modules" | "components" if self.0.is_too_large(guest) => Some(
                 "this one's memory has all the pages that 32 bits address, and here it may have one less",
             ),
+            _ if self.0.adapter.components().is_none() => flattened::reason(guest, what),
             _ => None,
         }
     }
@@ -103,28 +111,37 @@ impl Engine for SubprocessEngine {
     /// is a cache to keep what the runtime compiles ahead. Of other runtimes a cache keeps the guest as it is
     /// made ready.
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        let (runtime, guest) = (self.0.clone(), compile.guest);
-        Ok(match (guest.kind(), self.0.adapter.components()) {
+        let runtime = self.0.clone();
+        match (compile.guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => {
-                Arc::new(ComponentCode::new(runtime, components, compile))
+                Ok(Arc::new(ComponentCode::new(runtime, components, compile)))
             }
-            _ => Arc::new(RelayedCode::new(runtime, compile)?),
-        })
+            (GuestKind::Component, None) => flattened::compile(compile, |module| {
+                Ok(Arc::new(RelayedCode::new(runtime, module)?))
+            }),
+            _ => Ok(Arc::new(RelayedCode::new(runtime, compile)?)),
+        }
     }
 
     /// Of a module, what starts by default is kept.
     fn code_identity(&self, Compile { guest, .. }: Compile<'_>) -> Result<Option<Vec<u8>>> {
         let is_kept = guest.kind() == GuestKind::Component || guest.is_command();
-        Ok(is_kept.then(|| identity(&self.0)))
+        Ok(is_kept.then(|| [identity(&self.0), flattened::identity(guest)].concat()))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
-        let (runtime, guest) = (self.0.clone(), compile.guest);
-        Ok(match (guest.kind(), self.0.adapter.components()) {
+        let runtime = self.0.clone();
+        match (compile.guest.kind(), self.0.adapter.components()) {
             (GuestKind::Component, Some(components)) => {
-                Arc::new(ComponentCode::load(runtime, components, compile, &artifact))
+                let code = ComponentCode::load(runtime, components, compile, &artifact);
+                Ok(Arc::new(code))
             }
-            _ => Arc::new(RelayedCode::load(runtime, compile, &artifact)?),
-        })
+            (GuestKind::Component, None) => {
+                flattened::load(compile, artifact, |module, artifact| {
+                    Ok(Arc::new(RelayedCode::load(runtime, module, &artifact)?))
+                })
+            }
+            _ => Ok(Arc::new(RelayedCode::load(runtime, compile, &artifact)?)),
+        }
     }
 }

@@ -20,7 +20,8 @@
 //! [refused](wasmrun_core::Support::Unsupported).
 //!
 //! Modules are the same on every runtime, because we are their host: see `relay`. Components are
-//! left to the runtimes that take them: there the guest's standard error and the runtime's own
+//! left to the runtimes that take them, and become [modules](wasmrun_wasi_preview2::flattened) for others. Where they
+//! are left to a runtime, the guest's standard error and the runtime's own
 //! diagnostics share a stream, and are told apart by how the runtime starts its messages.
 
 mod adapter;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Result, Support,
+    Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind, Place,
+    Result, Support,
 };
 use wasmrun_wasi_preview1 as wasi;
+use wasmrun_wasi_preview2::flattened;
 
 use crate::code::ModuleCode;
 use crate::library::{self, Library, Loaded};
@@ -73,7 +75,7 @@ impl Engine for WasmEdgeEngine {
 
     fn capability(&self) -> Capability {
         use Support::{Emulated, Native};
-        Capability {
+        flattened::capability(Capability {
             proposals: PROPOSALS,
             memory: Emulated,
             fuel: Native,
@@ -83,7 +85,15 @@ impl Engine for WasmEdgeEngine {
             reports_fuel: Native,
             reports_peak_memory: Native,
             ..wasi::capability(Native)
-        }
+        })
+    }
+
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        flattened::capability_for(guest, self.capability())
+    }
+
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        flattened::reason(guest, what)
     }
 
     fn set_up(&self, compile: Compile<'_>) -> Result<()> {
@@ -92,7 +102,13 @@ impl Engine for WasmEdgeEngine {
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
         memories_fit(compile.guest)?;
-        Ok(Arc::new(ModuleCode::compile(self.library, compile)?))
+        let compile_module = |compile: Compile<'_>| -> Result<Arc<dyn Code>> {
+            Ok(Arc::new(ModuleCode::compile(self.library, compile)?))
+        };
+        match compile.guest.kind() {
+            GuestKind::Component => flattened::compile(compile, compile_module),
+            GuestKind::Module | GuestKind::Package => compile_module(compile),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs guests in-process on [WasmEdge](https://wasmedge.org), through its C library: core modules over WASI
-//! preview1 (and `wasi_unstable` before it), in its interpreter.
+//! preview1 (and `wasi_unstable` before it), and components over WASI 0.2,
+//! [flattened](wasmrun_wasi_preview2::flattened), in its interpreter.
 //!
 //! The library is not linked. It is looked for and loaded when a [`WasmEdgeEngine`] is made, so that this crate
 //! builds anywhere and a program that never asks for WasmEdge does not load it:

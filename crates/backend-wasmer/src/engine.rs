@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, Place, Proposals, Result,
-    Support, WasiVersion,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Guest, GuestKind, Place, Proposals,
+    Result, Support, WasiVersion,
 };
 use wasmrun_wasi_preview1 as wasi;
+use wasmrun_wasi_preview2::flattened;
 
 use crate::code::ModuleCode;
 use crate::config::{self, PROPOSALS};
@@ -47,7 +48,7 @@ impl Engine for WasmerEngine {
 
     fn capability(&self) -> Capability {
         use Support::{Native, Unsupported};
-        let mut capability = Capability {
+        let mut capability = flattened::capability(Capability {
             proposals: PROPOSALS,
             memory: Native,
             fuel: Native,
@@ -57,7 +58,7 @@ impl Engine for WasmerEngine {
             reports_peak_memory: Native,
             shared_memories: Native,
             ..wasi::capability(Native)
-        };
+        });
         if cfg!(feature = "wasix") {
             capability.wasix = Native;
         }
@@ -71,7 +72,7 @@ impl Engine for WasmerEngine {
     /// wasmer keeps every exception, with a trace of the stack, until the run is over. The imports of a guest for
     /// WASIX are wasmer-wasix's to meet.
     fn capability_for(&self, guest: &Guest) -> Capability {
-        let mut capability = self.capability();
+        let mut capability = flattened::capability_for(guest, self.capability());
         if guest.wasi() == WasiVersion::Wasix {
             capability.host_functions = Support::Unsupported;
         }
@@ -85,9 +86,15 @@ impl Engine for WasmerEngine {
         let is_limited = self.capability_for(guest).memory.is_supported();
         (what == "memory" && !is_limited)
             .then_some("it keeps the exceptions that a guest throws, and this one may throw some")
+            .or_else(|| flattened::reason(guest, what))
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
+        if compile.guest.kind() == GuestKind::Component {
+            return flattened::compile(compile, |module| {
+                Ok(Arc::new(ModuleCode::compile(module)?))
+            });
+        }
         #[cfg(feature = "wasix")]
         if compile.guest.wasi() == WasiVersion::Wasix {
             return Ok(Arc::new(WasixCode::compile(compile)?));
@@ -95,11 +102,18 @@ impl Engine for WasmerEngine {
         Ok(Arc::new(ModuleCode::compile(compile)?))
     }
 
-    fn code_identity(&self, _: Compile<'_>) -> Result<Option<Vec<u8>>> {
-        Ok(Some(config::identity().as_bytes().to_vec()))
+    fn code_identity(&self, Compile { guest, .. }: Compile<'_>) -> Result<Option<Vec<u8>>> {
+        let mut identity = config::identity().as_bytes().to_vec();
+        identity.extend(flattened::identity(guest));
+        Ok(Some(identity))
     }
 
     fn load(&self, compile: Compile<'_>, artifact: Artifact) -> Result<Arc<dyn Code>> {
+        if compile.guest.kind() == GuestKind::Component {
+            return flattened::load(compile, artifact, |module, artifact| {
+                Ok(Arc::new(ModuleCode::load(module, artifact)?))
+            });
+        }
         #[cfg(feature = "wasix")]
         if compile.guest.wasi() == WasiVersion::Wasix {
             return Ok(Arc::new(WasixCode::load(compile, artifact)?));

@@ -2,7 +2,8 @@
 //!
 //! Modules are compiled by cranelift. Their WASI is that of `wasmrun-wasi-preview1`, so that a guest
 //! cannot tell wasmer from wasmtime; with the feature `wasix`, modules that import WASIX run too,
-//! through wasmer-wasix, as far as it can keep what it is asked.
+//! through wasmer-wasix, as far as it can keep what it is asked. Components over WASI 0.2 are made
+//! modules: see [`flattened`](wasmrun_wasi_preview2::flattened).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use wasmrun_core::{Capability, Code, Compile, Engine, EngineInfo, Place, Result, Support};
+use wasmrun_core::{
+    Capability, Code, Compile, Engine, EngineInfo, Guest, GuestKind, Place, Result, Support,
+};
 use wasmrun_wasi_preview1 as wasi;
+use wasmrun_wasi_preview2::flattened;
 
 use crate::code::ModuleCode;
 use crate::config::PROPOSALS;
@@ -44,7 +47,7 @@ impl Engine for WasmiEngine {
 
     fn capability(&self) -> Capability {
         use Support::Native;
-        Capability {
+        flattened::capability(Capability {
             proposals: PROPOSALS,
             memory: Native,
             fuel: Native,
@@ -54,10 +57,25 @@ impl Engine for WasmiEngine {
             reports_fuel: Native,
             reports_peak_memory: Native,
             ..wasi::capability(Native)
-        }
+        })
+    }
+
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        flattened::capability_for(guest, self.capability())
+    }
+
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        flattened::reason(guest, what)
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
-        Ok(Arc::new(ModuleCode::compile(compile)?))
+        match compile.guest.kind() {
+            GuestKind::Component => flattened::compile(compile, compile_module),
+            GuestKind::Module | GuestKind::Package => compile_module(compile),
+        }
     }
+}
+
+fn compile_module(compile: Compile<'_>) -> Result<Arc<dyn Code>> {
+    Ok(Arc::new(ModuleCode::compile(compile)?))
 }

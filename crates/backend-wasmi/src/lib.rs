@@ -1,5 +1,5 @@
 //! Runs guests in-process on [wasmi], an interpreter: core modules over WASI preview1 (and
-//! `wasi_unstable` before it).
+//! `wasi_unstable` before it), and components over WASI 0.2, [flattened](wasmrun_wasi_preview2::flattened).
 //!
 //! It generates no machine code, so it runs where that is forbidden, starts large guests at once, and
 //! adds little to a program that embeds it. A guest that computes for long is better off elsewhere.

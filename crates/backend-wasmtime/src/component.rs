@@ -9,15 +9,14 @@ use wasmrun_core::{
     Outcome, Ran, Result, Task,
 };
 use wasmrun_memory::Image;
-use wasmrun_wasi_preview1::{Outputs, block_on, context};
+use wasmrun_wasi_preview1::{Outputs, block_on};
 use wasmrun_wasi_preview2::{
-    Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, Sockets, add_to_linker, resources,
+    FilesView, FilesViewMut, NetworkView, NetworkViewMut, System, add_to_linker,
 };
-use wasmtime::component::{Component, InstancePre, ResourceTable};
+use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
-use wasmtime_wasi::sockets::WasiSocketsCtxView;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::epoch::Interruption;
 use crate::live_component::LiveComponent;
@@ -46,47 +45,26 @@ impl Imports {
 
 /// The world of a component.
 pub(crate) struct World {
-    context: WasiCtx,
-    resources: ResourceTable,
-    files: Files,
-    sockets: Sockets,
+    system: System,
     /// What functions of the host have of the run.
     pub(crate) host: HostRun,
 }
 
 impl WasiView for Host<World> {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.world.context,
-            table: &mut self.world.resources,
-        }
+        self.world.system.ctx()
     }
 }
 
 impl FilesView for Host<World> {
     fn files(&mut self) -> FilesViewMut<'_> {
-        FilesViewMut {
-            files: &self.world.files,
-            table: &mut self.world.resources,
-        }
+        self.world.system.files()
     }
 }
 
 impl NetworkView for Host<World> {
     fn network(&mut self) -> NetworkViewMut<'_> {
-        let World {
-            context,
-            resources,
-            sockets,
-            ..
-        } = &mut self.world;
-        NetworkViewMut {
-            sockets,
-            theirs: WasiSocketsCtxView {
-                ctx: context.sockets(),
-                table: resources,
-            },
-        }
+        self.world.system.network()
     }
 }
 
@@ -238,15 +216,9 @@ impl ComponentCode {
         task: &mut Task,
         control: &Control,
     ) -> Result<(Store<Host<World>>, Outputs, Option<Interruption>)> {
-        let files = Files::of(task, control)?;
-        let sockets = Sockets::of(task);
-        let (mut context, outputs) = context(task)?;
-        sockets.guard(&mut context);
+        let (system, outputs) = System::of(task, control)?;
         let world = World {
-            context: context.build(),
-            resources: resources(),
-            files,
-            sockets,
+            system,
             host: std::mem::take(&mut task.host),
         };
         let usage = task.usage.clone();

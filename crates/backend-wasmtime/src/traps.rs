@@ -2,6 +2,7 @@
 
 use wasmrun_core::{Control, Error, ErrorKind, Outcome, Result, Trap, TrapKind};
 use wasmrun_wasi_preview1::Stop;
+use wasmrun_wasi_preview2::trap_kind;
 use wasmtime::{GcHeapOutOfMemory, ThrownException, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -33,7 +34,7 @@ fn without_stack(error: &wasmtime::Error, control: &Control) -> Outcome {
         return match (trap, control.interrupted()) {
             (wasmtime::Trap::OutOfFuel, _) => Outcome::OutOfFuel,
             (wasmtime::Trap::Interrupt, Some(reason)) => reason.outcome(),
-            _ => trapped(kind(*trap), trap),
+            _ => trapped(trap_kind(*trap), trap),
         };
     }
     if let Some(thrown) = error.downcast_ref::<ThrownException>() {
@@ -78,22 +79,4 @@ fn too_many_instances(error: &wasmtime::Error) -> bool {
 
 fn trapped(kind: TrapKind, message: impl std::fmt::Display) -> Outcome {
     Outcome::Trapped(Trap::new(kind, message.to_string()))
-}
-
-fn kind(trap: wasmtime::Trap) -> TrapKind {
-    use wasmtime::Trap as T;
-    match trap {
-        T::UnreachableCodeReached => TrapKind::Unreachable,
-        T::MemoryOutOfBounds => TrapKind::MemoryOutOfBounds,
-        T::TableOutOfBounds => TrapKind::TableOutOfBounds,
-        T::IndirectCallToNull => TrapKind::UninitializedElement,
-        T::BadSignature => TrapKind::IndirectCallTypeMismatch,
-        T::IntegerDivisionByZero => TrapKind::DivideByZero,
-        T::IntegerOverflow => TrapKind::IntegerOverflow,
-        T::BadConversionToInteger => TrapKind::InvalidConversion,
-        T::StackOverflow => TrapKind::StackOverflow,
-        T::NullReference => TrapKind::NullReference,
-        T::HeapMisaligned => TrapKind::UnalignedAtomic,
-        _ => TrapKind::Other,
-    }
 }

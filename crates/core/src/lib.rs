@@ -69,7 +69,7 @@ pub use host::{
     Async, ComponentValue, DistantMemory, Dynamic, GuestSlice, GuestStr, HostCall, HostEnded,
     HostFunction, HostFunctions, HostInterface, HostMemory, HostParam, HostReturn, HostRun,
     HostValue, HostValues, InterfaceFunction, InterfaceParams, InterfaceResult, InterfaceReturn,
-    InterfaceValue, IntoHostFunction, MemoryError, Mismatch, NoState, Resource, Value,
+    InterfaceValue, IntoHostFunction, MemoryError, Mismatch, NoState, RawFunction, Resource, Value,
 };
 pub use instance::{
     Called, GuestEnded, Instance, InstanceMemory, TypedFunction, component_function,

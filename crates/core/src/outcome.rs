@@ -113,6 +113,14 @@ impl Trap {
     }
 }
 
+/// A [function of the host](crate::HostFunctions) that fails with a trap ends the guest with that trap.
+impl std::error::Error for Trap {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
 /// Traps are equal when their kinds are: messages differ between engines.
 impl PartialEq for Trap {
     fn eq(&self, other: &Self) -> bool {

@@ -29,7 +29,7 @@ struct Inner {
     guest: Guest,
     options: CompileOptions,
     code: Arc<dyn Code>,
-    /// The guest imports functions of the host.
+    /// The guest imports functions of the host, or may be given WASI as such.
     calls_host: bool,
     /// Why it cannot run without what is privileged.
     needs_privilege: Option<Refusal>,
@@ -470,7 +470,9 @@ pub(crate) fn ended_from_outside(
 
 fn calls_host(guest: &Guest, host: &HostFunctions) -> bool {
     let mut imports = guest.imports().iter();
-    imports.any(|import| host.of_import(import).is_some() || host.serves(import))
+    // Of a component that was flattened, everything that it imports is a function of the host.
+    guest.kind() == GuestKind::Component
+        || imports.any(|import| host.of_import(import).is_some() || host.serves(import))
 }
 
 /// Whether the guest starts out with more than the limits allow.

@@ -28,7 +28,7 @@ use crate::start;
 use crate::text;
 use crate::validate;
 use crate::wasi::{self, WasiVersion};
-use crate::wit::ComponentFunction;
+use crate::wit::{ComponentFunction, WasiImports};
 
 /// A program and what is known of it. Cloning shares it.
 #[derive(Clone)]
@@ -391,6 +391,12 @@ impl Guest {
     pub fn imported_resources(&self) -> impl Iterator<Item = (&str, &str)> {
         let resources = self.interfaces().imported_resources.iter();
         resources.map(|(interface, name)| (&**interface, &**name))
+    }
+
+    /// What a component imports of WASI, with the types that it has for it. `None` if that could not be read: it is not
+    /// valid, or has more functions than ten thousand. Otherwise as [`exported_functions`](Guest::exported_functions).
+    pub fn wasi_imports(&self) -> Option<&WasiImports> {
+        self.interfaces().wasi.as_ref()
     }
 
     fn interfaces(&self) -> &Interfaces {

@@ -16,7 +16,10 @@ use wasmparser::{PrimitiveValType, ValidPayload, Validator};
 use crate::decl::{Export, Import};
 use crate::parser::{FEATURES, parser};
 use crate::wasi;
-use crate::wit::{ComponentFunction, ComponentSignature, ComponentType, ResourceType};
+use crate::wit::{
+    ComponentFunction, ComponentSignature, ComponentType, ImportedResource, ResourceType,
+    WasiImports,
+};
 
 /// The most functions, and bytes of their names, that a component may have to be told of. Real ones have some
 /// hundreds; few bytes can stand for many more, since an instance may be exported again and again.
@@ -33,6 +36,8 @@ pub(crate) struct Interfaces {
     pub(crate) imported_resources: Vec<(Arc<str>, Arc<str>)>,
     /// Types, and interfaces of nothing else, which nobody needs to have for a component that imports them.
     pub(crate) only_types: Vec<String>,
+    /// What it imports of WASI, if that could be read.
+    pub(crate) wasi: Option<WasiImports>,
 }
 
 /// Reads a component. One that is not valid has no functions, and its engine tells what is wrong with it; nor has one
@@ -59,8 +64,9 @@ fn types(wasm: &[u8]) -> Option<Types> {
 #[derive(Default)]
 struct Found {
     functions: Vec<ComponentFunction>,
-    /// Those that were not seen before.
-    resources: Vec<(Arc<str>, Arc<str>)>,
+    resources: Vec<ImportedResource>,
+    /// There were resources among them that were not seen before.
+    has_new: bool,
 }
 
 struct Reader<'a> {
@@ -94,6 +100,7 @@ impl<'a> Reader<'a> {
     /// `None` if there is too much.
     fn read(mut self, imports: &[Import], exports: &[Export]) -> Option<Interfaces> {
         let mut read = Interfaces::default();
+        let mut wasi = WasiImports::default();
         for import in imports {
             let name = &import.module;
             let Some(item) = self.types.component_item_for_import(name) else {
@@ -101,14 +108,23 @@ impl<'a> Reader<'a> {
             };
             let found = self.all_of(name, item.ty)?;
             // Resources have names from all.
-            if !wasi::defines_for_component(import) {
-                if found.resources.is_empty() && self.is_only_types(item.ty) {
-                    read.only_types.push(name.clone());
-                }
-                read.imported.extend(found.functions);
-                read.imported_resources.extend(found.resources);
+            if wasi::defines_for_component(import) {
+                wasi.functions.extend(found.functions);
+                wasi.resources.extend(found.resources);
+                continue;
             }
+            if !found.has_new && self.is_only_types(item.ty) {
+                read.only_types.push(name.clone());
+            }
+            read.imported.extend(found.functions);
+            read.imported_resources
+                .extend(found.resources.into_iter().filter_map(|resource| {
+                    resource
+                        .is_new
+                        .then_some((resource.interface, resource.name))
+                }));
         }
+        read.wasi = Some(wasi);
         for Export { name, .. } in exports {
             if let Some(item) = self.types.component_item_for_export(name) {
                 read.exported.extend(self.all_of(name, item.ty)?.functions);
@@ -151,11 +167,17 @@ impl<'a> Reader<'a> {
             ComponentEntityType::Type {
                 created: ComponentAnyTypeId::Resource(id),
                 ..
-            } if !self.resources.contains_key(&id.resource()) => {
+            } => {
+                let is_new = !self.resources.contains_key(&id.resource());
                 self.spend(interface, name)?;
                 let name: Arc<str> = name.into();
-                self.resource(id.resource(), name.clone());
-                found.resources.push((interface.clone(), name));
+                found.resources.push(ImportedResource {
+                    resource: self.resource(id.resource(), name.clone()),
+                    interface: interface.clone(),
+                    name,
+                    is_new,
+                });
+                found.has_new |= is_new;
             }
             _ => {}
         }
@@ -192,6 +214,7 @@ impl<'a> Reader<'a> {
         let signature = Arc::new(ComponentSignature {
             params,
             result,
+            is_async: func.async_,
             is_opaque: self.is_opaque,
         });
         self.signatures.insert(id, signature.clone());

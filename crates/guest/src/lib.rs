@@ -36,7 +36,7 @@
 //! # What is here for all of wasmrun
 //!
 //! This crate is below all others, so it has as well what they share: the one [`Error`] type and the
-//! [`exit_code`]s that tell it, [`Digest`] and [`fingerprint`].
+//! [`exit_code`]s that tell it, [`Digest`], [`fingerprint`] and [`side_by_side`].
 
 mod component_types;
 mod components;
@@ -86,9 +86,13 @@ pub use known::Known;
 pub use proposals::Proposals;
 pub use sha256::{NoSha256, Sha256};
 pub use shown::{serialize_path, shown};
+pub use side_by_side::side_by_side;
 pub use unserved::nearest;
 pub use wasi::{WasiVersion, is_wasi, is_wasi_interface};
-pub use wit::{ComponentFunction, ComponentSignature, ComponentType, ResourceType};
+pub use wit::{
+    ComponentFunction, ComponentSignature, ComponentType, ImportedResource, ResourceType,
+    WasiImports,
+};
 
 /// Changes with what is found of a guest, and with what [`Guest::without_data`] and
 /// [`Guest::start_as_export`] make of it: a part of the identity of code that is kept. See [`fingerprint`].

@@ -9,7 +9,7 @@ const WORTH_A_THREAD: usize = 1 << 20;
 
 /// Has the items, which are about so many `bytes` of code, taken by as many threads as that is worth. Gives
 /// what `work` makes of the items that it was given, of each thread. They are handed out in their order.
-pub(crate) fn side_by_side<'a, T: Sync, R: Send>(
+pub fn side_by_side<'a, T: Sync, R: Send>(
     items: &'a [T],
     bytes: usize,
     work: impl Fn(&mut dyn Iterator<Item = &'a T>) -> R + Sync,

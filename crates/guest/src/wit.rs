@@ -62,7 +62,7 @@ pub enum ComponentType {
 }
 
 /// A resource that a component defines or imports. Those of different guests are not to be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ResourceType {
     pub(crate) name: Arc<str>,
     /// Which of the guest's resources it is: names are not unique.
@@ -83,6 +83,8 @@ pub struct ComponentSignature {
     pub params: Vec<(Arc<str>, ComponentType)>,
     /// What it gives back.
     pub result: Option<ComponentType>,
+    /// Whether it is an `async func`.
+    pub is_async: bool,
     /// Whether there is something among its types that cannot be written down: handles of resources, or
     /// [others](ComponentType::Other).
     pub is_opaque: bool,
@@ -118,6 +120,30 @@ impl ComponentFunction {
     }
 }
 
+/// What a component imports of WASI: of the interfaces that WASI has, by their names, whatever they are to the component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WasiImports {
+    /// The functions.
+    pub functions: Vec<ComponentFunction>,
+    /// The resources, in the order in which they come. One that an interface has of another comes again.
+    pub resources: Vec<ImportedResource>,
+}
+
+/// A resource that an interface has which a component imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportedResource {
+    /// The interface; empty for a resource that is imported as such.
+    pub interface: Arc<str>,
+    /// Its name there.
+    pub name: Arc<str>,
+    /// Which resource of the component's that is.
+    pub resource: ResourceType,
+    /// Nothing that was imported before has it.
+    pub is_new: bool,
+}
+
 fn as_text<S: Serializer>(signature: &ComponentSignature, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(signature)
 }
@@ -132,11 +158,11 @@ impl fmt::Display for ComponentFunction {
     }
 }
 
-/// `func(a: u32, b: list<string>) -> bool`, cut where it is long.
+/// `func(a: u32, b: list<string>) -> bool`, or `async func`, cut where it is long.
 impl fmt::Display for ComponentSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text::new(f);
-        text.put("func")?;
+        text.put(if self.is_async { "async func" } else { "func" })?;
         text.list("(", &self.params, ")", |text, (name, ty)| {
             if !name.is_empty() {
                 text.put(&shown(name))?;

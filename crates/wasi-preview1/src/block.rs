@@ -72,6 +72,13 @@ pub fn block_on_ready<F: Future>(control: &Control, future: F) -> Result<F::Outp
     }
 }
 
+/// Does what makes or uses clocks and sockets of tokio, but does not wait for them.
+pub fn within_reactor<R>(work: impl FnOnce() -> R) -> R {
+    let reactor = reactor();
+    let _context = reactor.as_ref().ok().map(|reactor| reactor.enter());
+    work()
+}
+
 thread_local! {
     /// One for all waits of a thread: the control keeps every waker that it has not seen before.
     static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));

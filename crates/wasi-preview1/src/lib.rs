@@ -52,7 +52,7 @@ mod streams;
 mod surroundings;
 mod wasi;
 
-pub use block::{block_on, block_on_ready};
+pub use block::{block_on, block_on_ready, within_reactor};
 pub use capability::capability;
 pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, preview1, unstable};

@@ -1,4 +1,8 @@
-//! WASI 0.2 for components on wasmtime, with the files of [`wasmrun_fs`], and the network within rules.
+//! WASI 0.2 for components, with the files of [`wasmrun_fs`], and the network within rules.
+//!
+//! There are two ways to it. wasmtime has components, and is given all interfaces by [`add_to_linker`]. For any other engine
+//! a component is made one module ([`flattened`]), whose imports are those interfaces, lowered. Both do the same, by the same
+//! traits, on a [`System`] for each run.
 //!
 //! What a component imports is as wasmtime-wasi has it, its types as well. But `wasi:filesystem` is of this crate: what a
 //! path leads to, which error a call has, what is mounted where and what is read-only is the same as for modules, whose
@@ -8,9 +12,6 @@
 //!
 //! Sockets are wasmtime-wasi's, but `wasi:sockets` asks [`Sockets`] before a name is looked up or an address used, and what
 //! goes through it is counted.
-//!
-//! An engine has a [`Files`] and a [`Sockets`] for each run, shows them to the functions as a [`FilesView`] and a
-//! [`NetworkView`], and adds all interfaces to its linker with [`add_to_linker`].
 //!
 //! Where the text of WASI and Linux differ, it is as on Linux:
 //!
@@ -24,17 +25,23 @@
 mod clocks;
 mod descriptor;
 mod errors;
+pub mod flattened;
 mod handles;
 mod host;
 mod linker;
 mod listing;
+mod lowered;
 mod sockets;
 mod stat;
 mod streams;
+mod system;
+mod traps;
 mod view;
 
 pub use linker::add_to_linker;
 pub use sockets::Sockets;
+pub use system::System;
+pub use traps::trap_kind;
 pub use view::{Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, resources};
 
 pub use wasmrun_fs::World;

@@ -12,7 +12,7 @@ use wasmrun_wasi_preview1::{Function, HOSTCALL_FUEL, unstable};
 
 use crate::spawn::Dialogue;
 
-use super::protocol::{Call, Command, Layout, SMALL_LENGTHS, command};
+use super::protocol::{Call, Command, Hint, Layout, SMALL_LENGTHS, command};
 use super::zeros::Zeros;
 
 /// How many bytes the arguments or the environment take: the pointers, and the strings.
@@ -174,6 +174,8 @@ pub(super) struct Mirror {
     has_area: bool,
     /// Whether it is to be replaced there when the call returns.
     replaces_area: bool,
+    /// What is true as well, of what came with the call.
+    given: Range<usize>,
     /// What is to be sent next.
     out: Vec<u8>,
 }
@@ -188,6 +190,9 @@ pub(super) struct Access {
 /// What a function takes from a guest in one call; it refuses more without looking at it.
 const MOST: usize = HOSTCALL_FUEL as usize;
 
+/// So many bytes are sent at once rather than one after the other.
+const TOGETHER: usize = 4 << 10;
+
 /// So much of a copy that was needed once is not kept for good.
 const KEPT: usize = 16 << 20;
 
@@ -198,6 +203,7 @@ impl Mirror {
             bytes: Zeros::default(),
             has_area: false,
             replaces_area: false,
+            given: 0..0,
             out: Vec::new(),
         }
     }
@@ -277,7 +283,17 @@ impl Mirror {
     pub(super) fn begin(&mut self, size: u64) -> io::Result<()> {
         self.has_area = false;
         self.replaces_area = false;
+        self.given = 0..0;
         self.resize(size)
+    }
+
+    /// Receives what comes with such a call.
+    pub(super) fn receive(&mut self, wire: &mut Dialogue, hint: Hint) -> io::Result<()> {
+        let start = hint.address as usize;
+        let given = start..start.saturating_add(hint.length as usize);
+        wire.receive(self.part(&given)?)?;
+        self.given = given;
+        Ok(())
     }
 
     /// Bytes of the memory.
@@ -293,6 +309,10 @@ impl Mirror {
         bytes: &mut [u8],
     ) -> io::Result<()> {
         let range = at..at + bytes.len();
+        if self.given.start <= range.start && range.end <= self.given.end {
+            bytes.copy_from_slice(&self.bytes[range]);
+            return Ok(());
+        }
         let (area, beyond) = bytes.split_at_mut(self.within_area(&range));
         if !area.is_empty() {
             self.keep_area(wire)?;
@@ -309,6 +329,8 @@ impl Mirror {
     /// Puts `bytes` there, where there is memory.
     pub(super) fn set(&mut self, wire: &mut Dialogue, at: usize, bytes: &[u8]) -> io::Result<()> {
         let range = at..at + bytes.len();
+        // It may not be true any more.
+        self.given = 0..0;
         let (area, beyond) = bytes.split_at(self.within_area(&range));
         if !area.is_empty() {
             self.keep_area(wire)?;
@@ -317,8 +339,13 @@ impl Mirror {
         }
         if let Some(range) = self.beyond_area(&range) {
             self.command(command::WRITE, range);
-            self.flush(wire)?;
-            wire.send(beyond)?;
+            // Several small ones go together, and with what follows.
+            if beyond.len() + self.out.len() <= TOGETHER {
+                self.out.extend(beyond);
+            } else {
+                self.flush(wire)?;
+                wire.send(beyond)?;
+            }
         }
         Ok(())
     }

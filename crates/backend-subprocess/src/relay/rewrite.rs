@@ -420,9 +420,10 @@ impl<'a> Wired<'a> {
 
     /// Where WASI has no memory, there is nothing to hint at.
     fn hint(&self, function: &Imported) -> HintOf {
-        match function.wasi() {
-            Some(function) if self.relayed.has_memory => hint(function.name),
-            _ => HintOf::Nothing,
+        match function {
+            _ if !self.relayed.has_memory => HintOf::Nothing,
+            Imported::Wasi(function) => hint(function.name),
+            Imported::Host(function) => function.reads().map_or(HintOf::Nothing, HintOf::Text),
         }
     }
 

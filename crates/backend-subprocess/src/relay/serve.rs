@@ -267,6 +267,9 @@ impl Session {
         self.results.resize(function.slots(), 0);
         let size = self.memory_size(call);
         self.mirror.begin(size)?;
+        if let Some(hint) = call.hint {
+            self.mirror.receive(wire, hint)?;
+        }
         let mut memory = Distant::new(&mut self.mirror, wire, &mut self.lost);
         let memory = HostMemory::Distant(&mut memory);
         let called = function.call(self.host.wasi.host(), memory, &mut self.results);

@@ -1,6 +1,6 @@
 //! What a function of the host sees of the guest that calls it.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::time::Duration;
 
@@ -100,6 +100,19 @@ impl<'a> HostCall<'a> {
         let state = self.run.state.as_mut();
         let state = state.and_then(|state| state.downcast_mut());
         state.ok_or(NoState(type_name::<T>()))
+    }
+
+    /// Works on what was [kept](HostRun::set_system) of that type, and on the guest's memory at the same time. `None` if
+    /// nothing was. Within `work` there is nothing, and after a panic neither.
+    #[doc(hidden)]
+    pub fn with_system<T: Any, R>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut T) -> R,
+    ) -> Option<R> {
+        let mut kept = self.run.system.take()?;
+        let done = kept.downcast_mut().map(|system| work(self, system));
+        self.run.system = Some(kept);
+        done
     }
 
     /// Tells the run's [listener](crate::Attachments::listener). Whether there is one for events of that type.

@@ -28,6 +28,7 @@ struct Inner {
     signature: FuncSignature,
     slots: usize,
     sees_guest: bool,
+    reads: Option<usize>,
     body: Box<Body>,
 }
 
@@ -49,6 +50,7 @@ impl HostFunction {
         name: &str,
         signature: FuncSignature,
         sees_guest: bool,
+        reads: Option<usize>,
         body: Box<Body>,
     ) -> Self {
         HostFunction(Arc::new(Inner {
@@ -57,6 +59,7 @@ impl HostFunction {
             slots: signature.param_slots().max(signature.result_slots()),
             signature,
             sees_guest,
+            reads,
             body,
         }))
     }
@@ -84,6 +87,13 @@ impl HostFunction {
     /// Whether it may look at the guest's memory. One that does not can be [called](HostFunction::call) with none.
     pub fn sees_memory(&self) -> bool {
         self.0.sees_guest
+    }
+
+    /// Which of its parameters is the address of bytes that it reads first of all, if it reads any; the next says how
+    /// many they are. Both are `i32`. Where the engine is another process, they can come with the call.
+    #[doc(hidden)]
+    pub fn reads(&self) -> Option<usize> {
+        self.0.reads
     }
 
     /// Lets `work` have the slots of a call, all 0.
@@ -137,7 +147,10 @@ pub(super) fn attend<'a, T>(
             None => return Ok(result),
             Some(code) => HostEnd::Exited(code),
         },
-        Ok(Err(failure)) => HostEnd::Failed(Trap::of_host(format!("{name} failed"), failure)),
+        Ok(Err(failure)) => HostEnd::Failed(match failure.downcast::<Trap>() {
+            Ok(trap) => *trap,
+            Err(failure) => Trap::of_host(format!("{name} failed"), failure),
+        }),
         Err(panic) => HostEnd::Panicked(format!("{name} panicked: {}", words(&*panic))),
     };
     call.run().end(end);

@@ -27,4 +27,4 @@ pub use set::HostFunctions;
 pub use typed::{
     GuestSlice, GuestStr, HostParam, HostReturn, HostValue, HostValues, IntoHostFunction,
 };
-pub use value::{Dynamic, Value};
+pub use value::{Dynamic, RawFunction, Value};

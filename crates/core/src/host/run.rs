@@ -14,6 +14,8 @@ pub struct HostRun {
     pub(super) state: Option<Box<dyn Any + Send>>,
     /// A [`Listener`], of events of some type.
     pub(super) listener: Option<Box<dyn Any + Send>>,
+    /// What functions have that are a system interface.
+    pub(super) system: Option<Box<dyn Any + Send>>,
     exit: Option<i32>,
     end: Option<Slot>,
 }
@@ -70,9 +72,17 @@ impl HostRun {
             control: control.clone(),
             state,
             listener,
+            system: None,
             exit: None,
             end: Some(end),
         }
+    }
+
+    /// Keeps what functions of the host have of this run that are a system interface, apart from the state of the caller's:
+    /// see [`HostCall::with_system`](crate::HostCall::with_system).
+    #[doc(hidden)]
+    pub fn set_system(&mut self, system: impl Any + Send) {
+        self.system = Some(Box::new(system));
     }
 
     pub(super) fn control(&self) -> &Control {

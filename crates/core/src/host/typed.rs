@@ -8,7 +8,8 @@ use super::future::{Async, wait};
 use super::memory::MemoryError;
 
 /// What can be a function of the host: closures of up to twelve [parameters](HostParam), whose first may be a
-/// `&mut HostCall`, [`Async`] ones, and [`Dynamic`](super::Dynamic). `Marker` tells them apart, and is inferred.
+/// `&mut HostCall`, [`Async`] ones, [`Dynamic`](super::Dynamic) and [`RawFunction`](super::RawFunction). `Marker` tells them
+/// apart, and is inferred.
 pub trait IntoHostFunction<Marker> {
     /// Its type.
     fn signature(&self) -> FuncSignature;
@@ -17,6 +18,12 @@ pub trait IntoHostFunction<Marker> {
     #[doc(hidden)]
     fn sees_guest(&self) -> bool {
         true
+    }
+
+    /// See [`HostFunction::reads`](crate::HostFunction::reads).
+    #[doc(hidden)]
+    fn reads(&self) -> Option<usize> {
+        None
     }
 
     /// The function without its types.

@@ -170,6 +170,84 @@ where
     }
 }
 
+/// A function of the host on the slots of its call: its parameters are in the first of them, and so are its results to be.
+/// For those who have types of their own above that; [`HostFunction::call`](crate::HostFunction::call) says what is in a
+/// slot.
+///
+/// ```
+/// use wasmrun_core::guest::{FuncSignature, ValueType};
+/// use wasmrun_core::{HostFunctions, RawFunction};
+///
+/// let sum = FuncSignature {
+///     params: vec![ValueType::I64; 3],
+///     results: vec![ValueType::I64],
+/// };
+/// let host = HostFunctions::new().function("env", "sum", RawFunction::new(sum, |_, slots| {
+///     slots[0] = slots.iter().sum();
+///     Ok(())
+/// }));
+/// # assert!(!host.is_empty());
+/// ```
+pub struct RawFunction<F> {
+    signature: FuncSignature,
+    reads: Option<usize>,
+    function: F,
+}
+
+impl<F> RawFunction<F>
+where
+    F: Fn(&mut HostCall<'_>, &mut [u64]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+        + Send
+        + Sync
+        + 'static,
+{
+    /// A function of that type, which is given as many slots as its parameters fill, or its results, whichever are more.
+    pub fn new(signature: FuncSignature, function: F) -> Self {
+        RawFunction {
+            signature,
+            reads: None,
+            function,
+        }
+    }
+
+    /// The same, said to read first of all the bytes whose address is that parameter and whose number is the next, both of
+    /// them `i32`. Where the engine is another process, that saves asking it for them.
+    #[must_use]
+    pub fn reading(self, param: usize) -> Self {
+        RawFunction {
+            reads: Some(param),
+            ..self
+        }
+    }
+}
+
+impl<F> fmt::Debug for RawFunction<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawFunction{}", self.signature)
+    }
+}
+
+impl<F> IntoHostFunction<Vec<u64>> for RawFunction<F>
+where
+    F: Fn(&mut HostCall<'_>, &mut [u64]) -> Result<(), Failure> + Send + Sync + 'static,
+{
+    fn signature(&self) -> FuncSignature {
+        self.signature.clone()
+    }
+
+    fn reads(&self) -> Option<usize> {
+        let are_there = |param: &usize| {
+            let params = self.signature.params.get(*param..*param + 2);
+            params == Some(&[ValueType::I32; 2])
+        };
+        self.reads.filter(are_there)
+    }
+
+    fn into_body(self) -> Box<Body> {
+        Box::new(self.function)
+    }
+}
+
 /// A function returned something else than its type says.
 #[derive(Debug)]
 struct WrongResults(String);

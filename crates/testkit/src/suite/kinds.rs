@@ -1,13 +1,13 @@
 //! Kinds of guest: text, components, older and richer interfaces, proposals, entries.
 
 use wasmrun_core::{
-    Access, ErrorKind, Guest, Outcome, Program, Proposals, RunConfig, Stdin, Trap, TrapKind,
-    WasiVersion,
+    Access, ErrorKind, Guest, Outcome, Program, Proposals, RunConfig, Stdin, TrapKind, WasiVersion,
 };
 
 use crate::case::{Case, captured, stderr, stdout};
 use crate::guests::{self, cat, component, exit, hello, plain, source, text, unstable, wasi};
 use crate::suite::directories::shown;
+use crate::suite::outcome::assert_trapped;
 
 crate::suite::rules![
     text_runs_as_its_binary,
@@ -115,12 +115,7 @@ fn a_component_exits_with_0_or_1(case: &Case) {
 fn a_component_traps(case: &Case) {
     let guest = component(&wasi(r#"(func (export "_start") unreachable)"#));
     if let Some(report) = case.run(&guest, &captured()) {
-        let kind = if case.can("reports_trap_kinds") {
-            TrapKind::Unreachable
-        } else {
-            TrapKind::Other
-        };
-        assert_eq!(report.outcome, Outcome::Trapped(Trap::new(kind, "")));
+        assert_trapped(case, &report.outcome, TrapKind::Unreachable, "unreachable");
     }
 }
 

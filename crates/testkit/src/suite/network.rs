@@ -62,17 +62,17 @@ impl Server {
             Arc::new(AtomicBool::new(false)),
         );
         let threads = [
-            echo(&reached, &over, move |buffer| {
+            echo(&reached, &over, move |buffer, heard| {
                 let (mut stream, _) = tcp.accept()?;
                 stream.set_read_timeout(Some(PATIENCE))?;
                 let read = stream.read(buffer)?;
-                stream.write_all(&buffer[..read])?;
-                Ok(read)
+                heard();
+                stream.write_all(&buffer[..read])
             }),
-            echo(&reached, &over, move |buffer| {
+            echo(&reached, &over, move |buffer, heard| {
                 let (read, from) = udp.recv_from(buffer)?;
-                udp.send_to(&buffer[..read], from)?;
-                Ok(read)
+                heard();
+                udp.send_to(&buffer[..read], from).map(drop)
             }),
         ];
         Server {
@@ -92,23 +92,20 @@ impl Server {
     }
 }
 
-/// Answers, in a thread, until it is over.
+/// Answers, in a thread, until it is over. What is heard is counted before it is answered: a guest that has its answer ends.
 fn echo(
     reached: &Arc<AtomicUsize>,
     over: &Arc<AtomicBool>,
-    mut answer: impl FnMut(&mut [u8]) -> std::io::Result<usize> + Send + 'static,
+    mut answer: impl FnMut(&mut [u8], &dyn Fn()) -> std::io::Result<()> + Send + 'static,
 ) -> JoinHandle<()> {
     let (reached, over) = (reached.clone(), over.clone());
     thread::spawn(move || {
         let mut buffer = [0; 64];
-        loop {
-            let answered = answer(&mut buffer);
-            if over.load(Ordering::SeqCst) {
-                return;
-            }
-            if answered.is_ok() {
+        while !over.load(Ordering::SeqCst) {
+            // Whoever does not send, or has gone, is not answered.
+            let _ = answer(&mut buffer, &|| {
                 reached.fetch_add(1, Ordering::SeqCst);
-            }
+            });
         }
     })
 }

@@ -58,6 +58,25 @@ impl InterfaceFunction {
         self.signature.as_deref()
     }
 
+    /// Calls it within a call of another function of the host, which stands for it where components are modules.
+    ///
+    /// # Errors
+    ///
+    /// What it fails with, or returns that is not of the type.
+    #[doc(hidden)]
+    pub fn call_within(
+        &self,
+        call: &mut HostCall<'_>,
+        import: &ComponentFunction,
+        params: Vec<ComponentValue>,
+    ) -> Result<Option<ComponentValue>, Failure> {
+        // A component's memory is its own.
+        let mut call = HostCall::new(call.run(), HostMemory::Bytes(&mut []));
+        let result = (self.body)(&mut call, params)?;
+        check_result(result.as_ref(), &import.signature)?;
+        Ok(result)
+    }
+
     /// Calls it for the guest of that run, which imports it as this.
     ///
     /// # Errors
@@ -83,6 +102,7 @@ pub(crate) fn signature<P: InterfaceParams, R: InterfaceResult>() -> ComponentSi
     ComponentSignature {
         params: params.map(|ty| ("".into(), ty)).collect(),
         result: R::ty(),
+        is_async: false,
         is_opaque: false,
     }
 }

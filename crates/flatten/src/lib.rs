@@ -1,0 +1,158 @@
+//! Makes one core module of a WASI 0.2 component, for engines that have no components.
+//!
+//! [`flatten`] instantiates the component as far as that can be done without running it: its core modules are put
+//! together in one, in which what one imports and another exports is the same item. What is left are the functions that
+//! the component asks of its host. They are the imports of the module, typed as the canonical ABI lowers them. An
+//! engine needs nothing else.
+//!
+//! # What the module looks like
+//!
+//! It exports `_start` and, if the component has one, `memory`. `_start` runs start functions, `wasi:cli/run`, and
+//! what that has called when it has returned. It imports functions only:
+//!
+//! - Functions of WASI and of other interfaces that the component imports: the module is the interface as the
+//!   component writes it, with its version (`wasi:io/streams@0.2.6`), or empty for a function that the component imports
+//!   as such; the name is the function's (`[method]output-stream.check-write`). The type is that of a synchronous
+//!   `canon lower`, but for those that [allocate](Import::allocates).
+//! - `[resource-drop]output-stream` in the same modules, which drops a handle.
+//! - In the module `[cabi]`, if it is needed: `exit-err: () -> ()` ends a guest whose entry returned an error, and
+//!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`. Neither
+//!   returns.
+//!
+//! A function whose result contains a string or a list needs memory, which only the guest can give. The host does not
+//! call the guest for it: such an import has one more result, an `i64`. It is negative if nothing is wanted, and otherwise
+//! says what is: the alignment in its upper half, the size in its lower one. The module then calls `realloc` itself, and
+//! hands the address over with `[cabi] allocated: (i32) -> i64`, whose result is of the same kind.
+//!
+//! Calls out of `realloc` and of what is called after the entry trap, as they have to.
+//!
+//! # What is not made a module
+//!
+//! Components with several memories, or one with addresses of 64 bits; with resources of their own; of which several have
+//! resources of the host, or pass some to each other; with strings that are not UTF-8; with anything asynchronous, or that
+//! passes objects of garbage collection; that pass core modules or values. They are refused by name, and so is what is
+//! no command of WASI 0.2.
+//!
+//! ```
+//! # fn main() -> wasmrun_guest::Result<()> {
+//! let flattened = wasmrun_flatten::flatten(br#"(component
+//!     (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
+//!     (core func $exit (canon lower (func $exit "exit")))
+//!     (core module $m
+//!         (import "" "exit" (func $exit (param i32)))
+//!         (func (export "run") (result i32) (call $exit (i32.const 1)) (i32.const 0)))
+//!     (core instance $i (instantiate $m (with "" (instance (export "exit" (func $exit))))))
+//!     (func $run (result (result)) (canon lift (core func $i "run")))
+//!     (instance $run (export "run" (func $run)))
+//!     (export "wasi:cli/run@0.2.0" (instance $run)))"#)?;
+//! let [exit] = &*flattened.imports else { unreachable!() };
+//! assert_eq!((&*exit.interface, &*exit.name), ("wasi:cli/exit@0.2.0", "exit"));
+//! assert!(!exit.allocates);
+//! # Ok(())
+//! # }
+//! ```
+
+mod code;
+mod constants;
+mod glue;
+mod merge;
+mod module;
+mod names;
+mod numbers;
+mod passing;
+mod plan;
+mod translate;
+
+use std::fmt::Display;
+
+use wasmrun_guest::{Error, ErrorKind, Guest, GuestKind, Result, fingerprint};
+use wasmtime_environ::ScopeVec;
+
+use plan::Plan;
+use translate::Translated;
+
+/// Changes with what is made of a component: a part of the identity of code that is kept. See [`fingerprint`].
+pub const FINGERPRINT: u64 = fingerprint([
+    wasmtime_environ::VERSION.as_bytes(),
+    include_bytes!("code.rs"),
+    include_bytes!("constants.rs"),
+    include_bytes!("glue.rs"),
+    include_bytes!("merge.rs"),
+    include_bytes!("module.rs"),
+    include_bytes!("names.rs"),
+    include_bytes!("numbers.rs"),
+    include_bytes!("passing.rs"),
+    include_bytes!("plan.rs"),
+    include_bytes!("translate.rs"),
+]);
+
+/// A component as one core module.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Flattened {
+    /// The module. It is valid.
+    pub module: Vec<u8>,
+    /// What it asks of its host, but for the module `[cabi]`: in its order, the first of its imports.
+    pub imports: Vec<Import>,
+    /// How many core instances the component consisted of.
+    pub instances: u64,
+}
+
+/// A function that a flattened component asks of its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Import {
+    /// The interface (`wasi:io/streams@0.2.6`), which is the module; empty for a function of no interface.
+    pub interface: String,
+    /// Its name there; that of a resource behind `[resource-drop]` for what drops its handles.
+    pub name: String,
+    /// Whether its result contains a string or a list, so that it has one more result: what it wants of memory.
+    pub allocates: bool,
+}
+
+/// Makes one core module of a command component of WASI 0.2.
+///
+/// # Errors
+///
+/// Those of [`Guest::from_bytes`], which bounds what a component can become, and of [`Guest::validate`].
+/// [`Unsupported`](ErrorKind::Unsupported) for what is no component, no command, or needs more than one module can
+/// have.
+pub fn flatten(component: &[u8]) -> Result<Flattened> {
+    let guest = Guest::from_bytes("component", component)?;
+    if guest.kind() != GuestKind::Component {
+        let what = format!("a {} cannot be flattened, only a component", guest.kind());
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    guest.validate()?;
+    if passing::passes_modules(guest.bytes()).map_err(invalid)? {
+        return Err(refuse(
+            "it passes core modules, in an import, an export or a type",
+        ));
+    }
+    let scope = ScopeVec::new();
+    let translated = Translated::of(&guest, &scope)?;
+    let plan = Plan::of(&translated)?;
+    let module = merge::merge(&plan, &translated)?;
+    Guest::from_bytes("the module", &*module)
+        .and_then(|module| module.validate())
+        .map_err(|error| refuse(format!("it would be no valid one: {error}")))?;
+    Ok(Flattened {
+        module,
+        instances: plan.instances.len() as u64,
+        imports: plan.into_imports(),
+    })
+}
+
+/// The error for a component that cannot be one module.
+fn refuse(why: impl Display) -> Error {
+    let message = format!(
+        "the component cannot be made one core module: {why}; an engine that has components runs it as it is"
+    );
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// The error for a component in which something is not there that was seen before.
+fn invalid(what: impl Display) -> Error {
+    let message = format!("a module of the component cannot be read: {what}");
+    Error::new(ErrorKind::Invalid, message)
+}

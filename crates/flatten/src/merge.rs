@@ -1,0 +1,526 @@
+//! Puts the instances of a component together, as one module.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use wasm_encoder::reencode::Reencode;
+use wasm_encoder::{
+    ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    MemorySection, Module as Encoder, Section, TableSection, TagSection, TypeSection, ValType,
+};
+use wasmparser::{DataKind, ElementItems, ElementKind, TypeRef};
+use wasmrun_guest::{Guest, Result};
+use wasmtime_environ::EntityIndex;
+use wasmtime_environ::component::{
+    CoreDef, CoreExport, ExportItem, RuntimeComponentInstanceIndex, StaticModuleIndex,
+    TrampolineIndex,
+};
+
+use crate::code::Code;
+use crate::constants::Constants;
+use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
+use crate::module::Module;
+use crate::names::Names;
+use crate::numbers::{Numbers, Renumbered, Stretch, unreadable};
+use crate::plan::{Given, Instance, Plan, Signature};
+use crate::translate::Translated;
+use crate::{invalid, refuse};
+
+/// The one module.
+pub(crate) fn merge(plan: &Plan<'_>, translated: &Translated<'_>) -> Result<Vec<u8>> {
+    let mut modules = BTreeMap::new();
+    for instance in &plan.instances {
+        if let Entry::Vacant(unread) = modules.entry(instance.module) {
+            let wasm = translated.modules[instance.module].wasm;
+            unread.insert(Module::read(wasm).map_err(invalid)?);
+        }
+    }
+    let mut merged = Merged::new(plan, &modules);
+    for instance in &plan.instances {
+        merged.add(instance, &modules[&instance.module])?;
+    }
+    merged.add_glue()?;
+    Ok(merged.finish())
+}
+
+struct Merged<'a> {
+    plan: &'a Plan<'a>,
+    own: Own,
+    /// Those of each instance that was added.
+    numbers: Vec<Numbers>,
+    constants: Constants,
+    /// What is left to do once code has run.
+    steps: Vec<Step>,
+    /// Functions that code makes references to, and that only exports declared.
+    declared: BTreeSet<u32>,
+    /// Whether code names segments of data.
+    counts_data: bool,
+    type_count: u32,
+    signatures: HashMap<Signature, u32>,
+    names: Names,
+    types: TypeSection,
+    imports: ImportSection,
+    functions: FunctionSection,
+    tables: TableSection,
+    memories: MemorySection,
+    tags: TagSection,
+    globals: GlobalSection,
+    exports: ExportSection,
+    elements: ElementSection,
+    code: Code,
+    data: DataSection,
+}
+
+/// The numbers of what is of no instance.
+struct Own {
+    allocated: u32,
+    exit_err: u32,
+    trap: u32,
+    given: BTreeMap<TrampolineIndex, u32>,
+    confined: BTreeMap<RuntimeComponentInstanceIndex, Confined>,
+    /// How many functions are imported.
+    imported: u32,
+}
+
+impl Own {
+    /// Functions of the host come first, those that surround calls of them behind all of the modules.
+    fn new(plan: &Plan<'_>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Own {
+        let allocated = plan.imports.len() as u32;
+        let exit_err = allocated + u32::from(plan.allocates());
+        let trap = exit_err + 1;
+        let imported = trap + 1;
+        let functions = plan.instances.iter();
+        let functions = functions.map(|instance| modules[&instance.module].functions.len() as u32);
+        let mut glue = imported + functions.sum::<u32>();
+        let mut given = BTreeMap::new();
+        for (trampoline, function) in &plan.given {
+            let number = match function {
+                Given::Trap => trap,
+                Given::Host { import, .. } if !plan.is_surrounded(function) => *import as u32,
+                Given::Host { .. } => {
+                    glue += 1;
+                    glue - 1
+                }
+            };
+            given.insert(*trampoline, number);
+        }
+        let confined = plan.confined.iter().zip(0..);
+        let confined =
+            confined.map(|(component, may_leave)| (*component, Confined { may_leave, trap }));
+        Own {
+            allocated,
+            exit_err,
+            trap,
+            given,
+            confined: confined.collect(),
+            imported,
+        }
+    }
+}
+
+impl<'a> Merged<'a> {
+    fn new(plan: &'a Plan<'a>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Self {
+        let own = Own::new(plan, modules);
+        let mut globals = GlobalSection::new();
+        for _ in &own.confined {
+            let may_leave = GlobalType {
+                val_type: ValType::I32,
+                mutable: true,
+                shared: false,
+            };
+            globals.global(may_leave, &ConstExpr::i32_const(1));
+        }
+        Merged {
+            plan,
+            own,
+            numbers: Vec::new(),
+            constants: Constants::new(),
+            steps: Vec::new(),
+            declared: BTreeSet::new(),
+            counts_data: false,
+            type_count: 0,
+            signatures: HashMap::new(),
+            names: Names::default(),
+            types: TypeSection::new(),
+            imports: ImportSection::new(),
+            functions: FunctionSection::new(),
+            tables: TableSection::new(),
+            memories: MemorySection::new(),
+            tags: TagSection::new(),
+            globals,
+            exports: ExportSection::new(),
+            elements: ElementSection::new(),
+            code: Code::default(),
+            data: DataSection::new(),
+        }
+    }
+
+    // ---- instances ------------------------------------------------------------------------------
+
+    fn add(&mut self, instance: &Instance<'_>, module: &Module<'_>) -> Result<()> {
+        let numbers = self.numbers(instance, module)?;
+        self.add_definitions(module, &numbers).map_err(unreadable)?;
+        self.add_elements(module, &numbers)?;
+        self.add_data(module, &numbers)?;
+        self.add_code(module, &numbers).map_err(unreadable)?;
+        let several = self.plan.instances.len() > 1;
+        let instance = several.then_some(self.numbers.len());
+        self.names.add_own(module, instance, &numbers.functions);
+        if let Some(start) = module.start {
+            let start = renumbered(&numbers, &self.constants).function_index(start);
+            self.steps.push(Step::Start(start.map_err(unreadable)?));
+        }
+        self.numbers.push(numbers);
+        Ok(())
+    }
+
+    /// The numbers that an instance's items will have.
+    fn numbers(&self, instance: &Instance<'_>, module: &Module<'_>) -> Result<Numbers> {
+        let mut numbers = Numbers {
+            types: Stretch {
+                first: self.type_count,
+                count: module.type_count() as u32,
+            },
+            elements: Stretch {
+                first: self.elements.len(),
+                count: module.elements.len() as u32,
+            },
+            data: Stretch {
+                first: self.data.len(),
+                count: module.data.len() as u32,
+            },
+            ..Numbers::default()
+        };
+        for (import, arg) in module.imports.iter().zip(instance.args) {
+            let items = match import.ty {
+                TypeRef::Func(_) | TypeRef::FuncExact(_) => &mut numbers.functions,
+                TypeRef::Table(_) => &mut numbers.tables,
+                TypeRef::Memory(_) => &mut numbers.memories,
+                TypeRef::Global(_) => &mut numbers.globals,
+                TypeRef::Tag(_) => &mut numbers.tags,
+            };
+            items.push(self.number(arg)?);
+        }
+        let own = |items: &mut Vec<u32>, first: u32, count: usize| {
+            items.extend((first..).take(count));
+        };
+        let functions = self.own.imported + self.functions.len();
+        own(&mut numbers.functions, functions, module.functions.len());
+        own(&mut numbers.tables, self.tables.len(), module.tables.len());
+        own(
+            &mut numbers.memories,
+            self.memories.len(),
+            module.memories.len(),
+        );
+        own(&mut numbers.tags, self.tags.len(), module.tags.len());
+        own(
+            &mut numbers.globals,
+            self.globals.len(),
+            module.globals.len(),
+        );
+        Ok(numbers)
+    }
+
+    /// The number of what an instance is given, or another instance exports.
+    fn number(&self, item: &CoreDef) -> Result<u32> {
+        let number = match item {
+            CoreDef::Export(CoreExport { instance, item }) => {
+                let numbers = self.numbers.get(instance.as_u32() as usize);
+                numbers.and_then(|numbers| match item {
+                    ExportItem::Index(index) => {
+                        let (items, index) = match index {
+                            EntityIndex::Function(index) => (&numbers.functions, index.as_u32()),
+                            EntityIndex::Table(index) => (&numbers.tables, index.as_u32()),
+                            EntityIndex::Memory(index) => (&numbers.memories, index.as_u32()),
+                            EntityIndex::Global(index) => (&numbers.globals, index.as_u32()),
+                            EntityIndex::Tag(index) => (&numbers.tags, index.as_u32()),
+                        };
+                        items.get(index as usize).copied()
+                    }
+                    ExportItem::Name(_) => None,
+                })
+            }
+            CoreDef::Trampoline(trampoline) => self.own.given.get(trampoline).copied(),
+            CoreDef::InstanceFlags(component) => {
+                let confined = self.own.confined.get(component);
+                confined.map(|confined| confined.may_leave)
+            }
+            CoreDef::UnsafeIntrinsic(_) | CoreDef::TaskMayBlock => None,
+        };
+        number.ok_or_else(|| invalid(format!("nothing is known of {item:?}")))
+    }
+
+    /// Adds all but segments and code.
+    fn add_definitions(
+        &mut self,
+        module: &Module<'_>,
+        numbers: &Numbers,
+    ) -> crate::numbers::Result<()> {
+        let mut own = renumbered(numbers, &self.constants);
+        for group in &module.types {
+            own.parse_recursive_type_group(self.types.ty(), group.clone())?;
+        }
+        self.type_count += numbers.types.count;
+        for ty in &module.functions {
+            self.functions.function(own.type_index(*ty)?);
+        }
+        for table in &module.tables {
+            let ty = own.table_type(table.ty)?;
+            match own.table_init(table)? {
+                Some(init) => self.tables.table_with_init(ty, &init),
+                None => self.tables.table(ty),
+            };
+        }
+        for ty in &module.memories {
+            self.memories.memory(own.memory_type(*ty)?);
+        }
+        for ty in &module.tags {
+            self.tags.tag(own.tag_type(*ty)?);
+        }
+        for global in &module.globals {
+            let mut own = renumbered(numbers, &self.constants);
+            let ty = own.global_type(global.ty)?;
+            let constant = own.constant(&global.init_expr)?;
+            let init = own.const_expr(global.init_expr.clone())?;
+            if let Some(constant) = constant
+                && !ty.mutable
+            {
+                self.constants.insert(self.globals.len(), constant);
+            }
+            self.globals.global(ty, &init);
+        }
+        Ok(())
+    }
+
+    /// Adds segments of elements. Those that are in a table from the beginning are not yet when code of a module that
+    /// comes before runs: from then on, the entry puts them there.
+    fn add_elements(&mut self, module: &Module<'_>, numbers: &Numbers) -> Result<()> {
+        for element in &module.elements {
+            let mut own = renumbered(numbers, &self.constants);
+            let items = element.items.clone();
+            let count = match &items {
+                ElementItems::Functions(functions) => functions.count(),
+                ElementItems::Expressions(_, expressions) => expressions.count(),
+            };
+            let items = own.elements(items).map_err(unreadable)?;
+            match &element.kind {
+                ElementKind::Passive => self.elements.passive(items),
+                ElementKind::Declared => self.elements.declared(items),
+                ElementKind::Active {
+                    table_index,
+                    offset_expr,
+                } => {
+                    let table = own.table_index(table_index.unwrap_or(0));
+                    let table = table.map_err(unreadable)?;
+                    if self.steps.is_empty() {
+                        let offset = own.const_expr(offset_expr.clone()).map_err(unreadable)?;
+                        let named = table_index.is_some() || table != 0;
+                        self.elements.active(named.then_some(table), &offset, items)
+                    } else {
+                        let offset = own.constant(offset_expr).map_err(unreadable)?;
+                        self.steps.push(Step::InitTable {
+                            table,
+                            segment: self.elements.len(),
+                            offset: offset.ok_or_else(unknown_place)?,
+                            count,
+                        });
+                        self.elements.passive(items)
+                    }
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Adds segments of data, as those of elements.
+    fn add_data(&mut self, module: &Module<'_>, numbers: &Numbers) -> Result<()> {
+        for data in &module.data {
+            let mut own = renumbered(numbers, &self.constants);
+            let bytes = data.data.iter().copied();
+            match &data.kind {
+                DataKind::Passive => self.data.passive(bytes),
+                DataKind::Active {
+                    memory_index,
+                    offset_expr,
+                } => {
+                    let memory = own.memory_index(*memory_index).map_err(unreadable)?;
+                    if self.steps.is_empty() {
+                        let offset = own.const_expr(offset_expr.clone()).map_err(unreadable)?;
+                        self.data.active(memory, &offset, bytes)
+                    } else {
+                        let offset = own.constant(offset_expr).map_err(unreadable)?;
+                        self.steps.push(Step::InitMemory {
+                            memory,
+                            segment: self.data.len(),
+                            offset: offset.ok_or_else(unknown_place)?,
+                            count: data.data.len() as u32,
+                        });
+                        self.counts_data = true;
+                        self.data.passive(bytes)
+                    }
+                }
+            };
+        }
+        self.counts_data |= module.counts_data;
+        Ok(())
+    }
+
+    fn add_code(&mut self, module: &Module<'_>, numbers: &Numbers) -> crate::numbers::Result<()> {
+        let referred = self.code.add_own(module, numbers, &self.constants)?;
+        let exported: BTreeSet<_> = module.exported.iter().collect();
+        for function in referred {
+            if exported.contains(&function) {
+                let number = numbers.functions.get(function as usize);
+                self.declared.extend(number);
+            }
+        }
+        Ok(())
+    }
+
+    // ---- what is of no instance -----------------------------------------------------------------
+
+    fn add_glue(&mut self) -> Result<()> {
+        let plan = self.plan;
+        for lowered in &plan.imports {
+            let mut signature = lowered.signature.clone();
+            if lowered.import.allocates {
+                signature.results.push(ValType::I64);
+            }
+            let (module, name) = (&lowered.import.interface, &lowered.import.name);
+            self.add_import(module, name, signature);
+        }
+        let signature = |params: &[ValType], results: &[ValType]| Signature {
+            params: params.to_vec(),
+            results: results.to_vec(),
+        };
+        if plan.allocates() {
+            self.add_import(CABI, ALLOCATED, signature(&[ValType::I32], &[ValType::I64]));
+        }
+        self.add_import(CABI, EXIT_ERR, signature(&[], &[]));
+        self.add_import(CABI, TRAP, signature(&[ValType::I32], &[]));
+
+        for given in plan.given.values() {
+            if let Given::Host {
+                import,
+                caller,
+                realloc,
+            } = given
+                && plan.is_surrounded(given)
+            {
+                let lowered = &plan.imports[*import];
+                let allocator = match realloc {
+                    Some(realloc) => Some(Allocator {
+                        realloc: self.number(realloc)?,
+                        allocated: self.own.allocated,
+                    }),
+                    None => None,
+                };
+                let params = lowered.signature.params.len() as u32;
+                let confined = self.confined(*caller)?;
+                let body = glue::host_call(*import as u32, params, confined, allocator);
+                let name = format!("{}#{}", lowered.import.interface, lowered.import.name);
+                self.add_function(lowered.signature.clone(), &body, &name);
+            }
+        }
+
+        let post_return = match plan.run.post_return {
+            Some(post_return) => {
+                let confined = self.confined(plan.run.component)?;
+                Some((self.number(post_return)?, confined))
+            }
+            None => None,
+        };
+        let entry = glue::entry(&glue::Entry {
+            steps: &self.steps,
+            run: self.number(plan.run.function)?,
+            post_return,
+            exit_err: self.own.exit_err,
+            trap: self.own.trap,
+        });
+        let entry = self.add_function(signature(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
+        self.exports
+            .export(Guest::DEFAULT_ENTRY, ExportKind::Func, entry);
+        if !self.memories.is_empty() {
+            self.exports.export("memory", ExportKind::Memory, 0);
+        }
+        if !self.declared.is_empty() {
+            let functions: Vec<_> = self.declared.iter().copied().collect();
+            self.elements
+                .declared(Elements::Functions(functions.into()));
+        }
+        Ok(())
+    }
+
+    fn confined(&self, component: RuntimeComponentInstanceIndex) -> Result<Confined> {
+        let confined = self.own.confined.get(&component).copied();
+        confined.ok_or_else(|| invalid("a component is confined that is not known to be"))
+    }
+
+    fn add_import(&mut self, module: &str, name: &str, signature: Signature) {
+        let ty = EntityType::Function(self.signature(signature));
+        self.imports.import(module, name, ty);
+    }
+
+    /// Adds a function: its number.
+    fn add_function(&mut self, signature: Signature, body: &Function, name: &str) -> u32 {
+        let number = self.own.imported + self.functions.len();
+        let ty = self.signature(signature);
+        self.functions.function(ty);
+        self.code.add(body);
+        self.names.add(number, name);
+        number
+    }
+
+    /// The type of a function: its number.
+    fn signature(&mut self, signature: Signature) -> u32 {
+        if let Some(ty) = self.signatures.get(&signature) {
+            return *ty;
+        }
+        let ty = self.type_count;
+        let Signature { params, results } = signature.clone();
+        self.types.ty().function(params, results);
+        self.type_count += 1;
+        self.signatures.insert(signature, ty);
+        ty
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let data_count = DataCountSection {
+            count: self.data.len(),
+        };
+        let names = self.names.section();
+        let sections: [(&dyn Section, bool); 13] = [
+            (&self.types, true),
+            (&self.imports, true),
+            (&self.functions, true),
+            (&self.tables, !self.tables.is_empty()),
+            (&self.memories, !self.memories.is_empty()),
+            (&self.tags, !self.tags.is_empty()),
+            (&self.globals, !self.globals.is_empty()),
+            (&self.exports, true),
+            (&self.elements, !self.elements.is_empty()),
+            (&data_count, self.counts_data),
+            (&self.code, true),
+            (&self.data, !self.data.is_empty()),
+            (&names, true),
+        ];
+        let mut wasm = Encoder::new().finish();
+        for (section, is_there) in sections {
+            if is_there {
+                section.append_to(&mut wasm);
+            }
+        }
+        wasm
+    }
+}
+
+fn renumbered<'a>(numbers: &'a Numbers, constants: &'a Constants) -> Renumbered<'a> {
+    Renumbered { numbers, constants }
+}
+
+fn unknown_place() -> wasmrun_guest::Error {
+    refuse(
+        "where a segment goes, in a module that comes after a start function, is not known before",
+    )
+}

@@ -1,0 +1,519 @@
+//! What a component will be made of as one module. What cannot be one is refused here, before anything is made.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use wasm_encoder::ValType;
+use wasmrun_guest::Result;
+use wasmtime_environ::component::{
+    CanonicalOptions, CanonicalOptionsDataModel, CoreDef, Export, GlobalInitializer,
+    InstantiateModule, InterfaceType, LinearMemoryOptions, NameMapNoIntern, OptionsIndex,
+    RuntimeComponentInstanceIndex, RuntimeImportIndex, StaticModuleIndex, StringEncoding,
+    Trampoline, TrampolineIndex, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
+};
+use wasmtime_environ::{IndexType, WasmValType};
+
+use crate::translate::Translated;
+use crate::{Import, refuse};
+
+/// The entry, as wasmtime-wasi asks for it: the newest version of 0.2 will do where there is not just this one.
+const RUN: &str = "wasi:cli/run@0.2.12";
+
+/// How many bytes of modules may be instantiated once more: their code is there once for each instance.
+const MOST_REPEATED: usize = 16 << 20;
+
+/// What a component will be made of.
+pub(crate) struct Plan<'a> {
+    /// Instances of core modules, in the order in which they are made.
+    pub(crate) instances: Vec<Instance<'a>>,
+    /// Functions of the host, in the order of their first use.
+    pub(crate) imports: Vec<Lowered>,
+    /// What else modules are given that is of no other module.
+    pub(crate) given: BTreeMap<TrampolineIndex, Given<'a>>,
+    /// The components that are at times not to be left, by a call of a function of the host.
+    pub(crate) confined: BTreeSet<RuntimeComponentInstanceIndex>,
+    pub(crate) run: Run<'a>,
+}
+
+/// An instance of a core module.
+pub(crate) struct Instance<'a> {
+    pub(crate) module: StaticModuleIndex,
+    /// What its imports are, in their order.
+    pub(crate) args: &'a [CoreDef],
+}
+
+/// A function of the host, as it is called from core code.
+pub(crate) struct Lowered {
+    pub(crate) import: Import,
+    /// The type that modules know.
+    pub(crate) signature: Signature,
+}
+
+/// The type of a function.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Signature {
+    pub(crate) params: Vec<ValType>,
+    pub(crate) results: Vec<ValType>,
+}
+
+/// A function that is of no module.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    /// A function of the host.
+    Host {
+        /// Its place among the imports.
+        import: usize,
+        /// The component that calls it.
+        caller: RuntimeComponentInstanceIndex,
+        /// What gives it memory, if it needs some.
+        realloc: Option<&'a CoreDef>,
+    },
+    /// Traps with the code that it is called with.
+    Trap,
+}
+
+/// The entry.
+pub(crate) struct Run<'a> {
+    pub(crate) function: &'a CoreDef,
+    pub(crate) component: RuntimeComponentInstanceIndex,
+    /// What is called with its result.
+    pub(crate) post_return: Option<&'a CoreDef>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn of(translated: &'a Translated<'_>) -> Result<Self> {
+        let mut planner = Planner {
+            translated,
+            instances: Vec::new(),
+            lowered: HashMap::new(),
+            reallocs: HashMap::new(),
+            post_returns: HashMap::new(),
+            imports: Vec::new(),
+            places: HashMap::new(),
+            given: BTreeMap::new(),
+            confined: BTreeSet::new(),
+            handling: BTreeSet::new(),
+        };
+        planner.initializers()?;
+        planner.modules()?;
+        let run = planner.run()?;
+        planner.give_all(&run)?;
+        Ok(Plan {
+            instances: planner.instances,
+            imports: planner.imports,
+            given: planner.given,
+            confined: planner.confined,
+            run,
+        })
+    }
+
+    pub(crate) fn into_imports(self) -> Vec<Import> {
+        let imports = self.imports.into_iter();
+        imports.map(|lowered| lowered.import).collect()
+    }
+
+    /// Whether a function of the host wants memory.
+    pub(crate) fn allocates(&self) -> bool {
+        self.imports.iter().any(|lowered| lowered.import.allocates)
+    }
+
+    /// Whether something is to be done before or after a function is called.
+    pub(crate) fn is_surrounded(&self, given: &Given<'_>) -> bool {
+        match given {
+            Given::Host { caller, .. } => self.confined.contains(caller),
+            Given::Trap => false,
+        }
+    }
+}
+
+struct Planner<'a, 'b> {
+    translated: &'a Translated<'b>,
+    instances: Vec<Instance<'a>>,
+    /// What each lowered function is of what the component imports.
+    lowered: HashMap<u32, RuntimeImportIndex>,
+    reallocs: HashMap<u32, &'a CoreDef>,
+    post_returns: HashMap<u32, &'a CoreDef>,
+    imports: Vec<Lowered>,
+    /// The places of imports, by interface and name.
+    places: HashMap<(String, String), usize>,
+    given: BTreeMap<TrampolineIndex, Given<'a>>,
+    confined: BTreeSet<RuntimeComponentInstanceIndex>,
+    /// The components that have handles of the host's resources.
+    handling: BTreeSet<RuntimeComponentInstanceIndex>,
+}
+
+impl<'a> Planner<'a, '_> {
+    fn initializers(&mut self) -> Result<()> {
+        for initializer in &self.translated.component.initializers {
+            match initializer {
+                GlobalInitializer::InstantiateModule(instantiation, _) => match instantiation {
+                    InstantiateModule::Static(module, args) => self.instances.push(Instance {
+                        module: *module,
+                        args,
+                    }),
+                    InstantiateModule::Import(..) => {
+                        return Err(refuse("it instantiates a core module that it imports"));
+                    }
+                },
+                GlobalInitializer::LowerImport { index, import } => {
+                    self.lowered.insert(index.as_u32(), *import);
+                }
+                GlobalInitializer::ExtractRealloc(realloc) => {
+                    self.reallocs.insert(realloc.index.as_u32(), &realloc.def);
+                }
+                GlobalInitializer::ExtractPostReturn(post_return) => {
+                    let index = post_return.index.as_u32();
+                    self.post_returns.insert(index, &post_return.def);
+                }
+                // What is made use of is looked at where that is.
+                GlobalInitializer::ExtractMemory(_)
+                | GlobalInitializer::ExtractTable(_)
+                | GlobalInitializer::ExtractCallback(_)
+                | GlobalInitializer::Resource(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at what the instances' modules have.
+    fn modules(&self) -> Result<()> {
+        let (mut memories, mut repeated) = (0, 0);
+        let mut seen = BTreeSet::new();
+        for instance in &self.instances {
+            let translation = &self.translated.modules[instance.module];
+            let module = &translation.module;
+            memories += module.memories.len() - module.num_imported_memories;
+            if module
+                .memories
+                .values()
+                .any(|memory| memory.idx_type == IndexType::I64)
+            {
+                return Err(refuse("it has a memory with addresses of 64 bits"));
+            }
+            if !seen.insert(instance.module) {
+                repeated += translation.wasm.len();
+            }
+        }
+        if memories > 1 {
+            let what = format!("it has several memories, {memories} of them");
+            return Err(refuse(what));
+        }
+        if repeated > MOST_REPEATED {
+            let what = format!(
+                "it instantiates modules more than once, which would be {repeated} bytes more, and {MOST_REPEATED} may be"
+            );
+            return Err(refuse(what));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Run<'a>> {
+        let Translated {
+            component, types, ..
+        } = self.translated;
+        let exports = &component.exports;
+        let exported = exports.get(RUN, &NameMapNoIntern).and_then(|(export, _)| {
+            let Export::Instance { exports, .. } = &component.export_items[*export] else {
+                return None;
+            };
+            let (function, _) = exports.get("run", &NameMapNoIntern)?;
+            Some(&component.export_items[*function])
+        });
+        let Some(Export::LiftedFunction { ty, func, options }) = exported else {
+            return Err(refuse("it exports no `wasi:cli/run@0.2.x` to begin with"));
+        };
+        let results = &types[types[*ty].results].types;
+        let is_run = types[types[*ty].params].types.is_empty()
+            && match **results {
+                [InterfaceType::Result(result)] => {
+                    types[result].ok.is_none() && types[result].err.is_none()
+                }
+                _ => false,
+            };
+        if !is_run {
+            return Err(refuse("its `wasi:cli/run#run` is no `func() -> result`"));
+        }
+        let (options, _) = self.options(*options, "its entry")?;
+        let post_return = options.post_return.map(|index| index.as_u32());
+        let post_return = post_return.and_then(|index| self.post_returns.get(&index).copied());
+        if post_return.is_some() {
+            self.confined.insert(options.instance);
+        }
+        Ok(Run {
+            function: func,
+            component: options.instance,
+            post_return,
+        })
+    }
+
+    /// The options of a function that is lifted or lowered, and its memory.
+    fn options(
+        &self,
+        options: OptionsIndex,
+        what: &str,
+    ) -> Result<(&'a CanonicalOptions, LinearMemoryOptions)> {
+        let options = &self.translated.component.options[options];
+        if options.async_ {
+            return Err(refuse(format!("{what} is asynchronous")));
+        }
+        match options.data_model {
+            CanonicalOptionsDataModel::LinearMemory(memory) => Ok((options, memory)),
+            CanonicalOptionsDataModel::Gc {} => {
+                let what = format!("{what} passes objects of garbage collection");
+                Err(refuse(what))
+            }
+        }
+    }
+
+    /// Finds what each thing is that is of no module.
+    fn give_all(&mut self, run: &Run<'a>) -> Result<()> {
+        let args: Vec<_> = self
+            .instances
+            .iter()
+            .map(|instance| instance.args)
+            .collect();
+        for arg in args.into_iter().flatten() {
+            self.give(arg)?;
+        }
+        self.give(run.function)?;
+        if let Some(post_return) = run.post_return {
+            self.give(post_return)?;
+        }
+        // Each would have handles of its own, and none of another's.
+        if self.handling.len() > 1 {
+            return Err(refuse(
+                "several of its components have resources of the host",
+            ));
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, arg: &'a CoreDef) -> Result<()> {
+        match arg {
+            CoreDef::Export(_) => Ok(()),
+            CoreDef::InstanceFlags(component) => {
+                self.confined.insert(*component);
+                Ok(())
+            }
+            CoreDef::Trampoline(trampoline) => self.give_trampoline(*trampoline),
+            CoreDef::UnsafeIntrinsic(_) | CoreDef::TaskMayBlock => {
+                Err(refuse("it uses what only one engine has"))
+            }
+        }
+    }
+
+    fn give_trampoline(&mut self, trampoline: TrampolineIndex) -> Result<()> {
+        if self.given.contains_key(&trampoline) {
+            return Ok(());
+        }
+        let given = match &self.translated.trampolines[trampoline] {
+            Trampoline::LowerImport {
+                index,
+                lower_ty,
+                options,
+            } => self.lower(trampoline, index.as_u32(), *lower_ty, *options)?,
+            Trampoline::ResourceDrop { instance, ty } => {
+                self.handling.insert(*instance);
+                Given::Host {
+                    import: self.drop(*ty)?,
+                    caller: *instance,
+                    realloc: None,
+                }
+            }
+            Trampoline::Trap => Given::Trap,
+            Trampoline::ResourceNew { .. } | Trampoline::ResourceRep { .. } => {
+                return Err(refuse(OWN_RESOURCES));
+            }
+            Trampoline::ResourceTransferOwn
+            | Trampoline::ResourceTransferBorrow
+            | Trampoline::EnterSyncCall
+            | Trampoline::ExitSyncCall => {
+                return Err(refuse("its components pass resources to each other"));
+            }
+            other => return Err(refuse(format!("it uses `{}`", other.symbol_name()))),
+        };
+        self.given.insert(trampoline, given);
+        Ok(())
+    }
+
+    fn lower(
+        &mut self,
+        trampoline: TrampolineIndex,
+        lowered: u32,
+        ty: TypeFuncIndex,
+        options: OptionsIndex,
+    ) -> Result<Given<'a>> {
+        let Some(import) = self.lowered.get(&lowered) else {
+            return Err(refuse("it lowers a function that it does not import"));
+        };
+        let (interface, name) = self.named(*import)?;
+        let what = format!("its call of `{interface}#{name}`");
+        let (options, memory) = self.options(options, &what)?;
+        if options.string_encoding != StringEncoding::Utf8 {
+            return Err(refuse(format!("{what} passes strings that are not UTF-8")));
+        }
+        let types = &self.translated.types;
+        let (params, results) = (types[ty].params, types[ty].results);
+        let (params, results) = (&types[params].types, &types[results].types);
+        let allocates = results.iter().any(|ty| self.has(ty, is_sized_late));
+        if params
+            .iter()
+            .chain(results)
+            .any(|ty| self.has(ty, is_handle))
+        {
+            self.handling.insert(options.instance);
+        }
+        let realloc = match memory.realloc {
+            Some(realloc) if allocates => self.reallocs.get(&realloc.as_u32()).copied(),
+            _ => None,
+        };
+        let signature = self.signature(trampoline, &what)?;
+        if allocates && (realloc.is_none() || !signature.results.is_empty()) {
+            let what = format!("{what} gives back a string or list in no known way");
+            return Err(refuse(what));
+        }
+        if let Some(realloc) = realloc {
+            self.confined.insert(options.instance);
+            self.give(realloc)?;
+        }
+        let import = Import {
+            interface,
+            name,
+            allocates,
+        };
+        Ok(Given::Host {
+            import: self.import(import, signature)?,
+            caller: options.instance,
+            realloc,
+        })
+    }
+
+    fn drop(&mut self, ty: TypeResourceTableIndex) -> Result<usize> {
+        let Translated {
+            component, types, ..
+        } = self.translated;
+        let imported = match &types[ty] {
+            TypeResourceTable::Concrete { ty, .. } => component.imported_resources.get(*ty),
+            TypeResourceTable::Abstract(_) => None,
+        };
+        let Some(import) = imported else {
+            return Err(refuse(OWN_RESOURCES));
+        };
+        let (interface, name) = self.named(*import)?;
+        let import = Import {
+            interface,
+            name: format!("[resource-drop]{name}"),
+            allocates: false,
+        };
+        let signature = Signature {
+            params: vec![ValType::I32],
+            results: Vec::new(),
+        };
+        self.import(import, signature)
+    }
+
+    /// The interface and the name of what a component imports.
+    fn named(&self, import: RuntimeImportIndex) -> Result<(String, String)> {
+        let component = &self.translated.component;
+        let (import, path) = &component.imports[import];
+        let (name, _) = &component.import_types[*import];
+        match &**path {
+            [] => Ok((String::new(), name.clone())),
+            [item] => Ok((name.clone(), item.clone())),
+            _ => {
+                let what = format!("it imports an instance within another, in `{name}`");
+                Err(refuse(what))
+            }
+        }
+    }
+
+    /// Adds an import, unless it is there: its place.
+    fn import(&mut self, import: Import, signature: Signature) -> Result<usize> {
+        let key = (import.interface.clone(), import.name.clone());
+        if let Some(place) = self.places.get(&key) {
+            if self.imports[*place].signature == signature {
+                return Ok(*place);
+            }
+            let what = format!("it calls `{}#{}` as of two types", key.0, key.1);
+            return Err(refuse(what));
+        }
+        let place = self.imports.len();
+        self.places.insert(key, place);
+        self.imports.push(Lowered { import, signature });
+        Ok(place)
+    }
+
+    fn signature(&self, trampoline: TrampolineIndex, what: &str) -> Result<Signature> {
+        let Translated {
+            component, types, ..
+        } = self.translated;
+        let ty = types.module_types()[component.trampolines[trampoline]].unwrap_func();
+        let plain = |types: &[WasmValType]| {
+            let types = types.iter().map(|ty| match ty {
+                WasmValType::I32 => Some(ValType::I32),
+                WasmValType::I64 => Some(ValType::I64),
+                WasmValType::F32 => Some(ValType::F32),
+                WasmValType::F64 => Some(ValType::F64),
+                WasmValType::V128 | WasmValType::Ref(_) => None,
+            });
+            types.collect::<Option<_>>()
+        };
+        match (plain(ty.params()), plain(ty.results())) {
+            (Some(params), Some(results)) => Ok(Signature { params, results }),
+            _ => Err(refuse(format!("{what} passes what is no number"))),
+        }
+    }
+
+    /// Whether a type is one of those, or has one in it.
+    fn has(&self, ty: &InterfaceType, wanted: fn(&InterfaceType) -> bool) -> bool {
+        let types = &self.translated.types;
+        let has = |ty: &InterfaceType| self.has(ty, wanted);
+        wanted(ty)
+            || match ty {
+                InterfaceType::Record(ty) => types[*ty].fields.iter().any(|field| has(&field.ty)),
+                InterfaceType::Tuple(ty) => types[*ty].types.iter().any(has),
+                InterfaceType::Variant(ty) => types[*ty].cases.values().flatten().any(has),
+                InterfaceType::Option(ty) => has(&types[*ty].ty),
+                InterfaceType::Result(ty) => {
+                    let result = &types[*ty];
+                    result.ok.iter().chain(&result.err).any(has)
+                }
+                InterfaceType::List(ty) => has(&types[*ty].element),
+                InterfaceType::FixedLengthList(ty) => has(&types[*ty].element),
+                InterfaceType::Map(ty) => has(&types[*ty].key) || has(&types[*ty].value),
+                InterfaceType::Bool
+                | InterfaceType::S8
+                | InterfaceType::U8
+                | InterfaceType::S16
+                | InterfaceType::U16
+                | InterfaceType::S32
+                | InterfaceType::U32
+                | InterfaceType::S64
+                | InterfaceType::U64
+                | InterfaceType::Float32
+                | InterfaceType::Float64
+                | InterfaceType::Char
+                | InterfaceType::String
+                | InterfaceType::Flags(_)
+                | InterfaceType::Enum(_)
+                | InterfaceType::Own(_)
+                | InterfaceType::Borrow(_)
+                | InterfaceType::Future(_)
+                | InterfaceType::Stream(_)
+                | InterfaceType::ErrorContext(_) => false,
+            }
+    }
+}
+
+/// Whether the size of such a value is known only when it is there.
+fn is_sized_late(ty: &InterfaceType) -> bool {
+    matches!(
+        ty,
+        InterfaceType::String | InterfaceType::List(_) | InterfaceType::Map(_)
+    )
+}
+
+fn is_handle(ty: &InterfaceType) -> bool {
+    matches!(ty, InterfaceType::Own(_) | InterfaceType::Borrow(_))
+}
+
+const OWN_RESOURCES: &str = "it has resources of its own";

@@ -1,0 +1,38 @@
+//! Any bytes are flattened or refused, and what comes out is valid and asks for nothing but functions.
+
+use wasmparser::{Parser, Payload, TypeRef, Validator, WasmFeatures};
+use wasmrun_flatten::flatten;
+use wasmrun_guest::ErrorKind;
+
+/// Whether it was flattened.
+pub fn holds(bytes: &[u8]) -> bool {
+    let flattened = match flatten(bytes) {
+        Ok(flattened) => flattened,
+        Err(error) => {
+            use ErrorKind::{Invalid, NotWasm, Unsupported};
+            let kind = error.kind();
+            assert!(matches!(kind, Invalid | NotWasm | Unsupported), "{error:?}");
+            assert!(!error.message().contains("no valid one"), "{error:?}");
+            return false;
+        }
+    };
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&flattened.module)
+        .expect("it is valid");
+    let mut imports = Vec::new();
+    for payload in Parser::new(0).parse_all(&flattened.module) {
+        if let Payload::ImportSection(section) = payload.expect("it is valid") {
+            for import in section.into_imports() {
+                let import = import.expect("it is valid");
+                assert!(matches!(import.ty, TypeRef::Func(_)));
+                imports.push((import.module.to_owned(), import.name.to_owned()));
+            }
+        }
+    }
+    let told = flattened.imports.into_iter();
+    let told: Vec<_> = told.map(|import| (import.interface, import.name)).collect();
+    let (first, rest) = imports.split_at(told.len());
+    assert_eq!(first, told);
+    assert!(rest.iter().all(|(module, _)| module == "[cabi]"));
+    true
+}

@@ -1,0 +1,162 @@
+//! Components on engines that have none: as modules whose imports are functions of the host.
+
+use std::sync::Arc;
+
+use wasmrun_core::stdio::{Input, Output};
+use wasmrun_core::{
+    Artifact, Capability, Code, Compile, Control, Guest, GuestKind, Network, Outcome, Proposals,
+    Ran, Result, Stats, Support, Task,
+};
+use wasmrun_wasi_preview1::block_on_ready;
+
+use crate::System;
+use crate::lowered::{self, State};
+
+/// Compiles a component for an engine that only knows modules: `compile_module` is given the [module](Compile::guest) that
+/// it is flattened to, and the [functions](Compile::host) that this imports.
+///
+/// # Errors
+///
+/// [`Unsupported`](wasmrun_core::ErrorKind::Unsupported) for a component that cannot be flattened, or that imports what
+/// WASI 0.2 does not have, or has with another type; and what `compile_module` returns.
+pub fn compile(
+    compile: Compile<'_>,
+    compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    let component = compile.guest;
+    let flattened = wasmrun_flatten::flatten(component.bytes())?;
+    let module = Guest::from_bytes(component.name(), flattened.module)?;
+    compile_flattened(compile, &module, flattened.instances, compile_module)
+}
+
+/// Loads what was compiled of a component: as [`compile`], with the artifact of the module.
+///
+/// # Errors
+///
+/// As for [`compile`].
+pub fn load(
+    compile: Compile<'_>,
+    artifact: Artifact,
+    load_module: impl FnOnce(Compile<'_>, Artifact) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    // It may be known without having been read.
+    let component = compile.guest.read()?;
+    let mut of_component = compile;
+    of_component.guest = &component;
+    self::compile(of_component, |module| load_module(module, artifact))
+}
+
+/// What artifacts depend on beside the engine: a part of [`Engine::code_identity`](wasmrun_core::Engine::code_identity).
+pub fn identity(guest: &Guest) -> Vec<u8> {
+    match guest.kind() {
+        GuestKind::Component => wasmrun_flatten::FINGERPRINT.to_le_bytes().to_vec(),
+        GuestKind::Module | GuestKind::Package => Vec::new(),
+    }
+}
+
+/// Compiles a component that was flattened to this module, of so many core instances, for an engine that only knows
+/// modules: `compile_module` is given the [module](Compile::guest), and the [functions](Compile::host) that it imports.
+///
+/// # Errors
+///
+/// [`Unsupported`](wasmrun_core::ErrorKind::Unsupported) for a component that imports what WASI 0.2 does not have, or has
+/// with another type; and what `compile_module` returns.
+pub fn compile_flattened(
+    compile: Compile<'_>,
+    module: &Guest,
+    instances: u64,
+    compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
+) -> Result<Arc<dyn Code>> {
+    lowered::check(compile.guest)?;
+    let host = lowered::functions(module, compile.guest, compile.host)?;
+    let mut of_module = compile;
+    of_module.guest = module;
+    of_module.host = &host;
+    Ok(Arc::new(Flattened {
+        module: compile_module(of_module)?,
+        instances,
+    }))
+}
+
+/// What an engine can do in all that can do this for modules, and has components flattened.
+pub fn capability(modules: Capability) -> Capability {
+    use Support::Emulated;
+
+    Capability {
+        proposals: modules.proposals.union(Proposals::COMPONENT_MODEL),
+        components: Emulated,
+        preview2: Emulated,
+        working_directory: Emulated,
+        network: Emulated,
+        network_rules: Emulated,
+        ..modules
+    }
+}
+
+/// What of that it can do for this guest, as [`Engine::capability_for`](wasmrun_core::Engine::capability_for) tells it.
+pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
+    use Support::Unsupported;
+
+    match guest.kind() {
+        GuestKind::Component => Capability {
+            live: Unsupported,
+            ..all
+        },
+        GuestKind::Module | GuestKind::Package => all,
+    }
+}
+
+/// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
+pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
+    match (guest.kind(), what) {
+        (GuestKind::Component, "live") => {
+            Some("a component becomes one module here, which is only run")
+        }
+        _ => None,
+    }
+}
+
+/// The code of the module, and what its runs have beside that.
+struct Flattened {
+    module: Arc<dyn Code>,
+    instances: u64,
+}
+
+impl Code for Flattened {
+    fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
+        let most = task.limits.instances;
+        if most.is_some_and(|most| self.instances > most) {
+            let (outcome, stats) = (Outcome::OutOfMemory, Stats::default());
+            return Ok(Ran { outcome, stats });
+        }
+        let (system, outputs) = System::of(&mut task, control)?;
+        task.host.set_system(State::new(system));
+        let ran = self.module.run(of_module(task), control);
+        // If it is interrupted, so was the run.
+        let _ = block_on_ready(control, outputs.written());
+        ran
+    }
+
+    fn artifact(&self, control: Option<&Control>) -> Result<Option<Vec<u8>>> {
+        self.module.artifact(control)
+    }
+
+    fn kept(&self, artifact: &Artifact) {
+        self.module.kept(artifact);
+    }
+}
+
+/// What is left of a task for the module, which has nothing of the world but by the functions that it imports.
+fn of_module(task: Task) -> Task {
+    let mut task = task;
+    task.args = Vec::new();
+    task.env = Vec::new();
+    task.mounts = Vec::new();
+    task.working_directory = None;
+    task.stdin = Input::Null;
+    task.stdout = Output::Null;
+    task.stderr = Output::Null;
+    task.network = Network::Denied;
+    task.entry = None;
+    task
+}
