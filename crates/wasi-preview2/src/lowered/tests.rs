@@ -637,7 +637,7 @@ fn values_go_to_functions_of_the_callers_and_come_back() {
     ]);
     let interface = HostInterface::new()
         .dynamic("echo", move |_, params| {
-            assert_eq!(*params, [expected.clone()]);
+            assert_eq!(params, std::slice::from_ref(&expected));
             Ok(params.first().cloned())
         })
         .function("less", |_, (number,): (i8,)| number - 1);
