@@ -242,6 +242,11 @@ pub const WRITE: &str = r#"
     (drop (call $write
       (i32.load (i32.const 12)) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
 
+/// A guest that has objects of garbage collection, and does nothing.
+#[cfg(all(feature = "wasmtime", feature = "wasmer"))]
+pub const COLLECTED: &str =
+    r#"(module (type $s (struct)) (func (export "_start") (drop (struct.new $s))))"#;
+
 /// A component that does nothing.
 #[cfg(all(feature = "wasmtime", feature = "wasmer"))]
 pub const COMPONENT: &str = r#"

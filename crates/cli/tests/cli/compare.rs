@@ -215,18 +215,16 @@ fn the_options_of_a_run_arrive() {
 #[test]
 fn an_engine_that_refuses_is_listed_and_no_difference() {
     let guests = Guests::new();
-    let component = guests.file("component.wat", crate::common::COMPONENT);
+    let collected = guests.file("collected.wat", crate::common::COLLECTED);
     let seen = run([
         "compare".as_ref(),
         "--engines=wasmtime,wasmtime,wasmer".as_ref(),
-        component.as_os_str(),
+        collected.as_os_str(),
     ]);
     assert_eq!(seen.code, Some(0), "{seen:?}");
-    assert!(
-        seen.stdout
-            .ends_with("\nNot compared:\n  wasmer: cannot run components\n"),
-        "{seen:?}"
-    );
+    let refused =
+        "\nNot compared:\n  wasmer: lacks WebAssembly proposals that the guest uses: gc\n";
+    assert!(seen.stdout.ends_with(refused), "{seen:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{COMPONENT, Guests, NOTHING, Seen, wasmrun};
+use crate::common::{COLLECTED, COMPONENT, Guests, NOTHING, Seen, engines, run, wasmrun};
 
 /// `wasmrun` where no runtime is on PATH, and no library that is not linked.
 fn alone(args: &[&str]) -> Seen {
@@ -113,9 +113,9 @@ fn auto_starts_no_runtime_where_an_engine_in_process_can() {
 }
 
 #[test]
-fn a_component_goes_to_an_engine_that_has_components() {
+fn a_guest_goes_to_an_engine_that_has_its_proposals() {
     let guests = Guests::new();
-    let guest = guests.file("app.wat", COMPONENT);
+    let guest = guests.file("app.wat", COLLECTED);
     let guest = guest.to_str().expect("UTF-8");
     let seen = alone(&["--prefer", "wasmer", guest]);
     assert_eq!(seen.code, Some(0), "{seen:?}");
@@ -123,8 +123,18 @@ fn a_component_goes_to_an_engine_that_has_components() {
     assert_eq!(seen.code, Some(126), "{seen:?}");
     assert_eq!(
         seen.message(),
-        "wasmer: cannot run components; wasmtime can"
+        "wasmer: lacks WebAssembly proposals that the guest uses: gc; wasmtime can"
     );
+}
+
+#[test]
+fn a_component_runs_on_any_engine() {
+    let guests = Guests::new();
+    let guest = guests.file("app.wat", COMPONENT);
+    for engine in engines() {
+        let seen = run(["--engine".as_ref(), engine.as_ref(), guest.as_os_str()]);
+        assert_eq!(seen.code, Some(0), "{engine}: {seen:?}");
+    }
 }
 
 #[test]
