@@ -15,7 +15,7 @@
 //!   as such; the name is the function's (`[method]output-stream.check-write`). The type is that of a synchronous
 //!   `canon lower`, but for those that [allocate](Import::allocates).
 //! - `[resource-drop]output-stream` in the same modules, which drops a handle.
-//! - In the module `[cabi]`, if it is needed: `exit-err: () -> ()` ends a guest whose entry returned an error, and
+//! - In the module `[cabi]`: `exit-err: () -> ()` ends a guest whose entry returned an error, and
 //!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`. Neither
 //!   returns.
 //!
