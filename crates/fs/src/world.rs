@@ -205,9 +205,8 @@ impl Mounts {
                 above.file.is_none() && above.path.starts_with('/') == path.starts_with('/')
             });
             if file.is_none() && !is_reached {
-                let path = path.clone();
-                let spot = self.make(path.as_bytes());
-                self.given.push((path, spot));
+                let (spot, _) = self.nearest(path.as_bytes());
+                self.given.push((path.clone(), spot));
             }
         }
     }

@@ -64,7 +64,27 @@ pub(crate) struct Function {
 type Body = dyn Fn(&mut HostCall<'_>, &mut State, &mut [u64]) -> Result<()> + Send + Sync;
 
 /// As many core values are passed at most; what is more, goes by memory. WASI has no function with more.
-const MOST_PARAMS: usize = 16;
+pub(crate) const MOST_PARAMS: usize = 16;
+
+/// The type of a function with these parameters and results, lowered: one that gives back what room has to be made for
+/// says first of all what it wants.
+pub(crate) fn signature(
+    mut params: Vec<ValueType>,
+    mut results: Vec<ValueType>,
+    allocates: bool,
+) -> FuncSignature {
+    if params.len() > MOST_PARAMS {
+        params = vec![ValueType::I32];
+    }
+    if results.len() > 1 {
+        params.push(ValueType::I32);
+        results.clear();
+    }
+    if allocates {
+        results.push(ValueType::I64);
+    }
+    FuncSignature { params, results }
+}
 
 impl Function {
     pub(crate) fn new<Params>(
@@ -96,18 +116,10 @@ impl Function {
         }
     }
 
-    /// Its type, lowered: a function that gives back what room has to be made for says first of all what it wants.
+    /// Its type, lowered.
     pub(crate) fn signature(&self) -> FuncSignature {
-        let mut params: Vec<_> = self.params.iter().flat_map(Type::flat).collect();
-        let mut results = self.result.flat();
-        if results.len() > 1 {
-            params.push(ValueType::I32);
-            results.clear();
-        }
-        if self.result.allocates() {
-            results.push(ValueType::I64);
-        }
-        FuncSignature { params, results }
+        let params = self.params.iter().flat_map(Type::flat).collect();
+        signature(params, self.result.flat(), self.result.allocates())
     }
 
     /// Which of its core parameters is the address of the string or the bytes that it takes first. The next says how many

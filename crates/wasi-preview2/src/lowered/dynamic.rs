@@ -4,11 +4,13 @@
 
 use std::collections::VecDeque;
 
-use wasmrun_core::guest::{ComponentFunction, ComponentType, FuncSignature, ValueType};
+use wasmrun_core::guest::{
+    ComponentFunction, ComponentSignature, ComponentType, FuncSignature, ValueType,
+};
 use wasmrun_core::{ComponentValue, InterfaceFunction};
 use wasmtime::{Result, bail, format_err};
 
-use super::call::Shape;
+use super::call::{MOST_PARAMS, Shape, signature};
 use super::lift::{Lifting, Slots};
 use super::lower::{Lowering, Wish};
 use super::types::discriminant_size;
@@ -19,30 +21,18 @@ pub(crate) struct Dynamic {
     pub(crate) function: InterfaceFunction,
 }
 
-/// As many core values are passed at most; what is more, goes by memory.
-const MOST_PARAMS: usize = 16;
-
 impl Dynamic {
     /// Its type, lowered. `None` for one with values that no function of the host takes.
     pub(crate) fn signature(&self) -> Option<FuncSignature> {
-        let signature = &self.import.signature;
-        let params = signature.params.iter().map(|(_, ty)| flat(ty));
-        let mut params = params.collect::<Option<Vec<_>>>()?.concat();
-        if params.len() > MOST_PARAMS {
-            params = vec![ValueType::I32];
-        }
-        let mut results = match &signature.result {
+        let ComponentSignature { params, result, .. } = &*self.import.signature;
+        let params = params.iter().map(|(_, ty)| flat(ty));
+        let params = params.collect::<Option<Vec<_>>>()?.concat();
+        let results = match result {
             None => Vec::new(),
             Some(ty) => flat(ty)?,
         };
-        if results.len() > 1 {
-            params.push(ValueType::I32);
-            results.clear();
-        }
-        if signature.result.as_ref().is_some_and(allocates) {
-            results.push(ValueType::I64);
-        }
-        Some(FuncSignature { params, results })
+        let allocates = result.as_ref().is_some_and(allocates);
+        Some(signature(params, results, allocates))
     }
 
     /// What it is called with.
