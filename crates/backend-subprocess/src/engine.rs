@@ -1,5 +1,6 @@
 //! The engine.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,22 +86,22 @@ impl Engine for SubprocessEngine {
         capability
     }
 
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         match what {
             "memory" if has_uncounted(guest) => {
-                Some("nobody counts the objects and exceptions that this guest may make")
+                Some("nobody counts the objects and exceptions that this guest may make".into())
             }
             "live" | "host_functions"
                 if guest.kind() == GuestKind::Component
                     && self.0.adapter.components().is_some() =>
             {
-                Some("components stay with the runtime, whose command line knows only runs")
+                Some("components stay with the runtime, whose command line knows only runs".into())
             }
             "network_rules" if self.capability_for(guest).network.is_supported() => {
-                Some("its command line grants the whole network or none of it")
+                Some("its command line grants the whole network or none of it".into())
             }
             "modules" | "components" if self.0.is_too_large(guest) => Some(
-                "this one's memory has all the pages that 32 bits address, and here it may have one less",
+                "this one's memory has all the pages that 32 bits address, and here it may have one less".into(),
             ),
             _ if self.0.adapter.components().is_none() => flattened::reason(guest, what),
             _ => None,

@@ -1,5 +1,6 @@
 //! The engine: its identity, what it can do, and how it compiles.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -92,7 +93,7 @@ impl Engine for WasmEdgeEngine {
         flattened::capability_for(guest, self.capability())
     }
 
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         flattened::reason(guest, what)
     }
 

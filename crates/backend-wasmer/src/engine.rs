@@ -1,5 +1,6 @@
 //! The engine: its identity, what it can do, and how it compiles.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use wasmrun_core::{
@@ -82,11 +83,14 @@ impl Engine for WasmerEngine {
         capability
     }
 
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         let is_limited = self.capability_for(guest).memory.is_supported();
-        (what == "memory" && !is_limited)
-            .then_some("it keeps the exceptions that a guest throws, and this one may throw some")
-            .or_else(|| flattened::reason(guest, what))
+        match what {
+            "memory" if !is_limited => Some(
+                "it keeps the exceptions that a guest throws, and this one may throw some".into(),
+            ),
+            _ => flattened::reason(guest, what),
+        }
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

@@ -1,5 +1,6 @@
 //! The engine: its identity, what it can do, and how it compiles.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use wasmrun_core::{
@@ -64,7 +65,7 @@ impl Engine for WasmiEngine {
         flattened::capability_for(guest, self.capability())
     }
 
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         flattened::reason(guest, what)
     }
 

@@ -177,6 +177,8 @@ pub enum Command {
     Schema,
     /// Compile a program and keep the code, so that it starts faster
     Compile(CompileArgs),
+    /// Make a component one core module, as engines without components are given it
+    Flatten(FlattenArgs),
     /// Show, check or remove the compiled code that is kept
     Cache(CacheArgs),
     /// Keep what guests see of files from run to run: fork it, look at what changed, keep or undo it
@@ -689,6 +691,21 @@ pub struct CompileArgs {
     pub max_stack: Option<u64>,
 
     /// The largest guest that is read
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
+    pub max_guest_size: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct FlattenArgs {
+    /// The component; - is standard input
+    #[arg(value_name = "COMPONENT", value_hint = ValueHint::FilePath)]
+    pub guest: PathBuf,
+
+    /// The module; - is standard output, which is the default
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// The largest component that is read
     #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
     pub max_guest_size: u64,
 }

@@ -12,6 +12,7 @@ mod compile;
 mod config;
 mod ending;
 mod engines;
+mod flatten;
 mod guest;
 mod input;
 mod inspect;
@@ -39,6 +40,7 @@ mod wave;
 mod workspace;
 mod world;
 mod wrap;
+mod written;
 
 use std::process::ExitCode;
 
@@ -80,6 +82,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Config(args)) => config::config(&args),
         Some(Command::Schema) => config::schema(),
         Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Flatten(args)) => flatten::flatten(&args),
         Some(Command::Cache(args)) => cache::cache(&args),
         Some(Command::Workspace(args)) => workspace::workspace(&args),
         Some(Command::Engines(args)) => engines::engines(&args),

@@ -1,16 +1,13 @@
 //! `wasmrun workspace`, and the workspace of a run.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmrun::{
-    Error, ErrorKind, LockedWorkspace, MountSource, Result, Workspace, WorkspaceInfo,
-    WorkspaceSettings, Workspaces,
+    LockedWorkspace, MountSource, Result, Workspace, WorkspaceInfo, WorkspaceSettings, Workspaces,
 };
 
 use crate::args::{NewWorkspaceArgs, WorkspaceArgs, WorkspaceCommand};
+use crate::written::written;
 use crate::{mounts, say};
 
 /// Shows or changes workspaces; returns the exit code.
@@ -79,23 +76,6 @@ fn settings(args: &NewWorkspaceArgs) -> WorkspaceSettings {
         Some(from) => settings.base(mounts::read_only(from)),
         None => settings,
     }
-}
-
-/// Writes to a file, or to standard output for `-`.
-fn written(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u8> {
-    if file.as_os_str() == "-" {
-        let mut stdout = io::stdout().lock();
-        write(&mut stdout)?;
-        return Ok(say::printed(stdout.flush()));
-    }
-    let failed = |source: io::Error| {
-        let message = format!("cannot write {}", file.display());
-        Error::new(ErrorKind::Io, message).with_source(source)
-    };
-    let mut to = File::create(file).map_err(failed)?;
-    write(&mut to)?;
-    to.sync_all().map_err(failed)?;
-    Ok(0)
 }
 
 /// A line for each workspace.

@@ -4,6 +4,7 @@
 //! [`Run`](crate::Run): checks, streams, deadlines, threads. Neither trait can be called with
 //! anything unchecked, because only core makes a [`Compile`] or a [`Task`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Why it lacks `what` for this guest, where it has it for others: what follows "cannot limit memory: ".
     /// `what` is the name of a field of [`Capability`].
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         let _ = (guest, what);
         None
     }

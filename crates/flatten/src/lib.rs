@@ -35,7 +35,8 @@
 //!
 //! ```
 //! # fn main() -> wasmrun_guest::Result<()> {
-//! let flattened = wasmrun_flatten::flatten(br#"(component
+//! # use wasmrun_guest::Guest;
+//! let component = Guest::from_bytes("exit.wat", r#"(component
 //!     (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
 //!     (core func $exit (canon lower (func $exit "exit")))
 //!     (core module $m
@@ -45,6 +46,7 @@
 //!     (func $run (result (result)) (canon lift (core func $i "run")))
 //!     (instance $run (export "run" (func $run)))
 //!     (export "wasi:cli/run@0.2.0" (instance $run)))"#)?;
+//! let flattened = wasmrun_flatten::flatten(&component)?;
 //! let [exit] = &*flattened.imports else { unreachable!() };
 //! assert_eq!((&*exit.interface, &*exit.name), ("wasi:cli/exit@0.2.0", "exit"));
 //! assert!(!exit.allocates);
@@ -90,8 +92,8 @@ pub const FINGERPRINT: u64 = fingerprint([
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Flattened {
-    /// The module. It is valid.
-    pub module: Vec<u8>,
+    /// The module, under the name of the component. It is valid.
+    pub module: Guest,
     /// What it asks of its host, but for the module `[cabi]`: in its order, the first of its imports.
     pub imports: Vec<Import>,
     /// How many core instances the component consisted of.
@@ -114,11 +116,10 @@ pub struct Import {
 ///
 /// # Errors
 ///
-/// Those of [`Guest::from_bytes`], which bounds what a component can become, and of [`Guest::validate`].
-/// [`Unsupported`](ErrorKind::Unsupported) for what is no component, no command, or needs more than one module can
+/// Those of [`Guest::validate`]. [`Unsupported`](ErrorKind::Unsupported) for what is no component, no command, or needs more than one module can
 /// have.
-pub fn flatten(component: &[u8]) -> Result<Flattened> {
-    let guest = Guest::from_bytes("component", component)?;
+pub fn flatten(guest: &Guest) -> Result<Flattened> {
+    let guest = &guest.read()?;
     if guest.kind() != GuestKind::Component {
         let what = format!("a {} cannot be flattened, only a component", guest.kind());
         return Err(Error::new(ErrorKind::Unsupported, what));
@@ -130,11 +131,11 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
         ));
     }
     let scope = ScopeVec::new();
-    let translated = Translated::of(&guest, &scope)?;
+    let translated = Translated::of(guest, &scope)?;
     let plan = Plan::of(&translated)?;
     let module = merge::merge(&plan, &translated)?;
-    Guest::from_bytes("the module", &*module)
-        .and_then(|module| module.validate())
+    let module = Guest::from_bytes(guest.name(), module)
+        .and_then(|module| module.validate().map(|()| module))
         .map_err(|error| refuse(format!("it would be no valid one: {error}")))?;
     Ok(Flattened {
         module,
@@ -145,9 +146,7 @@ pub fn flatten(component: &[u8]) -> Result<Flattened> {
 
 /// The error for a component that cannot be one module.
 fn refuse(why: impl Display) -> Error {
-    let message = format!(
-        "the component cannot be made one core module: {why}; an engine that has components runs it as it is"
-    );
+    let message = format!("the component cannot be made one core module: {why}");
     Error::new(ErrorKind::Unsupported, message)
 }
 

@@ -1,10 +1,14 @@
 //! What cannot be one module is refused by name.
 
-use wasmrun_flatten::flatten;
-use wasmrun_guest::{Error, ErrorKind};
+use wasmrun_flatten::Flattened;
+use wasmrun_guest::{Error, ErrorKind, Guest, Result};
+
+fn flatten(text: &str) -> Result<Flattened> {
+    wasmrun_flatten::flatten(&Guest::from_bytes("component", text)?)
+}
 
 fn refusal(text: &str) -> Error {
-    match flatten(text.as_bytes()) {
+    match flatten(text) {
         Ok(_) => panic!("it is not refused: {text}"),
         Err(error) => error,
     }
@@ -48,7 +52,7 @@ const MEMORY: &str = r#"(memory $libc "memory")"#;
 #[test]
 fn what_is_no_component_is_refused() {
     refused("(module)", "a module cannot be flattened");
-    let error = flatten(b"\x7fELF").expect_err("it is no program");
+    let error = flatten("\x7fELF").expect_err("it is no program");
     assert_eq!(error.kind(), ErrorKind::NotWasm);
 }
 
@@ -131,7 +135,7 @@ fn what_is_asynchronous_is_refused() {
         r#"(canon lift (core func $i "run"))"#,
         r#"(canon lift (core func $i "run") async (callback (func $i "run")))"#,
     );
-    assert!(flatten(lifted.as_bytes()).is_err());
+    assert!(flatten(&lifted).is_err());
     let typed = lowering("async", "", "");
     refused(&typed, "async");
 }
@@ -164,7 +168,7 @@ fn resources_of_its_own_are_refused() {
     }
     // One that nobody has a use for is no reason.
     let unused = command("(type $r (resource (rep i32)))");
-    flatten(unused.as_bytes()).expect("no code is needed for it");
+    flatten(&unused).expect("no code is needed for it");
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn several_components_with_resources_of_the_host_are_refused() {
         (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
         (alias export $it "r" (type $r))"#;
     let one = command(&format!("{resource} {}", taking("one")));
-    flatten(one.as_bytes()).expect("nobody else has any");
+    flatten(&one).expect("nobody else has any");
     let two = command(&format!("{resource} {} {}", taking("one"), taking("two")));
     refused(&two, "several of its components have resources of the host");
 }

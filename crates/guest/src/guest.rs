@@ -11,6 +11,7 @@ use wasmparser::BinaryReaderError;
 
 use crate::data::{self, WithoutData};
 use crate::decl::{Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl};
+use crate::derived::Derived;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::inspect::{self, Facts, ImportTypes};
@@ -49,6 +50,7 @@ struct Inner {
     scanned: OnceLock<Scanned>,
     validated: OnceLock<Result<(), String>>,
     digest: OnceLock<Digest>,
+    derived: Derived,
 }
 
 struct Unread {
@@ -146,6 +148,7 @@ impl Guest {
             scanned: OnceLock::from(known.scanned),
             validated: OnceLock::new(),
             digest: OnceLock::from(known.digest),
+            derived: Derived::default(),
         }))
     }
 
@@ -282,6 +285,7 @@ impl Guest {
             scanned: OnceLock::new(),
             validated: OnceLock::new(),
             digest: OnceLock::new(),
+            derived: Derived::default(),
         })))
     }
 
@@ -594,6 +598,26 @@ impl Guest {
         });
         let invalid = |what| invalid(&shown(&self.0.name), what);
         validated.as_ref().copied().map_err(invalid)
+    }
+
+    /// What somebody makes of it, by its type: `make` is called the first time, and what it returned is kept as long as
+    /// the guest is.
+    ///
+    /// ```
+    /// use wasmrun_guest::Guest;
+    ///
+    /// struct Exports(usize);
+    ///
+    /// # fn main() -> wasmrun_guest::Result<()> {
+    /// let guest = Guest::from_bytes("app.wat", r#"(module (func (export "_start")))"#)?;
+    /// let exports = guest.derive(|| Exports(guest.exports().len()));
+    /// assert_eq!(exports.0, 1);
+    /// assert_eq!(guest.derive(|| Exports(0)).0, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn derive<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.0.derived.get(make)
     }
 
     fn invalid(&self, what: &str, source: BinaryReaderError) -> Error {

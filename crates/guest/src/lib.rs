@@ -42,6 +42,7 @@ mod component_types;
 mod components;
 mod data;
 mod decl;
+mod derived;
 mod digest;
 mod error;
 pub mod exit_code;

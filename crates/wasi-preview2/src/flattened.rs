@@ -1,12 +1,15 @@
 //! Components on engines that have none: as modules whose imports are functions of the host.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use wasmrun_core::guest::WasiVersion;
 use wasmrun_core::stdio::{Input, Output};
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Control, Guest, GuestKind, Network, Outcome, Proposals,
-    Ran, Result, Stats, Support, Task,
+    Artifact, Capability, Code, Compile, Control, ErrorKind, Guest, GuestKind, Network, Outcome,
+    Proposals, Ran, Result, Stats, Support, Task,
 };
+use wasmrun_flatten::Flattened;
 use wasmrun_wasi_preview1::block_on_ready;
 
 use crate::System;
@@ -23,10 +26,12 @@ pub fn compile(
     compile: Compile<'_>,
     compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
 ) -> Result<Arc<dyn Code>> {
-    let component = compile.guest;
-    let flattened = wasmrun_flatten::flatten(component.bytes())?;
-    let module = Guest::from_bytes(component.name(), flattened.module)?;
-    compile_flattened(compile, &module, flattened.instances, compile_module)
+    match &*flattened(compile.guest) {
+        Ok(Flattened {
+            module, instances, ..
+        }) => compile_flattened(compile, module, *instances, compile_module),
+        Err(error) => Err(error.clone()),
+    }
 }
 
 /// Loads what was compiled of a component: as [`compile`], with the artifact of the module.
@@ -39,11 +44,7 @@ pub fn load(
     artifact: Artifact,
     load_module: impl FnOnce(Compile<'_>, Artifact) -> Result<Arc<dyn Code>>,
 ) -> Result<Arc<dyn Code>> {
-    // It may be known without having been read.
-    let component = compile.guest.read()?;
-    let mut of_component = compile;
-    of_component.guest = &component;
-    self::compile(of_component, |module| load_module(module, artifact))
+    self::compile(compile, |module| load_module(module, artifact))
 }
 
 /// What artifacts depend on beside the engine: a part of [`Engine::code_identity`](wasmrun_core::Engine::code_identity).
@@ -72,7 +73,7 @@ pub fn compile_flattened(
     let mut of_module = compile;
     of_module.guest = module;
     of_module.host = &host;
-    Ok(Arc::new(Flattened {
+    Ok(Arc::new(FlattenedCode {
         module: compile_module(of_module)?,
         instances,
     }))
@@ -100,6 +101,10 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
     match guest.kind() {
         GuestKind::Component => Capability {
             live: Unsupported,
+            components: match refusal(guest) {
+                Some(_) => Unsupported,
+                None => all.components,
+            },
             ..all
         },
         GuestKind::Module | GuestKind::Package => all,
@@ -107,22 +112,39 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
 }
 
 /// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
-pub fn reason(guest: &Guest, what: &str) -> Option<&'static str> {
+pub fn reason(guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
     match (guest.kind(), what) {
         (GuestKind::Component, "live") => {
-            Some("a component becomes one module here, which is only run")
+            Some("a component becomes one module here, which is only run".into())
         }
+        (GuestKind::Component, "components") => refusal(guest).map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// What a component is flattened to: once, however many engines look at it.
+fn flattened(component: &Guest) -> Arc<Result<Flattened>> {
+    component.derive(|| wasmrun_flatten::flatten(component))
+}
+
+/// Why a command of WASI 0.2 cannot be flattened. What is wrong with it on every engine is no such reason.
+fn refusal(component: &Guest) -> Option<String> {
+    if !component.is_command() || component.wasi() != WasiVersion::Preview2 {
+        return None;
+    }
+    match &*flattened(component) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Some(error.message().to_owned()),
         _ => None,
     }
 }
 
 /// The code of the module, and what its runs have beside that.
-struct Flattened {
+struct FlattenedCode {
     module: Arc<dyn Code>,
     instances: u64,
 }
 
-impl Code for Flattened {
+impl Code for FlattenedCode {
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let most = task.limits.instances;
         if most.is_some_and(|most| self.instances > most) {

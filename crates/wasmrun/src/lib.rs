@@ -34,6 +34,8 @@
 //! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
 //! | `wasmedge`   | `wasmedge`, in-process: a library that is looked for and loaded when the engine is asked for |
 //!
+//! The feature `flatten` adds `flatten`: a component as one core module, as engines without components are given it.
+//!
 //! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
@@ -107,6 +109,12 @@ pub use workspace::{LockedWorkspace, Workspace, WorkspaceInfo, WorkspaceSettings
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide.md")]
 struct Guide;
+
+/// A component as one core module.
+#[cfg(feature = "flatten")]
+pub mod flatten {
+    pub use wasmrun_flatten::{Flattened, Import, flatten};
+}
 
 /// What a [`Cache`] tells of itself.
 pub mod cache {

@@ -77,6 +77,7 @@ fn the_manual_has_a_page_for_each_command() {
             "wasmrun-completions.1",
             "wasmrun-config.1",
             "wasmrun-engines.1",
+            "wasmrun-flatten.1",
             "wasmrun-inspect.1",
             "wasmrun-man.1",
             "wasmrun-run.1",

@@ -24,6 +24,7 @@ mod engines;
 mod executable;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod exit_codes;
+mod flatten;
 #[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
 mod full_disk;
 mod help;

@@ -2,11 +2,11 @@
 
 use wasmparser::{Parser, Payload, TypeRef, Validator, WasmFeatures};
 use wasmrun_flatten::flatten;
-use wasmrun_guest::ErrorKind;
+use wasmrun_guest::{ErrorKind, Guest};
 
 /// Whether it was flattened.
 pub fn holds(bytes: &[u8]) -> bool {
-    let flattened = match flatten(bytes) {
+    let flattened = match Guest::from_bytes("component", bytes).and_then(|guest| flatten(&guest)) {
         Ok(flattened) => flattened,
         Err(error) => {
             use ErrorKind::{Invalid, NotWasm, Unsupported};
@@ -17,10 +17,10 @@ pub fn holds(bytes: &[u8]) -> bool {
         }
     };
     Validator::new_with_features(WasmFeatures::all())
-        .validate_all(&flattened.module)
+        .validate_all(flattened.module.bytes())
         .expect("it is valid");
     let mut imports = Vec::new();
-    for payload in Parser::new(0).parse_all(&flattened.module) {
+    for payload in Parser::new(0).parse_all(flattened.module.bytes()) {
         if let Payload::ImportSection(section) = payload.expect("it is valid") {
             for import in section.into_imports() {
                 let import = import.expect("it is valid");

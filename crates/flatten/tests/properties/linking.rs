@@ -13,6 +13,7 @@ use wasmi::{
     StoreLimits, StoreLimitsBuilder, TrapCode, Val,
 };
 use wasmrun_flatten::flatten;
+use wasmrun_guest::Guest;
 
 /// What was seen to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,11 @@ pub fn holds(bytes: &mut Unstructured<'_>) -> Result<Held> {
     };
     let third = caller([("a", &a), ("b", &b)]);
     let component = component([&first, &second, &third]);
+    let component = Guest::from_bytes("component", component).expect("it is ours");
     let flattened = match flatten(&component) {
-        Ok(flattened) => Module::new(&engine, &flattened.module).expect("wasmi takes its parts"),
+        Ok(flattened) => {
+            Module::new(&engine, flattened.module.bytes()).expect("wasmi takes its parts")
+        }
         Err(error) => {
             assert!(error.message().contains("several memories"), "{error:?}");
             return Ok(Held::Refused);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use wasmi::{Caller, Engine, Error, Func, FuncType, Linker, Module, Store, Val, ValType};
 use wasmrun_flatten::Flattened;
+use wasmrun_guest::Guest;
 
 /// What a component did.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +60,9 @@ pub fn note(number: u32) -> String {
 
 /// A component as one module.
 pub fn flat(text: &str) -> Flattened {
-    wasmrun_flatten::flatten(text.as_bytes()).unwrap_or_else(|error| panic!("{error:?}\n{text}"))
+    Guest::from_bytes("component", text)
+        .and_then(|guest| wasmrun_flatten::flatten(&guest))
+        .unwrap_or_else(|error| panic!("{error:?}\n{text}"))
 }
 
 /// Runs a component whose calls want no memory.
@@ -70,7 +73,7 @@ pub fn run(text: &str) -> Ran {
 /// Runs a component; calls that want memory want this, until there is no more.
 pub fn run_wishing(text: &str, wishes: impl Into<Wishes>) -> Ran {
     let engine = Engine::default();
-    let module = Module::new(&engine, &flat(text).module).expect("it is valid");
+    let module = Module::new(&engine, flat(text).module.bytes()).expect("it is valid");
     let host = Host {
         calls: Vec::new(),
         wishes: wishes.into(),

@@ -464,7 +464,7 @@ fn functions_keep_their_names() {
     let names = |text: &str| {
         let module = flat(text).module;
         let mut names = Vec::new();
-        for payload in Parser::new(0).parse_all(&module) {
+        for payload in Parser::new(0).parse_all(module.bytes()) {
             if let Payload::CustomSection(section) = payload.expect("it is valid")
                 && let wasmparser::KnownCustom::Name(section) = section.as_known()
             {
@@ -560,7 +560,7 @@ fn a_component_of_webassembly_2_becomes_a_module_of_it() {
         &*entry("(i32.const 0)"),
     ] {
         Validator::new_with_features(WasmFeatures::WASM2)
-            .validate_all(&flat(text).module)
+            .validate_all(flat(text).module.bytes())
             .expect("nothing newer is in it");
     }
 }

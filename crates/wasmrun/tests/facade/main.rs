@@ -11,6 +11,8 @@ mod cache;
 mod command;
 mod engines;
 mod fake;
+#[cfg(all(feature = "wasmtime", feature = "wasmi"))]
+mod flattened;
 mod select;
 #[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 mod workspace;
