@@ -23,6 +23,7 @@ pub struct Case {
     directory: OnceLock<TempDir>,
     shown: Shown,
     code: Option<Arc<dyn CodeCache>>,
+    reference: Option<Arc<dyn Engine>>,
 }
 
 /// How a guest of [`Case::run`] is shown directories of the host.
@@ -58,6 +59,7 @@ impl Case {
             directory: OnceLock::new(),
             shown: Shown::AsTheyAre,
             code: None,
+            reference: None,
         }
     }
 
@@ -69,6 +71,18 @@ impl Case {
     /// The same, in which directories are shown another way.
     pub(crate) fn shown(self, shown: Shown) -> Self {
         Case { shown, ..self }
+    }
+
+    /// The same, for programs as components: what they find on this engine is right.
+    pub(crate) fn like(self, reference: Arc<dyn Engine>) -> Self {
+        Case {
+            reference: Some(reference),
+            ..self
+        }
+    }
+
+    pub(crate) fn reference(&self) -> Option<&Arc<dyn Engine>> {
+        self.reference.as_ref()
     }
 
     /// The engine.

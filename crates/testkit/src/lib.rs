@@ -104,6 +104,7 @@ pub fn trials(
         trials.extend(suite::trials(engine));
         trials.extend(programs::trials(engine, code));
     }
+    trials.extend(suite::as_components(&here));
     trials.extend(differential::trials(&here));
     (trials, here)
 }

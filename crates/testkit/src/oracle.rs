@@ -17,11 +17,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use wasmrun_core::{Access, Outcome, RunConfig, Stdin, Stdout};
+use wasmrun_core::{Access, Engine, Guest, Outcome, RunConfig, Stdin, Stdout};
 
 use crate::case::{Case, Shown};
-use crate::{Tree, compiler};
+use crate::{Tree, compiler, guests};
 
 /// A program of `guests/oracle/`, by its name.
 macro_rules! program {
@@ -69,13 +70,17 @@ struct Seen {
     tree: Tree,
 }
 
-/// Asserts that the program finds the same on an engine as on this machine. Where the engine lacks what it takes, that
-/// has been asserted instead.
+/// Asserts that the program finds the same on an engine as on this machine; or as a component, what it finds as one on the
+/// engine that the case is to be [like](Case::like). Where the engine lacks what it takes, that has been asserted instead.
 pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
+    if let Some(reference) = case.reference() {
+        return agrees_as_component(case, reference, &program, scene);
+    }
     for shown in [Shown::AsTheyAre, Shown::InMemory, Shown::BelowOverlays] {
         let case = Case::new(case.engine().clone()).shown(shown);
         let host = directory(case.mkdir("wasi"), scene);
-        let Some(guest) = as_guest(&case, &program, scene, &host) else {
+        let guest = as_guest(&case, &compiled(&program), scene, &host);
+        let Some(guest) = guest else {
             return;
         };
         let memory = tempfile::tempdir_in("/dev/shm").expect("Linux has memory for files there");
@@ -88,16 +93,33 @@ pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
     }
 }
 
-fn same(what: &str, guest: Seen, native: Seen) {
+fn agrees_as_component(case: &Case, reference: &Arc<dyn Engine>, program: &Program, scene: &Scene) {
+    let component = guests::component(&compiled(program));
+    let [seen, expected] = [case.engine(), reference].map(|engine| {
+        let case = Case::new(engine.clone());
+        let host = directory(case.mkdir("wasi"), scene);
+        as_guest(&case, &component, scene, &host)
+    });
+    if let Some(seen) = seen {
+        let expected = expected.expect("it has components");
+        same(program.name, seen, expected);
+    }
+}
+
+fn compiled(program: &Program) -> Guest {
+    compiler::c(&format!("{}.wasm", program.name), program.source)
+}
+
+fn same(what: &str, guest: Seen, expected: Seen) {
     let lines = |seen: &Seen| seen.said.lines().map(str::to_owned).collect::<Vec<_>>();
-    let differs = lines(&native)
+    let differs = lines(&expected)
         .into_iter()
         .zip(lines(&guest))
-        .filter(|(native, guest)| native != guest)
-        .map(|(native, guest)| format!("\n  {native}, and the guest: {guest}"))
+        .filter(|(expected, guest)| expected != guest)
+        .map(|(expected, guest)| format!("\n  {expected}, and the guest: {guest}"))
         .collect::<String>();
     assert!(differs.is_empty(), "{what}:{differs}");
-    assert_eq!(guest, native, "{what}: the guest's, and this machine's");
+    assert_eq!(guest, expected, "{what}: the guest's, and what is right");
 }
 
 fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
@@ -107,7 +129,7 @@ fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
     directory
 }
 
-fn as_guest(case: &Case, program: &Program, scene: &Scene, host: &Path) -> Option<Seen> {
+fn as_guest(case: &Case, guest: &Guest, scene: &Scene, host: &Path) -> Option<Seen> {
     let config = RunConfig::new()
         .map_dir(host, "/d", Access::ReadWrite)
         .arg("/d")
@@ -117,8 +139,7 @@ fn as_guest(case: &Case, program: &Program, scene: &Scene, host: &Path) -> Optio
             None => Stdout::Capture,
         })
         .stderr(Stdout::Capture);
-    let guest = compiler::c(&format!("{}.wasm", program.name), program.source);
-    let report = case.run(&guest, &config)?;
+    let report = case.run(guest, &config)?;
     Some(Seen {
         said: String::from_utf8_lossy(&report.stderr.bytes).into_owned(),
         written: report.stdout.bytes,

@@ -31,7 +31,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use wasmrun_core::Engine;
+use wasmrun_core::{Engine, Support};
 
 use crate::case::{Case, Shown};
 
@@ -77,6 +77,20 @@ pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
     rules.chain(again(engine)).collect()
 }
 
+/// The rules about components as trials of `engine`.
+pub fn of_components(engine: &Arc<dyn Engine>) -> Vec<Trial> {
+    let topics = [
+        ("component_files", component_files::RULES),
+        ("kinds", kinds::RULES),
+        ("interfaces", interfaces::RULES),
+        ("network", network::RULES),
+    ];
+    let rules = topics
+        .iter()
+        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)));
+    rules.collect()
+}
+
 /// The rules about directories once more, with these in memory, below overlays and, where they are only read, in archives.
 fn again(engine: &Arc<dyn Engine>) -> impl Iterator<Item = Trial> {
     let topics = [
@@ -107,6 +121,31 @@ fn again(engine: &Arc<dyn Engine>) -> impl Iterator<Item = Trial> {
         rules.map(move |rule| shown(engine, topic, *rule, way))
     })
 }
+
+/// The programs that Linux is asked about, as components by the adapter of toolchains: where one becomes a module, it has to
+/// do what it does on an engine that has components, which is the first of these.
+pub fn as_components(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
+    let support = |engine: &Arc<dyn Engine>| engine.capability().components;
+    let Some(native) = engines.iter().find(|one| support(one) == Support::Native) else {
+        return Vec::new();
+    };
+    let emulated = engines
+        .iter()
+        .filter(|one| support(one) == Support::Emulated);
+    let trials = emulated.flat_map(|engine| {
+        let rules = linux::RULES
+            .iter()
+            .filter(|(name, _)| !TELLS_TIMES.contains(name));
+        rules.map(move |(name, rule): &Rule| {
+            let case = Case::new(engine.clone()).like(native.clone());
+            named(engine, "linux_as_components", name, move || rule(&case))
+        })
+    });
+    trials.collect()
+}
+
+/// The adapter makes it tell when something happened.
+const TELLS_TIMES: &[&str] = &["times_move_as_on_linux"];
 
 /// There is no FIFO in memory. Two copies of one directory, or overlays of it, are two file systems, and what has several names is copied for each.
 const ONLY_AS_THEY_ARE: &[&str] = &[

@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p wasmrun-testkit --test behaviour -- wasmer-cli::limits` chooses.
 
+mod flattened;
 mod workspaces;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Arc::new(Cache::open(kept.path().join("code")).expect("a cache"));
     let (mut trials, here) = trials(known, Some(&code));
     trials.extend(workspaces::trials(&here));
+    trials.extend(flattened::trials(&here));
     // The page tells of every engine: it cannot be compared where one is missing, and that is what
     // the trial of that engine says.
     if here.len() == all {
