@@ -105,6 +105,7 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
                 Some(_) => Unsupported,
                 None => all.components,
             },
+            proposals: all.proposals.union(gone(guest, all.proposals)),
             ..all
         },
         GuestKind::Module | GuestKind::Package => all,
@@ -127,14 +128,31 @@ fn flattened(component: &Guest) -> Arc<Result<Flattened>> {
     component.derive(|| wasmrun_flatten::flatten(component))
 }
 
+/// Whether a component is of the kind that is flattened.
+fn is_flattened(component: &Guest) -> bool {
+    component.is_command() && component.wasi() == WasiVersion::Preview2
+}
+
 /// Why a command of WASI 0.2 cannot be flattened. What is wrong with it on every engine is no such reason.
 fn refusal(component: &Guest) -> Option<String> {
-    if !component.is_command() || component.wasi() != WasiVersion::Preview2 {
+    if !is_flattened(component) {
         return None;
     }
     match &*flattened(component) {
         Err(error) if error.kind() == ErrorKind::Unsupported => Some(error.message().to_owned()),
         _ => None,
+    }
+}
+
+/// What a component uses beside these proposals and its module does not: constant expressions that are folded, mostly.
+fn gone(component: &Guest, known: Proposals) -> Proposals {
+    let unknown = component.proposals().difference(known);
+    if unknown.is_empty() || !is_flattened(component) {
+        return Proposals::default();
+    }
+    match &*flattened(component) {
+        Ok(flattened) => unknown.difference(flattened.module.proposals()),
+        Err(_) => Proposals::default(),
     }
 }
 
