@@ -6,6 +6,8 @@
 mod by_hand;
 mod calls;
 mod compile;
+#[cfg(feature = "wasmtime")]
+mod components;
 mod compute;
 #[cfg(feature = "wasmtime")]
 mod cpython;
@@ -38,6 +40,8 @@ fn main() {
     instances::benches(&mut criterion);
     hello::benches(&mut criterion);
     hello::of_components(&mut criterion);
+    #[cfg(feature = "wasmtime")]
+    components::benches(&mut criterion);
     compute::benches(&mut criterion);
     host_calls::benches(&mut criterion);
     files::benches(&mut criterion);

@@ -26,6 +26,7 @@ mod clocks;
 mod descriptor;
 mod errors;
 pub mod flattened;
+mod flattening;
 mod handles;
 mod host;
 mod linker;
@@ -38,6 +39,7 @@ mod system;
 mod traps;
 mod view;
 
+pub use flattening::Flattening;
 pub use linker::add_to_linker;
 pub use sockets::Sockets;
 pub use system::System;
