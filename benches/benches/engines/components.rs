@@ -13,11 +13,11 @@ use wasmrun_testkit::{compiler, programs};
 use wasmrun_wasi_preview2::Flattening;
 
 use crate::group::{Group, timed};
-use crate::{NOTHING, engines, files, guest};
+use crate::{engines, files};
 
 pub fn benches(criterion: &mut Criterion) {
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
-    let nothing = component(&guest("nothing", NOTHING));
+    let nothing = component(&compiler::c("nothing", "int main(void) { return 0; }\n"));
     runs(criterion, "component instantiate", &nothing, &config);
 
     let source = "#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n";
@@ -37,7 +37,7 @@ pub fn benches(criterion: &mut Criterion) {
 
     let named = hundred_names();
     let names = component(&compiler::c("names", include_str!("../../guests/names.c")));
-    let shown = config.map_dir(named.path(), "/", Access::ReadOnly);
+    let shown = config.map_dir(named.path(), "/", Access::ReadWrite);
     runs(
         criterion,
         "component 2000 names",
