@@ -1,9 +1,11 @@
 //! What is known of the guests in files, so that a file that has not changed is not read.
 
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use wasmrun_core::guest::Known;
-use wasmrun_core::{Guest, Result};
+use wasmrun_core::guest::{DerivedStore, Known};
+use wasmrun_core::{CodeCache, CodeKey, EngineInfo, Guest, Place, Result};
 
 use crate::Cache;
 use crate::seen::{Look, now};
@@ -16,6 +18,12 @@ impl Cache {
     ///
     /// As for [`Guest::open`].
     pub fn guest(&self, path: &Path, max_bytes: u64) -> Result<Guest> {
+        let guest = self.seen(path, max_bytes)?;
+        guest.keep_derived_in(Arc::new(self.clone()));
+        Ok(guest)
+    }
+
+    fn seen(&self, path: &Path, max_bytes: u64) -> Result<Guest> {
         if let Some(known) = self.known(path, max_bytes) {
             return Ok(Guest::from_known(path, max_bytes, known));
         }
@@ -28,10 +36,36 @@ impl Cache {
     }
 
     fn known(&self, path: &Path, max_bytes: u64) -> Option<Known> {
-        let metadata = std::fs::metadata(path).ok()?;
+        let metadata = fs::metadata(path).ok()?;
         if !metadata.is_file() || metadata.len() > max_bytes {
             return None;
         }
         Look::new(&metadata, now())?.recall(&self.0.place.guests)
+    }
+}
+
+/// Beside compiled code, as if an engine of the maker's name had compiled it.
+impl DerivedStore for Cache {
+    fn find(&self, guest: &Guest, maker: &str, identity: &[u8]) -> Option<Vec<u8>> {
+        let maker = by(maker);
+        let key = CodeKey::of_derived(guest, &maker, identity);
+        let found = CodeCache::find(self, &key).ok()?;
+        fs::read(found.path()).ok()
+    }
+
+    fn keep(&self, guest: &Guest, maker: &str, identity: &[u8], made: &[u8]) {
+        let maker = by(maker);
+        let key = CodeKey::of_derived(guest, &maker, identity);
+        if let Err(why) = CodeCache::keep(self, &key, made) {
+            tracing::debug!(guest = guest.name(), maker = maker.name, why, "not kept");
+        }
+    }
+}
+
+fn by(maker: &str) -> EngineInfo {
+    EngineInfo {
+        name: maker.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        place: Place::InProcess,
     }
 }

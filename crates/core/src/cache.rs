@@ -22,6 +22,18 @@ pub struct CodeKey<'a> {
     pub identity: &'a [u8],
 }
 
+impl<'a> CodeKey<'a> {
+    /// For what is made of a guest, by something of this name and version, for any use.
+    pub fn of_derived(guest: &'a Guest, maker: &'a EngineInfo, identity: &'a [u8]) -> Self {
+        CodeKey {
+            guest,
+            engine: maker,
+            options: CompileOptions::default(),
+            identity,
+        }
+    }
+}
+
 /// Keeps compiled code, as files.
 ///
 /// Whatever goes wrong with a cache costs time, and nothing else: it never keeps a guest from

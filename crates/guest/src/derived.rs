@@ -2,7 +2,22 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::Guest;
+
+/// Keeps what is made of guests, for guests of the same [digest](Guest::digest) later.
+///
+/// Whatever goes wrong with it costs time, and nothing else.
+pub trait DerivedStore: Send + Sync + fmt::Debug {
+    /// What was kept of this guest for this maker, if it was: what it is called, and all that what it makes depends on
+    /// beside the guest.
+    fn find(&self, guest: &Guest, maker: &str, identity: &[u8]) -> Option<Vec<u8>>;
+
+    /// Keeps it.
+    fn keep(&self, guest: &Guest, maker: &str, identity: &[u8], made: &[u8]);
+}
 
 /// One value of each type.
 #[derive(Default)]

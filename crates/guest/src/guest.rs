@@ -11,7 +11,7 @@ use wasmparser::BinaryReaderError;
 
 use crate::data::{self, WithoutData};
 use crate::decl::{Export, ExportKind, FuncSignature, Import, ImportKind, MemoryDecl, TableDecl};
-use crate::derived::Derived;
+use crate::derived::{Derived, DerivedStore};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::inspect::{self, Facts, ImportTypes};
@@ -51,6 +51,7 @@ struct Inner {
     validated: OnceLock<Result<(), String>>,
     digest: OnceLock<Digest>,
     derived: Derived,
+    store: OnceLock<Arc<dyn DerivedStore>>,
 }
 
 struct Unread {
@@ -149,6 +150,7 @@ impl Guest {
             validated: OnceLock::new(),
             digest: OnceLock::from(known.digest),
             derived: Derived::default(),
+            store: OnceLock::new(),
         }))
     }
 
@@ -286,6 +288,7 @@ impl Guest {
             validated: OnceLock::new(),
             digest: OnceLock::new(),
             derived: Derived::default(),
+            store: OnceLock::new(),
         })))
     }
 
@@ -618,6 +621,16 @@ impl Guest {
     /// ```
     pub fn derive<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         self.0.derived.get(make)
+    }
+
+    /// Has what is made of it be kept there as well, beyond the guest. The first store that it is given is it.
+    pub fn keep_derived_in(&self, store: Arc<dyn DerivedStore>) {
+        let _ = self.0.store.set(store);
+    }
+
+    /// Where that is kept.
+    pub fn derived_store(&self) -> Option<&dyn DerivedStore> {
+        self.0.store.get().map(|store| &**store)
     }
 
     fn invalid(&self, what: &str, source: BinaryReaderError) -> Error {

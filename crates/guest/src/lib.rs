@@ -77,6 +77,7 @@ pub use decl::{
     Export, ExportKind, FuncSignature, GlobalDecl, Import, ImportKind, MemoryDecl, TableDecl,
     ValueType,
 };
+pub use derived::DerivedStore;
 pub use digest::{Digest, NoDigest};
 pub use error::{Error, ErrorKind, Result};
 pub use fingerprint::fingerprint;

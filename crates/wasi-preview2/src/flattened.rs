@@ -9,7 +9,6 @@ use wasmrun_core::{
     Artifact, Capability, Code, Compile, Control, ErrorKind, Guest, GuestKind, Network, Outcome,
     Proposals, Ran, Result, Stats, Support, Task,
 };
-use wasmrun_flatten::Flattened;
 use wasmrun_wasi_preview1::block_on_ready;
 
 use crate::System;
@@ -27,9 +26,9 @@ pub fn compile(
     compile_module: impl FnOnce(Compile<'_>) -> Result<Arc<dyn Code>>,
 ) -> Result<Arc<dyn Code>> {
     match &*flattened(compile.guest) {
-        Ok(Flattened {
-            module, instances, ..
-        }) => compile_flattened(compile, module, *instances, compile_module),
+        Ok(Flat { module, instances }) => {
+            compile_flattened(compile, module, *instances, compile_module)
+        }
         Err(error) => Err(error.clone()),
     }
 }
@@ -123,9 +122,51 @@ pub fn reason(guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
     }
 }
 
-/// What a component is flattened to: once, however many engines look at it.
-fn flattened(component: &Guest) -> Arc<Result<Flattened>> {
-    component.derive(|| wasmrun_flatten::flatten(component))
+/// What a component is flattened to.
+struct Flat {
+    module: Guest,
+    instances: u64,
+}
+
+/// A component is flattened once, however many engines look at it, and not even that if it was before and is kept.
+fn flattened(component: &Guest) -> Arc<Result<Flat>> {
+    component.derive(|| {
+        let store = component.derived_store();
+        let identity = identity(component);
+        let kept = store.and_then(|store| store.find(component, MAKER, &identity));
+        if let Some(flat) = kept.and_then(|kept| Flat::from_kept(component.name(), kept)) {
+            return Ok(flat);
+        }
+        let flattened = wasmrun_flatten::flatten(component)?;
+        let flat = Flat {
+            module: flattened.module,
+            instances: flattened.instances,
+        };
+        if let Some(store) = store {
+            store.keep(component, MAKER, &identity, &flat.to_keep());
+        }
+        Ok(flat)
+    })
+}
+
+/// What flattened components are kept under.
+const MAKER: &str = "flatten";
+
+/// It is kept as the module, and the number of instances behind that.
+impl Flat {
+    fn to_keep(&self) -> Vec<u8> {
+        [self.module.bytes(), &self.instances.to_le_bytes()].concat()
+    }
+
+    /// `None` if it is something else.
+    fn from_kept(name: &str, mut kept: Vec<u8>) -> Option<Flat> {
+        let instances = *kept.last_chunk()?;
+        kept.truncate(kept.len() - instances.len());
+        Some(Flat {
+            module: Guest::from_bytes(name, kept).ok()?,
+            instances: u64::from_le_bytes(instances),
+        })
+    }
 }
 
 /// Whether a component is of the kind that is flattened.

@@ -42,3 +42,39 @@ fn what_cannot_be_flattened_goes_on_to_an_engine_that_has_components() {
     );
     assert!(message.contains("wasmtime"), "{message}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_component_is_flattened_once_where_there_is_a_cache() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("app.wat");
+    let text = OFFERING_A_MODULE.replace(r#"(export "m" (core module $m))"#, "");
+    std::fs::write(&path, text).expect("a file");
+    let cache = wasmrun::Cache::open(directory.path().join("cache")).expect("a cache");
+    let run = || {
+        let engines = Engines::new().with_cache(cache.clone());
+        let guest = engines.guest(&path, 1 << 20).expect("a component");
+        let config = RunConfig::new();
+        let program = engines
+            .compile(&guest, &config, &"wasmi".into())
+            .expect("a program");
+        let report = program.run(&config).expect("it runs");
+        assert_eq!(report.outcome, Outcome::Exited(0));
+    };
+    run();
+    let kept = cache.list().expect("it reads");
+    let [module] = &*kept else {
+        panic!("{kept:?}");
+    };
+    assert_eq!((&*module.guest, &*module.engine), ("app.wat", "flatten"));
+    run();
+
+    // What is spoilt is made again.
+    std::fs::write(&module.path, "no module").expect("it is ours");
+    run();
+    assert_eq!(cache.list().expect("it reads").len(), 1);
+    assert_ne!(
+        std::fs::read(&module.path).expect("it is there"),
+        b"no module"
+    );
+}
