@@ -79,6 +79,8 @@ capability! {
     unstable,
     /// The WASI of `wasi:…@0.2` component imports.
     preview2,
+    /// The WASI of `wasi:…@0.3` component imports. Experimental, as engines have it.
+    preview3,
     /// WASIX imports.
     wasix,
     /// A guest whose memory is imported and shared, and that starts threads.

@@ -119,6 +119,9 @@ fn unmet_needs(capability: &Capability, guest: &Guest, host: &HostFunctions) -> 
         WasiVersion::Preview2 => found.unless(capability.preview2, "preview2", || {
             "has no WASI preview2, which the guest imports".into()
         }),
+        WasiVersion::Preview3 => found.unless(capability.preview3, "preview3", || {
+            "has no WASI preview3 (0.3), which the guest is for".into()
+        }),
         WasiVersion::Wasix => found.unless(capability.wasix, "wasix", || {
             "has no WASIX, which the guest imports".into()
         }),
