@@ -158,7 +158,6 @@ impl ComponentCode {
 }
 
 impl Code for ComponentCode {
-    // A component has one entry, so whichever name was asked for is that of `wasi:cli/run`.
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
         let command = self.command.as_ref();
@@ -168,7 +167,7 @@ impl Code for ComponentCode {
         let mut made = None;
         let ended = kept::beginning_with(self.data.as_ref(), || {
             block_on(control, async {
-                let ended = command.run(&mut store, &mut made).await;
+                let ended = command.run(task.entry(), &mut store, &mut made).await;
                 outputs.written().await;
                 ended
             })

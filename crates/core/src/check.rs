@@ -422,7 +422,16 @@ pub(crate) fn unmet_requests(
 }
 
 fn no_default_entry(guest: &Guest) -> String {
+    let exports = |interface: &str| {
+        let mut exports = guest.exports().iter();
+        exports.any(|export| export.name.starts_with(interface))
+    };
     let wanted = match guest.kind() {
+        GuestKind::Component
+            if exports("wasi:http/handler@") || exports("wasi:http/incoming-handler@") =>
+        {
+            "it is a service of wasi:http, which no engine here serves"
+        }
         GuestKind::Component => "it exports no wasi:cli/run",
         _ => "it exports no _start function",
     };

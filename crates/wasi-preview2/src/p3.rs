@@ -2,7 +2,7 @@
 //!
 //! Its interfaces are those of 0.2 with functions, streams and futures that are asynchronous. What they do is the same and
 //! done by the same code: files are those of [`wasmrun_fs`], clocks may be the component's own, and sockets ask
-//! [`Sockets`](crate::Sockets).
+//! [`Sockets`](crate::Sockets). But the streams of a connection are wasmtime-wasi's, so what goes through them is not counted.
 //!
 //! Streams have a life of their own here: the host serves one that the component has long forgotten. So they are counted, and
 //! no more than a run may have files open are [served](Served) at a time; and a stream that the host moves from
@@ -11,7 +11,6 @@
 mod cli;
 mod clocks;
 mod filesystem;
-mod relay;
 mod sockets;
 mod stat;
 mod streams;

@@ -1,11 +1,15 @@
-//! `wasi:sockets`: wasmtime-wasi's, with what goes through it counted. A datagram socket that is bound nowhere that a rule
-//! names is given only what comes from where it may send to. Names are looked up here.
+//! `wasi:sockets`: wasmtime-wasi's, with datagrams counted. A socket for them that is bound nowhere that a rule names is
+//! given only what comes from where it may send to. Names are looked up here.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use wasmrun_core::NetworkProtocol;
-use wasmtime::AsContextMut as _;
-use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+use wasmtime::component::{
+    Access, Accessor, FutureConsumer, FutureReader, Resource, Source, StreamReader,
+};
+use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup;
 use wasmtime_wasi::p3::bindings::sockets::types::{
@@ -18,8 +22,8 @@ use wasmtime_wasi::sockets::{
     TcpSocket, UdpSocket, WasiSockets, WasiSocketsCtxView, WasiSocketsView as _,
 };
 
-use super::HasSystem;
-use super::relay::relay;
+use super::streams::Verdict;
+use super::{HasSystem, Served};
 use crate::System;
 use crate::sockets::Wanted;
 
@@ -74,6 +78,7 @@ impl<T: WasiView + 'static> HostTcpSocketWithStore<T> for HasSystem {
             return Err(ErrorCode::OutOfMemory.into());
         }
         *listeners += 1;
+        store.get().sockets.gate.usage().traffic().lose_count();
         let theirs = theirs(&mut store);
         <WasiSockets as HostTcpSocketWithStore<T>>::listen(theirs, socket).await
     }
@@ -83,42 +88,72 @@ impl<T: WasiView + 'static> HostTcpSocketWithStore<T> for HasSystem {
         socket: Tcp,
         mut data: StreamReader<u8>,
     ) -> wasmtime::Result<Told> {
-        let system = store.get();
-        let Ok(served) = system.files.served.another() else {
+        let Some(served) = served(&mut store) else {
             data.close(&mut store)?;
             return FutureReader::new(&mut store, async { full() });
         };
-        let (control, usage) = (
-            system.files.control.clone(),
-            system.sockets.gate.usage().clone(),
-        );
-        let count = move |bytes| usage.traffic().sent(bytes);
-        let (intake, outlet) = relay(control, served, count);
-        data.pipe(&mut store, intake)?;
-        let data = StreamReader::new(&mut store, outlet)?;
         let theirs = theirs(&mut store);
-        <WasiSockets as HostTcpSocketWithStore<T>>::send(theirs, socket, data)
+        let told = <WasiSockets as HostTcpSocketWithStore<T>>::send(theirs, socket, data)?;
+        told_of(store, told, served)
     }
 
     fn receive(
         mut store: Access<'_, T, Self>,
         socket: Tcp,
     ) -> wasmtime::Result<(StreamReader<u8>, Told)> {
-        let system = store.get();
-        let Ok(served) = system.files.served.another() else {
+        let Some(served) = served(&mut store) else {
             let nothing = StreamReader::new(&mut store, std::iter::empty())?;
             return Ok((nothing, FutureReader::new(&mut store, async { full() })?));
         };
-        let (control, usage) = (
-            system.files.control.clone(),
-            system.sockets.gate.usage().clone(),
-        );
-        let count = move |bytes| usage.traffic().received(bytes);
-        let (intake, outlet) = relay(control, served, count);
         let theirs = theirs(&mut store);
         let (data, told) = <WasiSockets as HostTcpSocketWithStore<T>>::receive(theirs, socket)?;
-        data.pipe(&mut store, intake)?;
-        Ok((StreamReader::new(&mut store, outlet)?, told))
+        Ok((data, told_of(store, told, served)?))
+    }
+}
+
+/// One more stream of a connection, of which nobody counts what goes through.
+fn served<T>(store: &mut Access<'_, T, HasSystem>) -> Option<Served> {
+    let system = store.get();
+    system.sockets.gate.usage().traffic().lose_count();
+    system.files.served.another().ok()
+}
+
+/// What `theirs` tells of a stream, which is served until then.
+fn told_of<T>(
+    mut store: Access<'_, T, HasSystem>,
+    theirs: Told,
+    served: Served,
+) -> wasmtime::Result<Told> {
+    let (verdict, told) = Verdict::new();
+    let passed_on = PassedOn {
+        verdict,
+        _served: served,
+    };
+    theirs.pipe(&mut store, passed_on)?;
+    FutureReader::new(&mut store, told)
+}
+
+struct PassedOn {
+    verdict: Verdict<ErrorCode>,
+    _served: Served,
+}
+
+impl<D> FutureConsumer<D> for PassedOn {
+    type Item = Result<(), ErrorCode>;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        mut from: Source<'_, Self::Item>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut told = None;
+        from.read(store, &mut told)?;
+        if let Some(Err(error)) = told {
+            self.verdict.failed(error);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

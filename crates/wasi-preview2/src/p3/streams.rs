@@ -20,7 +20,7 @@ use crate::errors::Failure;
 use crate::listing::Listing;
 
 /// So much is moved at once where the host reads what it writes: it is kept for each such stream.
-pub(super) const BETWEEN: usize = 8 << 10;
+const BETWEEN: usize = 8 << 10;
 
 /// What becomes of a stream. The component is told once, in a future: that all went well, if nothing else was said.
 pub(super) struct Verdict<E>(Option<oneshot::Sender<Result<(), E>>>);
