@@ -36,6 +36,15 @@ impl SubprocessEngine {
     }
 }
 
+impl SubprocessEngine {
+    /// Whether the runtime is the one to say which of several entries a component is started at.
+    fn chooses_itself(&self, guest: &Guest) -> bool {
+        guest.kind() == GuestKind::Component
+            && self.0.adapter.components().is_some()
+            && guest.entries().len() > 1
+    }
+}
+
 impl fmt::Debug for SubprocessEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let EngineInfo {
@@ -65,6 +74,7 @@ impl Engine for SubprocessEngine {
         capability.proposals |= theirs.proposals;
         capability.components = theirs.components;
         capability.preview2 = theirs.preview2;
+        capability.preview3 = theirs.preview3;
         capability.working_directory = theirs.working_directory;
         capability.network = theirs.network;
         capability
@@ -78,6 +88,9 @@ impl Engine for SubprocessEngine {
         };
         if has_uncounted(guest) {
             capability.memory = Support::Unsupported;
+        }
+        if self.chooses_itself(guest) {
+            capability.entry = Support::Unsupported;
         }
         if self.0.is_too_large(guest) {
             capability.modules = Support::Unsupported;
@@ -96,6 +109,9 @@ impl Engine for SubprocessEngine {
                     && self.0.adapter.components().is_some() =>
             {
                 Some("components stay with the runtime, whose command line knows only runs".into())
+            }
+            "entry" if self.chooses_itself(guest) => {
+                Some("this one has several, and its command line does not say which is meant")
             }
             "network_rules" if self.capability_for(guest).network.is_supported() => {
                 Some("its command line grants the whole network or none of it".into())

@@ -1,4 +1,4 @@
-//! Components, over preview2 and functions of the host.
+//! Components, over WASI 0.2 and 0.3, and functions of the host.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use wasmrun_core::{
 use wasmrun_memory::Image;
 use wasmrun_wasi_preview1::{Outputs, block_on};
 use wasmrun_wasi_preview2::{
-    FilesView, FilesViewMut, NetworkView, NetworkViewMut, System, add_to_linker,
+    FilesView, FilesViewMut, NetworkView, NetworkViewMut, System, add_to_linker, p3,
 };
+use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
-use wasmtime::{Engine, Store};
-use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
+use crate::command::Command;
 use crate::epoch::Interruption;
 use crate::live_component::LiveComponent;
 use crate::store::{self, Host};
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Imports {
 
 impl Imports {
     pub(crate) fn new(variant: &Variant) -> Result<Self> {
-        linker(variant.engine()).map(Imports).map_err(|source| {
+        linker(variant).map(Imports).map_err(|source| {
             Error::new(ErrorKind::Engine, "cannot offer WASI to guests").with_source(source)
         })
     }
@@ -45,7 +45,7 @@ impl Imports {
 
 /// The world of a component.
 pub(crate) struct World {
-    system: System,
+    pub(crate) system: System,
     /// What functions of the host have of the run.
     pub(crate) host: HostRun,
 }
@@ -68,10 +68,19 @@ impl NetworkView for Host<World> {
     }
 }
 
-/// Every interface of preview2.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker> {
-    let mut linker = Linker::new(engine);
+impl p3::SystemView for Host<World> {
+    fn system(&mut self) -> &mut System {
+        &mut self.world.system
+    }
+}
+
+/// Every interface of WASI 0.2, and of 0.3 where there are such guests.
+fn linker(variant: &Variant) -> wasmtime::Result<Linker> {
+    let mut linker = Linker::new(variant.engine());
     add_to_linker(&mut linker)?;
+    if variant.is_concurrent() {
+        p3::add_to_linker(&mut linker)?;
+    }
     Ok(linker)
 }
 
@@ -81,7 +90,7 @@ pub(crate) struct ComponentCode {
     component: Component,
     instance: InstancePre<Host<World>>,
     /// The same, if it is a command.
-    command: Option<CommandPre<Host<World>>>,
+    command: Option<Command>,
     /// What its memory is to be made with.
     data: Option<Arc<Image>>,
 }
@@ -134,7 +143,7 @@ impl ComponentCode {
                 imports.0.instantiate_pre(&component)?
             };
             let command = compile.guest.is_command();
-            let command = command.then(|| CommandPre::new(instance.clone()));
+            let command = command.then(|| Command::of(&instance, compile.guest.wasi()));
             Ok((instance, command.transpose()?))
         };
         let (instance, command) = link().map_err(refusal::of_imports)?;
@@ -149,7 +158,6 @@ impl ComponentCode {
 }
 
 impl Code for ComponentCode {
-    // A component has one entry, so whichever name was asked for is that of `wasi:cli/run`.
     fn run(&self, mut task: Task, control: &Control) -> Result<Ran> {
         let began = Instant::now();
         let command = self.command.as_ref();
@@ -159,7 +167,7 @@ impl Code for ComponentCode {
         let mut made = None;
         let ended = kept::beginning_with(self.data.as_ref(), || {
             block_on(control, async {
-                let ended = call(command, &mut store, &mut made).await;
+                let ended = command.run(task.entry(), &mut store, &mut made).await;
                 outputs.written().await;
                 ended
             })
@@ -226,15 +234,4 @@ impl ComponentCode {
             store::make(&self.variant, world, &task.limits, usage, control)?;
         Ok((store, outputs, interruption))
     }
-}
-
-/// Makes the component, notes when that was done, and runs it.
-async fn call(
-    command: &CommandPre<Host<World>>,
-    store: &mut Store<Host<World>>,
-    made: &mut Option<Instant>,
-) -> wasmtime::Result<Result<(), ()>> {
-    let command = command.instantiate_async(&mut *store).await?;
-    *made = Some(Instant::now());
-    command.wasi_cli_run().call_run(store).await
 }

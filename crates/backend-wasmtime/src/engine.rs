@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmrun_core::{
-    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, GuestKind, Place,
-    Result, Support,
+    Artifact, Capability, Code, Compile, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind,
+    Place, Result, Support,
 };
 use wasmrun_wasi_preview1 as wasi;
 
 use crate::component::{ComponentCode, Imports};
 use crate::module::ModuleCode;
-use crate::variant::{PROPOSALS, Settings, Variant};
+use crate::variant::{PROPOSALS, Settings, Variant, is_concurrent};
 
 /// The engine's name, as `--engine` takes it.
 pub const NAME: &str = "wasmtime";
@@ -89,6 +89,7 @@ impl Engine for WasmtimeEngine {
             proposals: PROPOSALS,
             components: Native,
             preview2: Native,
+            preview3: Native,
             working_directory: Native,
             network: Native,
             network_rules: Emulated,
@@ -102,6 +103,22 @@ impl Engine for WasmtimeEngine {
             reports_peak_memory: Native,
             ..wasi::capability(Native)
         }
+    }
+
+    fn capability_for(&self, guest: &Guest) -> Capability {
+        let live = match is_concurrent(guest) {
+            true => Support::Unsupported,
+            false => Support::Native,
+        };
+        Capability {
+            live,
+            ..self.capability()
+        }
+    }
+
+    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+        (what == "live" && is_concurrent(guest))
+            .then_some("a component with asynchronous functions is only run")
     }
 
     fn set_up(&self, compile: Compile<'_>) -> Result<()> {

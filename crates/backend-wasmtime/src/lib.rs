@@ -1,5 +1,5 @@
 //! Runs guests in-process on [wasmtime]: core modules over WASI preview1 (and `wasi_unstable`
-//! before it), components over WASI preview2.
+//! before it), components over WASI 0.2 and, experimentally, 0.3.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -14,9 +14,10 @@
 //! # Ok::<(), wasmrun_core::Error>(())
 //! ```
 //!
-//! Preview1 is that of `wasmrun-wasi-preview1`, the same on every in-process engine; preview2 is
+//! Preview1 is that of `wasmrun-wasi-preview1`, the same on every in-process engine; 0.2 and 0.3 are
 //! wasmtime's own, but for files, which are those of `wasmrun-wasi-preview2`.
 
+mod command;
 mod compiler;
 mod component;
 mod component_values;

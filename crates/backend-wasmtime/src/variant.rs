@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
-use wasmrun_core::{Compile, Digest, Error, ErrorKind, Proposals, Result};
+use wasmrun_core::guest::WasiVersion;
+use wasmrun_core::{Compile, Digest, Error, ErrorKind, Guest, Proposals, Result};
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::data::{self, Data};
@@ -13,6 +14,7 @@ use crate::{compiler, kept};
 /// wasmtime asks nobody before a shared memory grows, and nothing could end a guest that waits on one.
 pub(crate) const PROPOSALS: Proposals = Proposals::WASM3
     .union(Proposals::COMPONENT_MODEL)
+    .union(Proposals::COMPONENT_ASYNC)
     .union(Proposals::THREADS);
 
 /// A memory for which no address space was reserved has so much to grow into before it has to move: as wasmtime has it.
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     images: bool,
     /// Make do with little address space.
     confined: bool,
+    /// Have tasks, streams and futures, whose bookkeeping all calls of a component would pay for.
+    concurrent: bool,
 }
 
 /// A guest of so many bytes is compiled before other threads could have been started.
@@ -53,8 +57,14 @@ impl Settings {
                 && (compile.control.is_none() || compiler::is_worth_several_threads(guest)),
             images: Data::of(compile) == Data::Mapped,
             confined: wasmrun_memory::is_address_space_limited(),
+            concurrent: is_concurrent(guest),
         })
     }
+}
+
+/// Whether a guest has tasks, streams and futures.
+pub(crate) fn is_concurrent(guest: &Guest) -> bool {
+    guest.wasi() == WasiVersion::Preview3 || guest.proposals().contains(Proposals::COMPONENT_ASYNC)
 }
 
 fn possible_stack(bytes: u64) -> Result<usize> {
@@ -115,7 +125,7 @@ impl Variant {
                 .max_wasm_stack(stack)
                 .async_stack_size(stack + HOST_STACK);
         }
-        set_proposals(&mut config);
+        set_proposals(&mut config, settings.concurrent);
         let engine = Engine::new(&config).map_err(|source| {
             Error::new(ErrorKind::Engine, "cannot set wasmtime up on this machine")
                 .with_source(source)
@@ -133,6 +143,10 @@ impl Variant {
 
     pub(crate) fn is_interruptible(&self) -> bool {
         self.settings.interruptible
+    }
+
+    pub(crate) fn is_concurrent(&self) -> bool {
+        self.settings.concurrent
     }
 
     pub(crate) fn is_parallel(&self) -> bool {
@@ -170,8 +184,14 @@ impl Hasher for Gathered {
 }
 
 /// Exactly [`PROPOSALS`]: neither what wasmtime switches on by itself in a later version, nor less.
-fn set_proposals(config: &mut Config) {
+fn set_proposals(config: &mut Config, concurrent: bool) {
     config
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent)
+        .wasm_component_model_more_async_builtins(false)
+        .wasm_component_model_async_stackful(false)
+        .wasm_component_model_threading(false)
+        .wasm_component_model_error_context(false)
         .wasm_multi_value(true)
         .wasm_bulk_memory(true)
         .wasm_reference_types(true)
@@ -205,6 +225,7 @@ mod tests {
         parallel: false,
         images: true,
         confined: false,
+        concurrent: false,
     };
 
     #[test]
@@ -242,6 +263,7 @@ mod tests {
         };
         assert_eq!(identity(PLAIN), identity(parallel));
         let (fuel, interruptible, images, confined) = (true, true, false, true);
+        let concurrent = true;
         let others = [
             PLAIN,
             Settings { fuel, ..PLAIN },
@@ -256,6 +278,10 @@ mod tests {
             },
             Settings { images, ..PLAIN },
             Settings { confined, ..PLAIN },
+            Settings {
+                concurrent,
+                ..PLAIN
+            },
         ];
         let identities: HashSet<_> = others.map(identity).into();
         assert_eq!(identities.len(), others.len());

@@ -82,7 +82,10 @@ impl Shown {
             let names: Vec<_> = capability
                 .iter()
                 .filter(|(_, found)| *found == support)
-                .map(|(name, _)| name)
+                .map(|(name, _)| match Capability::EXPERIMENTAL.contains(&name) {
+                    true if support.is_supported() => format!("{name} (experimental)"),
+                    _ => name.to_owned(),
+                })
                 .collect();
             if !names.is_empty() {
                 text += &labelled(&support.to_string(), &names);

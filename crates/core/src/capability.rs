@@ -52,6 +52,9 @@ macro_rules! capability {
         }
 
         impl Capability {
+            /// The fields about what engines call experimental, and may change from one release to the next.
+            pub const EXPERIMENTAL: &[&str] = &["preview3"];
+
             /// That of an engine that lacks nothing. What it cannot run, none can.
             pub const EVERYTHING: Capability = Capability {
                 proposals: Proposals::ALL,
@@ -79,6 +82,8 @@ capability! {
     unstable,
     /// The WASI of `wasi:…@0.2` component imports.
     preview2,
+    /// The WASI of `wasi:…@0.3` component imports, which is [experimental](Self::EXPERIMENTAL).
+    preview3,
     /// WASIX imports.
     wasix,
     /// A guest whose memory is imported and shared, and that starts threads.

@@ -119,6 +119,9 @@ fn unmet_needs(capability: &Capability, guest: &Guest, host: &HostFunctions) -> 
         WasiVersion::Preview2 => found.unless(capability.preview2, "preview2", || {
             "has no WASI preview2, which the guest imports".into()
         }),
+        WasiVersion::Preview3 => found.unless(capability.preview3, "preview3", || {
+            "has no WASI preview3 (0.3), which the guest is for".into()
+        }),
         WasiVersion::Wasix => found.unless(capability.wasix, "wasix", || {
             "has no WASIX, which the guest imports".into()
         }),
@@ -419,7 +422,16 @@ pub(crate) fn unmet_requests(
 }
 
 fn no_default_entry(guest: &Guest) -> String {
+    let exports = |interface: &str| {
+        let mut exports = guest.exports().iter();
+        exports.any(|export| export.name.starts_with(interface))
+    };
     let wanted = match guest.kind() {
+        GuestKind::Component
+            if exports("wasi:http/handler@") || exports("wasi:http/incoming-handler@") =>
+        {
+            "it is a service of wasi:http, which no engine here serves"
+        }
         GuestKind::Component => "it exports no wasi:cli/run",
         _ => "it exports no _start function",
     };

@@ -219,7 +219,8 @@ pub struct Stats {
     /// The largest size of all linear memories and tables together, in bytes, as
     /// [`Limits::memory`](crate::Limits::memory) counts them.
     pub peak_memory: Option<u64>,
-    /// What a component that was granted any had of the network. Runtimes in a process of their own do not tell.
+    /// What a component that was granted any had of the network. Runtimes in a process of their own do not tell, and it is
+    /// not told of connections by WASI 0.3.
     pub network: Option<NetworkStats>,
 }
 

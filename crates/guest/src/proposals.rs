@@ -66,6 +66,7 @@ proposals! {
     MEMORY_CONTROL "memory-control" "`memory.discard`."
     COMPONENT_MODEL "component-model" "components: modules with typed interfaces."
     COMPONENT_ASYNC "component-async" "async functions, streams and futures in components."
+    COMPONENT_MORE_ASYNC "component-more-async" "what is to come of it: error contexts, threads, tasks that keep a stack."
 }
 
 impl Proposals {

@@ -562,21 +562,52 @@ impl Uses for ComponentType<'_> {
 
 impl Uses for CanonicalFunction {
     fn uses(&self) -> Proposals {
+        use CanonicalFunction as F;
+        let is_async = |options: &[CanonicalOption]| options.contains(&CanonicalOption::Async);
+        let more = Proposals::COMPONENT_ASYNC | Proposals::COMPONENT_MORE_ASYNC;
         match self {
-            CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
-                if options.contains(&CanonicalOption::Async) {
-                    Proposals::COMPONENT_ASYNC
-                } else {
-                    Proposals::MVP
+            F::Lift { options, .. } if is_async(options) => {
+                let callback =
+                    |option: &CanonicalOption| matches!(option, CanonicalOption::Callback(_));
+                match options.iter().any(callback) {
+                    true => Proposals::COMPONENT_ASYNC,
+                    false => more,
                 }
             }
-            CanonicalFunction::ResourceNew { .. }
-            | CanonicalFunction::ResourceDrop { .. }
-            | CanonicalFunction::ResourceRep { .. } => Proposals::MVP,
-            CanonicalFunction::ThreadSpawnRef { .. }
-            | CanonicalFunction::ThreadSpawnIndirect { .. }
-            | CanonicalFunction::ThreadAvailableParallelism => Proposals::SHARED_EVERYTHING_THREADS,
-            // Tasks, waitables, streams, futures, error contexts.
+            F::Lower { options, .. } if is_async(options) => Proposals::COMPONENT_ASYNC,
+            F::Lift { .. } | F::Lower { .. } => Proposals::MVP,
+            F::ResourceNew { .. } | F::ResourceDrop { .. } | F::ResourceRep { .. } => {
+                Proposals::MVP
+            }
+            F::ThreadSpawnRef { .. }
+            | F::ThreadSpawnIndirect { .. }
+            | F::ThreadAvailableParallelism => Proposals::SHARED_EVERYTHING_THREADS,
+            F::StreamRead { options, .. }
+            | F::StreamWrite { options, .. }
+            | F::FutureRead { options, .. }
+            | F::FutureWrite { options, .. } => match is_async(options) {
+                true => Proposals::COMPONENT_ASYNC,
+                false => more,
+            },
+            F::SubtaskCancel { async_: true }
+            | F::StreamCancelRead { async_: true, .. }
+            | F::StreamCancelWrite { async_: true, .. }
+            | F::FutureCancelRead { async_: true, .. }
+            | F::FutureCancelWrite { async_: true, .. }
+            | F::ContextGet { slot: 1.., .. }
+            | F::ContextSet { slot: 1.., .. }
+            | F::ErrorContextNew { .. }
+            | F::ErrorContextDebugMessage { .. }
+            | F::ErrorContextDrop
+            | F::ThreadIndex
+            | F::ThreadNewIndirect { .. }
+            | F::ThreadResumeLater
+            | F::ThreadSuspend { .. }
+            | F::ThreadSuspendThenResume { .. }
+            | F::ThreadYieldThenResume { .. }
+            | F::ThreadSuspendThenPromote { .. }
+            | F::ThreadYieldThenPromote { .. } => more,
+            // Tasks, waitables, streams, futures.
             _ => Proposals::COMPONENT_ASYNC,
         }
     }

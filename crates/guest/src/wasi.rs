@@ -178,7 +178,8 @@ pub(crate) fn spawns_threads(import: &Import) -> bool {
 /// Whether a component export of this name makes it a command.
 pub(crate) fn is_run(name: &str) -> bool {
     interface(name).is_some_and(|(interface, version)| {
-        interface == "cli/run" && (version.starts_with("0.2.") || version.starts_with("0.3."))
+        let is_known = version.starts_with("0.2.") || version.starts_with("0.3.");
+        interface == "cli/run" && is_known && is_release(version)
     })
 }
 

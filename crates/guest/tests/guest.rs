@@ -457,6 +457,68 @@ fn without_its_data_a_component_is_the_same() {
 }
 
 #[test]
+fn a_component_of_wasi_0_3_is_told_from_others() {
+    let run = |exports: &[&str]| {
+        let exports: String = exports
+            .iter()
+            .map(|name| format!(r#"(export "{name}" (instance $r))"#))
+            .collect();
+        wat(&format!(
+            r#"(component
+                (core module $m (func (export "run") (result i32) i32.const 0))
+                (core instance $i (instantiate $m))
+                (func $run async (result (result)) (canon lift (core func $i "run")))
+                (instance $r (export "run" (func $run)))
+                {exports})"#
+        ))
+    };
+    let both = ["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"];
+    let guest = run(&both);
+    assert_eq!(guest.wasi(), WasiVersion::Preview3);
+    assert_eq!(guest.entries(), both);
+    let concurrent = Proposals::COMPONENT_MODEL | Proposals::COMPONENT_ASYNC;
+    assert_eq!(guest.proposals(), concurrent);
+    // A draft is no release.
+    let draft = run(&["wasi:cli/run@0.3.0-rc-2025-09-16"]);
+    assert!(!draft.is_command());
+}
+
+#[test]
+fn what_is_to_come_of_asynchronous_components_is_told_apart() {
+    let concurrent = Proposals::COMPONENT_MODEL | Proposals::COMPONENT_ASYNC;
+    let more = concurrent | Proposals::COMPONENT_MORE_ASYNC;
+    let lifted = |callback: &str| {
+        format!(
+            r#"(core module $m
+                (func (export "f") (result i32) i32.const 0)
+                (func (export "c") (param i32 i32 i32) (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func async (canon lift (core func $i "f") async {callback}))"#
+        )
+    };
+    for (fields, used) in [
+        (lifted(r#"(callback (func $i "c"))"#), concurrent),
+        (lifted(""), more),
+        (
+            "(core func (canon waitable-set.new))".to_owned(),
+            concurrent,
+        ),
+        ("(core func (canon subtask.cancel))".to_owned(), concurrent),
+        ("(core func (canon subtask.cancel async))".to_owned(), more),
+        (
+            "(core func (canon context.get i32 0))".to_owned(),
+            concurrent,
+        ),
+        ("(core func (canon context.get i32 1))".to_owned(), more),
+        ("(core func (canon error-context.drop))".to_owned(), more),
+        ("(core func (canon thread.index))".to_owned(), more),
+    ] {
+        let guest = wat(&format!("(component {fields})"));
+        assert_eq!(guest.proposals(), used, "{fields}");
+    }
+}
+
+#[test]
 fn a_component_tells_its_interfaces_and_the_memory_of_its_modules() {
     let guest = wat(COMPONENT);
     assert_eq!(guest.kind(), GuestKind::Component);

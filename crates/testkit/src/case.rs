@@ -283,6 +283,7 @@ impl Case {
             ("unstable", wasi == WasiVersion::Unstable),
             ("preview1", wasi == WasiVersion::Preview1),
             ("preview2", wasi == WasiVersion::Preview2),
+            ("preview3", wasi == WasiVersion::Preview3),
             ("wasix", wasi == WasiVersion::Wasix),
             ("wasi_threads", guest.needs_threads()),
             (

@@ -32,6 +32,7 @@
 
 mod case;
 pub mod compiler;
+pub mod concurrent;
 pub mod differential;
 pub mod guests;
 pub mod known_differences;

@@ -28,7 +28,8 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("packages", "webc packages"),
             ("preview1", "WASI preview1"),
             ("unstable", "`wasi_unstable`"),
-            ("preview2", "WASI preview2"),
+            ("preview2", "WASI preview2 (0.2)"),
+            ("preview3", "WASI preview3 (0.3), experimental"),
             ("wasix", "WASIX"),
             ("wasi_threads", "wasi-threads"),
             ("shared_memories", "shared memories"),
@@ -95,6 +96,7 @@ const PROPOSALS: &[Proposals] = &[
     Proposals::WIDE_ARITHMETIC,
     Proposals::CUSTOM_PAGE_SIZES,
     Proposals::STACK_SWITCHING,
+    Proposals::COMPONENT_ASYNC,
 ];
 
 /// The whole page, for these engines in this order.

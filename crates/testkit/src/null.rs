@@ -101,13 +101,15 @@ fn everything() -> Capability {
             | Proposals::STACK_SWITCHING
             | Proposals::WIDE_ARITHMETIC
             | Proposals::CUSTOM_PAGE_SIZES
-            | Proposals::COMPONENT_MODEL,
+            | Proposals::COMPONENT_MODEL
+            | Proposals::COMPONENT_ASYNC,
         modules: Support::Native,
         components: Support::Native,
         packages: Support::Native,
         preview1: Support::Native,
         unstable: Support::Native,
         preview2: Support::Native,
+        preview3: Support::Native,
         wasix: Support::Native,
         wasi_threads: Support::Native,
         shared_memories: Support::Native,

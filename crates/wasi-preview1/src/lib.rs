@@ -57,7 +57,7 @@ pub use capability::capability;
 pub use context::context;
 pub use functions::{FUNCTIONS, Function, find, preview1, unstable};
 pub use imported::{Imported, imported};
-pub use stdio::{Outputs, STDIO_IS_INTERRUPTIBLE};
+pub use stdio::{Outputs, STDIO_IS_INTERRUPTIBLE, wrote_too_much};
 pub use stop::Stop;
 pub(crate) use wasi::Abi;
 pub use wasi::{HOSTCALL_FUEL, Wasi};

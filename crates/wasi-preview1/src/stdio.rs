@@ -19,8 +19,8 @@ mod streams;
 
 use descriptor::Descriptor;
 pub use descriptor::STDIO_IS_INTERRUPTIBLE;
-pub use streams::Outputs;
 pub(crate) use streams::Writer;
+pub use streams::{Outputs, wrote_too_much};
 
 /// The most that is moved at once where it has to be copied: a guest that asks for gigabytes must not
 /// make us allocate them.

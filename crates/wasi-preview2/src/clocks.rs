@@ -20,9 +20,12 @@ use crate::stat::datetime;
 /// The clocks of one run that only its guest moves, and the times that the guest waits for. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Time {
-    clock: VirtualClock,
+    pub(crate) clock: VirtualClock,
     /// How often each time of the monotonic clock is waited for.
     awaited: Arc<Mutex<BTreeMap<u64, usize>>>,
+    /// Who waits for times by WASI 0.3.
+    #[cfg(feature = "p3")]
+    pub(crate) sleepers: crate::p3::Sleepers,
 }
 
 impl Time {
@@ -30,10 +33,12 @@ impl Time {
         Time {
             clock,
             awaited: Arc::default(),
+            #[cfg(feature = "p3")]
+            sleepers: crate::p3::Sleepers::default(),
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.clock.peek().monotonic
     }
 

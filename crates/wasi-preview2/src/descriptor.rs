@@ -134,11 +134,17 @@ impl OpenFile {
     pub(crate) fn read(&self, length: u64, offset: u64) -> Result<Vec<u8>> {
         self.readable()?;
         let length = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
-        within_files(offset, length)?;
         let mut bytes = vec![0; length];
-        let read = self.waiting(|file| file.read_at(&mut bytes, offset))?;
+        let read = self.read_to(&mut bytes, offset)?;
         bytes.truncate(read);
         Ok(bytes)
+    }
+
+    /// Reads from an offset as much as there is room for, up to [`CHUNK`]: how much that was.
+    pub(crate) fn read_to(&self, to: &mut [u8], offset: u64) -> Result<usize> {
+        let length = to.len().min(CHUNK);
+        within_files(offset, length)?;
+        self.waiting(|file| file.read_at(&mut to[..length], offset))
     }
 
     /// Writes at an offset: how much of it, at least a byte.

@@ -83,39 +83,48 @@ pub(crate) fn code_of(error: &Error) -> Option<ErrorCode> {
     ours.or_else(|| error.downcast_ref::<std::io::Error>().map(ErrorCode::from))
 }
 
+/// The words for errors are those of 0.2 in 0.3, but for one.
+macro_rules! told_as {
+    ($error:ident as $code:ident, $again:expr) => {
+        match $error {
+            Errno::Again => $again,
+            Errno::Acces => $code::Access,
+            Errno::Badf => $code::BadDescriptor,
+            Errno::Busy => $code::Busy,
+            Errno::Dquot => $code::Quota,
+            Errno::Exist => $code::Exist,
+            Errno::Fbig => $code::FileTooLarge,
+            Errno::Ilseq => $code::IllegalByteSequence,
+            Errno::Intr => $code::Interrupted,
+            Errno::Inval => $code::Invalid,
+            Errno::Isdir => $code::IsDirectory,
+            Errno::Loop => $code::Loop,
+            // WASI has no word for what is used up but memory and disk.
+            Errno::Mfile | Errno::Nfile | Errno::Nomem => $code::InsufficientMemory,
+            Errno::Mlink => $code::TooManyLinks,
+            Errno::Nametoolong => $code::NameTooLong,
+            Errno::Nodev => $code::NoDevice,
+            Errno::Noent => $code::NoEntry,
+            Errno::Nospc => $code::InsufficientSpace,
+            Errno::Notdir => $code::NotDirectory,
+            Errno::Notempty => $code::NotEmpty,
+            Errno::Notsup => $code::Unsupported,
+            Errno::Nxio => $code::NoSuchDevice,
+            Errno::Overflow => $code::Overflow,
+            Errno::Perm => $code::NotPermitted,
+            Errno::Pipe => $code::Pipe,
+            Errno::Rofs => $code::ReadOnly,
+            Errno::Spipe => $code::InvalidSeek,
+            Errno::Txtbsy => $code::TextFileBusy,
+            Errno::Xdev => $code::CrossDevice,
+            // `ESTALE` has none.
+            _ => $code::Io,
+        }
+    };
+}
+#[cfg(feature = "p3")]
+pub(crate) use told_as;
+
 fn code(error: Errno) -> ErrorCode {
-    match error {
-        Errno::Acces => ErrorCode::Access,
-        Errno::Again => ErrorCode::WouldBlock,
-        Errno::Badf => ErrorCode::BadDescriptor,
-        Errno::Busy => ErrorCode::Busy,
-        Errno::Dquot => ErrorCode::Quota,
-        Errno::Exist => ErrorCode::Exist,
-        Errno::Fbig => ErrorCode::FileTooLarge,
-        Errno::Ilseq => ErrorCode::IllegalByteSequence,
-        Errno::Intr => ErrorCode::Interrupted,
-        Errno::Inval => ErrorCode::Invalid,
-        Errno::Isdir => ErrorCode::IsDirectory,
-        Errno::Loop => ErrorCode::Loop,
-        // WASI has no word for what is used up but memory and disk.
-        Errno::Mfile | Errno::Nfile | Errno::Nomem => ErrorCode::InsufficientMemory,
-        Errno::Mlink => ErrorCode::TooManyLinks,
-        Errno::Nametoolong => ErrorCode::NameTooLong,
-        Errno::Nodev => ErrorCode::NoDevice,
-        Errno::Noent => ErrorCode::NoEntry,
-        Errno::Nospc => ErrorCode::InsufficientSpace,
-        Errno::Notdir => ErrorCode::NotDirectory,
-        Errno::Notempty => ErrorCode::NotEmpty,
-        Errno::Notsup => ErrorCode::Unsupported,
-        Errno::Nxio => ErrorCode::NoSuchDevice,
-        Errno::Overflow => ErrorCode::Overflow,
-        Errno::Perm => ErrorCode::NotPermitted,
-        Errno::Pipe => ErrorCode::Pipe,
-        Errno::Rofs => ErrorCode::ReadOnly,
-        Errno::Spipe => ErrorCode::InvalidSeek,
-        Errno::Txtbsy => ErrorCode::TextFileBusy,
-        Errno::Xdev => ErrorCode::CrossDevice,
-        // `ESTALE` has none.
-        _ => ErrorCode::Io,
-    }
+    told_as!(error as ErrorCode, ErrorCode::WouldBlock)
 }

@@ -20,20 +20,20 @@ use crate::listing::Listing;
 use crate::stat::{descriptor_stat, descriptor_type, hash, set_times};
 use crate::streams::{Reader, Writer};
 
-type Fd = Resource<types::Descriptor>;
+pub(crate) type Fd = Resource<types::Descriptor>;
 
 impl FilesViewMut<'_> {
-    fn get(&self, fd: &Fd) -> Result<&Descriptor> {
+    pub(crate) fn get(&self, fd: &Fd) -> Result<&Descriptor> {
         Ok(self.table.get(&inner(fd))?)
     }
 
     /// The directory that a path begins in.
-    fn place(&self, fd: &Fd) -> Result<&Place> {
+    pub(crate) fn place(&self, fd: &Fd) -> Result<&Place> {
         Ok(self.get(fd)?.place()?)
     }
 
     /// A file that is to be written.
-    fn writable(&self, fd: &Fd) -> Result<Arc<OpenFile>> {
+    pub(crate) fn writable(&self, fd: &Fd) -> Result<Arc<OpenFile>> {
         let file = self.get(fd)?.file(Errno::Badf)?;
         file.writable()?;
         Ok(file.clone())
@@ -49,7 +49,7 @@ impl FilesViewMut<'_> {
         Ok(self.table.push(stream).map_err(Failure::from)?)
     }
 
-    fn open(
+    pub(crate) fn open(
         &mut self,
         fd: &Fd,
         follow: bool,
@@ -125,6 +125,22 @@ fn follows(flags: PathFlags) -> bool {
 
 impl preopens::Host for FilesViewMut<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
+        self.directories()
+    }
+}
+
+impl FilesViewMut<'_> {
+    /// Whether two descriptors are of the same file. Of what nothing is known that is not known.
+    pub(crate) fn are_same(&self, one: &Fd, other: &Fd) -> wasmtime::Result<bool> {
+        let stat = |fd: &Fd| Ok::<_, wasmtime::Error>(self.table.get(&inner(fd))?.stat());
+        Ok(match (stat(one)?, stat(other)?) {
+            (Ok(one), Ok(other)) => (one.device, one.inode) == (other.device, other.inode),
+            _ => false,
+        })
+    }
+
+    /// The directories that the guest was given, and their paths.
+    pub(crate) fn directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
         let Some(world) = self.files.world.clone() else {
             return Ok(Vec::new());
         };
@@ -327,12 +343,7 @@ impl types::HostDescriptor for FilesViewMut<'_> {
     }
 
     async fn is_same_object(&mut self, one: Fd, other: Fd) -> wasmtime::Result<bool> {
-        let stat = |fd: Fd| Ok::<_, wasmtime::Error>(self.table.get(&inner(&fd))?.stat());
-        Ok(match (stat(one)?, stat(other)?) {
-            (Ok(one), Ok(other)) => (one.device, one.inode) == (other.device, other.inode),
-            // What nothing is known of is not known to be the same.
-            _ => false,
-        })
+        self.are_same(&one, &other)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {

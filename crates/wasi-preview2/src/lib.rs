@@ -32,6 +32,8 @@ mod host;
 mod linker;
 mod listing;
 mod lowered;
+#[cfg(feature = "p3")]
+pub mod p3;
 mod sockets;
 mod stat;
 mod streams;

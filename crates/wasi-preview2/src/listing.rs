@@ -39,18 +39,25 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The next entry: [`Errno::Ilseq`] if its name is not UTF-8, behind which the list goes on.
+    /// The next entry, as [`next_entry`](Self::next_entry) has it.
     pub(crate) fn next(&mut self) -> Result<Option<DirectoryEntry>, Errno> {
+        let entry = self.next_entry()?;
+        Ok(entry.map(|(file_type, name)| DirectoryEntry {
+            type_: descriptor_type(file_type),
+            name,
+        }))
+    }
+
+    /// The next entry: [`Errno::Ilseq`] if its name is not UTF-8, behind which the list goes on.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<(FileType, String)>, Errno> {
         if self.ahead.is_empty() {
             self.read_ahead()?;
         }
         let Some((file_type, name)) = self.ahead.pop_front() else {
             return Ok(None);
         };
-        Ok(Some(DirectoryEntry {
-            type_: descriptor_type(file_type),
-            name: String::from_utf8(name).map_err(|_| Errno::Ilseq)?,
-        }))
+        let name = String::from_utf8(name).map_err(|_| Errno::Ilseq)?;
+        Ok(Some((file_type, name)))
     }
 
     /// Reads at least one entry, if there is another.

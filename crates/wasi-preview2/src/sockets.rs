@@ -27,6 +27,9 @@ pub struct Sockets {
     /// Sockets and streams of datagrams, by their place in the table, that are bound where a rule says: they may be sent to
     /// by anyone.
     pub(crate) open_to_all: HashSet<u32>,
+    /// How many have been made to listen by WASI 0.3.
+    #[cfg(feature = "p3")]
+    pub(crate) listeners: usize,
 }
 
 impl Sockets {
@@ -40,6 +43,8 @@ impl Sockets {
                 Arc::new(resolve),
             ),
             open_to_all: HashSet::new(),
+            #[cfg(feature = "p3")]
+            listeners: 0,
         };
         if task.network != Network::Denied {
             task.usage.traffic().begin();
@@ -128,7 +133,7 @@ impl Gate {
         is_allowed
     }
 
-    fn allows_connect(&self, protocol: NetworkProtocol, address: SocketAddr) -> bool {
+    pub(crate) fn allows_connect(&self, protocol: NetworkProtocol, address: SocketAddr) -> bool {
         match &self.0.network {
             Network::Denied => false,
             Network::Host => true,
@@ -137,7 +142,7 @@ impl Gate {
     }
 
     /// Whether a socket that is bound to `address` may be sent datagrams by anyone.
-    fn is_open_to_all(&self, address: SocketAddr) -> bool {
+    pub(crate) fn is_open_to_all(&self, address: SocketAddr) -> bool {
         match &self.0.network {
             Network::Denied => false,
             Network::Host => true,
@@ -146,7 +151,7 @@ impl Gate {
     }
 
     /// Whether the guest may look a name up, or be told an address that it gave in place of one.
-    fn allows_look_up(&self, wanted: &Wanted) -> bool {
+    pub(crate) fn allows_look_up(&self, wanted: &Wanted) -> bool {
         let is_allowed = match (&self.0.network, wanted) {
             (Network::Denied, _) => false,
             (Network::Host, _) => true,
@@ -163,7 +168,7 @@ impl Gate {
 
     /// The addresses of a name that may be looked up: those that the guest can reach. `None` if there are none but such as
     /// it cannot. Takes its time.
-    fn look_up(&self, name: &str) -> io::Result<Option<Vec<IpAddr>>> {
+    pub(crate) fn look_up(&self, name: &str) -> io::Result<Option<Vec<IpAddr>>> {
         let found = (self.0.resolve)(name)?;
         let Network::Rules(rules) = &self.0.network else {
             let canonical = found.iter().map(IpAddr::to_canonical);
@@ -202,7 +207,7 @@ fn connect(protocol: NetworkProtocol, address: SocketAddr) -> Attempt {
 
 /// What a guest wants to know the addresses of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
+pub(crate) enum Wanted {
     /// A name, in ASCII.
     Name(String),
     Address(IpAddr),

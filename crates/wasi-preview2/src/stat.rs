@@ -6,7 +6,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorStat, DescriptorType, MetadataHashValue, NewTimestamp,
 };
 
-const SECOND: u64 = 1_000_000_000;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 
 pub(crate) fn descriptor_type(file_type: FileType) -> DescriptorType {
     match file_type {

@@ -1,4 +1,4 @@
-//! What one run of a component has of WASI 0.2.
+//! What one run of a component has of WASI.
 
 use std::fmt;
 
@@ -11,12 +11,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::Sockets;
 use crate::view::{Files, FilesView, FilesViewMut, NetworkView, NetworkViewMut, resources};
 
-/// What one run of a component has of WASI 0.2: what its functions work on, whoever calls them.
+/// What one run of a component has of WASI 0.2, and 0.3: what its functions work on, whoever calls them.
 pub struct System {
     pub(crate) context: WasiCtx,
     pub(crate) resources: ResourceTable,
     pub(crate) files: Files,
     pub(crate) sockets: Sockets,
+    #[cfg(feature = "p3")]
+    pub(crate) outputs: Outputs,
 }
 
 impl System {
@@ -36,6 +38,8 @@ impl System {
             resources: resources(),
             files,
             sockets,
+            #[cfg(feature = "p3")]
+            outputs: outputs.clone(),
         };
         Ok((system, outputs))
     }

@@ -18,6 +18,9 @@ pub struct Files {
     pub(crate) world: Option<World>,
     pub(crate) time: Option<Time>,
     pub(crate) control: Control,
+    /// The streams of WASI 0.3 that are served.
+    #[cfg(feature = "p3")]
+    pub(crate) served: crate::p3::Served,
 }
 
 impl Files {
@@ -27,6 +30,8 @@ impl Files {
             world: Some(world),
             time: None,
             control,
+            #[cfg(feature = "p3")]
+            served: crate::p3::Served::default(),
         }
     }
 
@@ -41,6 +46,8 @@ impl Files {
             world: World::of(task, control)?,
             time: task.virtual_clock.clone().map(Time::new),
             control: control.clone(),
+            #[cfg(feature = "p3")]
+            served: crate::p3::Served::default(),
         })
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Wasmtime;
 const SHARED_MEMORY_SWITCH: u32 = 40;
 const WORKING_DIRECTORY: u32 = 46;
 const WASM3: u32 = 47;
+const PREVIEW3: u32 = 48;
 
 impl Adapter for Wasmtime {
     fn name(&self) -> &'static str {
@@ -104,11 +105,16 @@ impl Compiler for Wasmtime {
 
 impl Components for Wasmtime {
     fn capability(&self, version: &Version) -> Capability {
-        use Support::{Emulated, Native};
+        use Support::{Emulated, Native, Unsupported};
+        let (concurrent, preview3) = match version.at_least(PREVIEW3) {
+            true => (Proposals::COMPONENT_ASYNC, Native),
+            false => (Proposals::MVP, Unsupported),
+        };
         Capability {
-            proposals: self.proposals(version) | Proposals::COMPONENT_MODEL,
+            proposals: self.proposals(version) | Proposals::COMPONENT_MODEL | concurrent,
             components: Native,
             preview2: Native,
+            preview3,
             args: Native,
             argv0: Native,
             env: Native,
@@ -126,7 +132,7 @@ impl Components for Wasmtime {
             working_directory: if version.at_least(WORKING_DIRECTORY) {
                 Native
             } else {
-                Support::Unsupported
+                Unsupported
             },
             reports_trap_kinds: Native,
             ..Capability::default()

@@ -31,6 +31,11 @@ impl Traffic {
         self.is_counted.store(true, Ordering::Relaxed);
     }
 
+    /// Hears that something was not counted. Then nothing is told.
+    pub fn lose_count(&self) {
+        self.is_counted.store(false, Ordering::Relaxed);
+    }
+
     /// Counts a connection.
     pub fn connected(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod component_files;
+mod concurrent;
 pub(crate) mod determinism;
 pub(crate) mod directories;
 mod environment;
@@ -67,6 +68,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("instances", instances::RULES),
     ("live", live::RULES),
     ("interfaces", interfaces::RULES),
+    ("concurrent", concurrent::RULES),
 ];
 
 /// Every rule as a trial of `engine`, named `engine::topic::rule`.

@@ -72,6 +72,7 @@ impl InputStream for Source {
 
 /// What a component wrote to its standard output and standard error and was told is written.
 #[must_use = "what is pending is to be written before the guest's end"]
+#[derive(Clone)]
 pub struct Outputs {
     pub(crate) stdout: Writer,
     pub(crate) stderr: Writer,
@@ -85,6 +86,16 @@ impl Outputs {
             let _ = output.0.drained().await;
         }
     }
+
+    /// Standard output and standard error for who polls writes. They write behind what is pending.
+    pub fn polled(&self) -> [Box<dyn AsyncWrite + Send + Sync>; 2] {
+        [self.stdout.async_stream(), self.stderr.async_stream()]
+    }
+}
+
+/// Whether a write failed because the guest wrote more than it may. Then it must not go on.
+pub fn wrote_too_much(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<TooMuch>())
 }
 
 /// A standard output of a component. All clones write what they have in one order.
@@ -166,7 +177,7 @@ impl StdoutStream for Writer {
     }
 
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Polled::new(self.0.to.clone()))
+        Box::new(Polled::new(self.clone()))
     }
 }
 
@@ -223,9 +234,7 @@ impl OutputStream for Writer {
 fn failed(error: io::Error) -> StreamError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => StreamError::Closed,
-        _ if error.get_ref().is_some_and(|error| error.is::<TooMuch>()) => {
-            StreamError::trap(&error.to_string())
-        }
+        _ if wrote_too_much(&error) => StreamError::trap(&error.to_string()),
         _ => StreamError::LastOperationFailed(error.into()),
     }
 }
@@ -285,7 +294,7 @@ impl AsyncRead for Polled<Source> {
     }
 }
 
-impl AsyncWrite for Polled<Sink> {
+impl AsyncWrite for Polled<Writer> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -293,8 +302,11 @@ impl AsyncWrite for Polled<Sink> {
     ) -> Poll<io::Result<usize>> {
         self.poll(
             cx,
-            |sink| sink.write(bytes),
-            |sink| async move { sink.writable().await },
+            |writer| match writer.0.drain()? {
+                true => writer.0.to.write(bytes),
+                false => Err(WouldBlock.into()),
+            },
+            |writer| async move { writer.0.to.writable().await },
         )
     }
 

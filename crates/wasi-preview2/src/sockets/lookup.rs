@@ -101,7 +101,7 @@ impl HostResolveAddressStream for NetworkViewMut<'_> {
 
 impl Wanted {
     /// What a guest means, as URLs have it: `0x7f.1` is an address as well, and a name in Unicode is one in ASCII.
-    fn of(name: &str) -> Option<Self> {
+    pub(crate) fn of(name: &str) -> Option<Self> {
         if let Ok(address) = name.parse::<Ipv6Addr>() {
             return Some(Wanted::Address(address.into()));
         }
