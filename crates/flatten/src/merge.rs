@@ -19,11 +19,11 @@ use wasmtime_environ::component::{
 
 use crate::code::Code;
 use crate::constants::Constants;
-use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
+use crate::glue::{self, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
 use crate::module::Module;
 use crate::names::Names;
 use crate::numbers::{Numbers, Renumbered, Stretch, unreadable};
-use crate::plan::{Given, Instance, Plan, Signature};
+use crate::plan::{Behind, Given, Instance, Plan, Signature};
 use crate::translate::Translated;
 use crate::{invalid, refuse};
 
@@ -74,7 +74,8 @@ struct Merged<'a> {
 
 /// The numbers of what is of no instance.
 struct Own {
-    allocated: u32,
+    /// Those of the host's functions, by their places in the plan.
+    imports: Vec<u32>,
     exit_err: u32,
     trap: u32,
     given: BTreeMap<TrampolineIndex, u32>,
@@ -86,8 +87,12 @@ struct Own {
 impl Own {
     /// Functions of the host come first, those that surround calls of them behind all of the modules.
     fn new(plan: &Plan<'_>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Own {
-        let allocated = plan.imports.len() as u32;
-        let exit_err = allocated + u32::from(plan.allocates());
+        let imports = plan.import_order();
+        let mut numbers = vec![0; imports.len()];
+        for (place, number) in imports.into_iter().zip(0..) {
+            numbers[place] = number;
+        }
+        let exit_err = numbers.len() as u32;
         let trap = exit_err + 1;
         let imported = trap + 1;
         let functions = plan.instances.iter();
@@ -95,10 +100,10 @@ impl Own {
         let mut glue = imported + functions.sum::<u32>();
         let mut given = BTreeMap::new();
         for (trampoline, function) in &plan.given {
-            let number = match function {
-                Given::Trap => trap,
-                Given::Host { import, .. } if !plan.is_surrounded(function) => *import as u32,
-                Given::Host { .. } => {
+            let number = match plan.behind(function) {
+                Behind::Trap => trap,
+                Behind::Import(import) => numbers[import],
+                Behind::Glue => {
                     glue += 1;
                     glue - 1
                 }
@@ -109,7 +114,7 @@ impl Own {
         let confined =
             confined.map(|(component, may_leave)| (*component, Confined { may_leave, trap }));
         Own {
-            allocated,
+            imports: numbers,
             exit_err,
             trap,
             given,
@@ -382,45 +387,21 @@ impl<'a> Merged<'a> {
 
     fn add_glue(&mut self) -> Result<()> {
         let plan = self.plan;
-        for lowered in &plan.imports {
+        for place in plan.import_order() {
+            let lowered = &plan.imports[place];
             let mut signature = lowered.signature.clone();
             if lowered.import.allocates {
                 signature.results.push(ValType::I64);
             }
-            let (module, name) = (&lowered.import.interface, &lowered.import.name);
-            self.add_import(module, name, signature);
+            let name = lowered.import.imported_name();
+            self.add_import(&lowered.import.interface, &name, signature);
         }
-        let signature = |params: &[ValType], results: &[ValType]| Signature {
-            params: params.to_vec(),
-            results: results.to_vec(),
-        };
-        if plan.allocates() {
-            self.add_import(CABI, ALLOCATED, signature(&[ValType::I32], &[ValType::I64]));
-        }
-        self.add_import(CABI, EXIT_ERR, signature(&[], &[]));
-        self.add_import(CABI, TRAP, signature(&[ValType::I32], &[]));
+        self.add_import(CABI, EXIT_ERR, Signature::of(&[], &[]));
+        self.add_import(CABI, TRAP, Signature::of(&[ValType::I32], &[]));
 
         for given in plan.given.values() {
-            if let Given::Host {
-                import,
-                caller,
-                realloc,
-            } = given
-                && plan.is_surrounded(given)
-            {
-                let lowered = &plan.imports[*import];
-                let allocator = match realloc {
-                    Some(realloc) => Some(Allocator {
-                        realloc: self.number(realloc)?,
-                        allocated: self.own.allocated,
-                    }),
-                    None => None,
-                };
-                let params = lowered.signature.params.len() as u32;
-                let confined = self.confined(*caller)?;
-                let body = glue::host_call(*import as u32, params, confined, allocator);
-                let name = format!("{}#{}", lowered.import.interface, lowered.import.name);
-                self.add_function(lowered.signature.clone(), &body, &name);
+            if let Behind::Glue = plan.behind(given) {
+                self.add_given(given)?;
             }
         }
 
@@ -438,7 +419,7 @@ impl<'a> Merged<'a> {
             exit_err: self.own.exit_err,
             trap: self.own.trap,
         });
-        let entry = self.add_function(signature(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
+        let entry = self.add_function(Signature::of(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
         self.exports
             .export(Guest::DEFAULT_ENTRY, ExportKind::Func, entry);
         if !self.memories.is_empty() {
@@ -449,6 +430,62 @@ impl<'a> Merged<'a> {
             self.elements
                 .declared(Elements::Functions(functions.into()));
         }
+        Ok(())
+    }
+
+    /// Adds a function that is of no module.
+    fn add_given(&mut self, given: &Given<'_>) -> Result<()> {
+        use ValType::I32;
+
+        let imports = &self.plan.imports;
+        let import_number = |import: usize| self.own.imports[import];
+        let name = |import: usize| {
+            let import = &imports[import].import;
+            format!("{}#{}", import.interface, import.imported_name())
+        };
+        let (signature, body, name) = match given {
+            Given::Host {
+                import,
+                caller,
+                realloc,
+            } => {
+                let signature = imports[*import].signature.clone();
+                let allocator = match realloc {
+                    Some(realloc) => Some(Allocator {
+                        realloc: self.number(realloc.function)?,
+                        allocated: import_number(realloc.allocated),
+                    }),
+                    None => None,
+                };
+                let caller = caller.ok_or_else(|| invalid("a call of no component is confined"))?;
+                let confined = self.confined(caller)?;
+                let params = signature.params.len() as u32;
+                let body = glue::host_call(import_number(*import), params, confined, allocator);
+                (signature, body, name(*import))
+            }
+            Given::Drop {
+                import,
+                caller,
+                destructor,
+            } => {
+                let confined = self.own.confined.get(caller).copied();
+                let destructor = destructor.map(|destructor| self.number(destructor));
+                let body =
+                    glue::resource_drop(import_number(*import), confined, destructor.transpose()?);
+                (Signature::of(&[I32], &[]), body, name(*import))
+            }
+            Given::Transfer(moves) => {
+                let body = glue::resource_transfer(moves, import_number);
+                let signature = Signature::of(&[I32, I32, I32], &[I32]);
+                (signature, body, format!("{CABI}#transfer"))
+            }
+            Given::Enter(import) => {
+                let body = glue::call_without(import_number(*import));
+                (Signature::of(&[I32, I32, I32], &[]), body, name(*import))
+            }
+            Given::Trap => return Ok(()),
+        };
+        self.add_function(signature, &body, &name);
         Ok(())
     }
 
