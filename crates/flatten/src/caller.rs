@@ -25,8 +25,15 @@ impl Caller {
                 component,
                 memory: 0,
             } => format!("{name}|{component}"),
-            Caller { component, memory } => format!("{name}|{component}|memory-{memory}"),
+            Caller { component, memory } => {
+                format!("{name}|{component}|{}", memory_export(memory))
+            }
         }
+    }
+
+    /// The export that is the memory which the function works on.
+    pub fn memory_export(self) -> String {
+        memory_export(self.memory)
     }
 
     /// The name of a function, and who calls it, of the name that it is imported by. `None` if that says neither.
@@ -48,5 +55,13 @@ impl Caller {
             .map_or(Some(0), |part| part.strip_prefix("memory-")?.parse().ok())?;
         let caller = Caller { component, memory };
         parts.next().is_none().then_some((name, caller))
+    }
+}
+
+/// The name that a memory is exported by, of those that functions of the host work on.
+pub(crate) fn memory_export(memory: u32) -> String {
+    match memory {
+        0 => "memory".to_owned(),
+        memory => format!("memory-{memory}"),
     }
 }

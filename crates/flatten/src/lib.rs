@@ -7,7 +7,8 @@
 //!
 //! # What the module looks like
 //!
-//! It exports `_start` and, if the component has one, `memory`. `_start` runs start functions, `wasi:cli/run`, and
+//! It exports `_start` and, if the component has one, `memory`: the memory that functions of the host work on. If they work
+//! on several, the others are `memory-1` and so on. `_start` runs start functions, `wasi:cli/run`, and
 //! what that has called when it has returned. It imports functions only:
 //!
 //! - Functions of WASI and of other interfaces that the component imports: the module is the interface as the
@@ -15,8 +16,9 @@
 //!   as such; the name is the function's (`[method]output-stream.check-write`). The type is that of a synchronous
 //!   `canon lower`, but for those that [allocate](Import::allocates).
 //! - In the module `[cabi]`: `exit-err: () -> ()` ends a guest whose entry returned an error, and
-//!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`. Neither
-//!   returns.
+//!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`.
+//!   `invalid-string: (i32) -> ()` ends one that passes another component a string that is no UTF-8, or no UTF-16: by the bits of
+//!   a unit. None returns.
 //! - What handles are had by, which is told below.
 //!
 //! A function whose result contains a string or a list needs memory, which only the guest can give. The host does not
@@ -50,7 +52,7 @@
 //!
 //! # What is not made a module
 //!
-//! Components with several memories, or one with addresses of 64 bits; with strings that are not UTF-8; with anything
+//! Components with a memory that has addresses of 64 bits; that pass the host strings that are not UTF-8; with anything
 //! asynchronous, or that passes objects of garbage collection; that pass core modules or values. They are refused by name,
 //! and so is what is no command of WASI 0.2.
 //!
@@ -84,6 +86,7 @@ mod numbers;
 mod passing;
 mod plan;
 mod resources;
+mod transcode;
 mod transfers;
 mod translate;
 
@@ -110,6 +113,7 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("passing.rs"),
     include_bytes!("plan.rs"),
     include_bytes!("resources.rs"),
+    include_bytes!("transcode.rs"),
     include_bytes!("transfers.rs"),
     include_bytes!("translate.rs"),
 ]);

@@ -17,13 +17,15 @@ use wasmtime_environ::component::{
     TrampolineIndex,
 };
 
+use crate::caller::memory_export;
 use crate::code::Code;
 use crate::constants::Constants;
 use crate::glue::{self, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
 use crate::module::Module;
 use crate::names::Names;
 use crate::numbers::{Numbers, Renumbered, Stretch, unreadable};
-use crate::plan::{Behind, Given, Instance, Plan, Signature};
+use crate::plan::{Behind, Given, Instance, Plan, Signature, Transcoding};
+use crate::transcode::transcoder;
 use crate::translate::Translated;
 use crate::{invalid, refuse};
 
@@ -36,12 +38,56 @@ pub(crate) fn merge(plan: &Plan<'_>, translated: &Translated<'_>) -> Result<Vec<
             unread.insert(Module::read(wasm).map_err(invalid)?);
         }
     }
-    let mut merged = Merged::new(plan, &modules);
+    let texts = Strings::texts(plan)?;
+    let strings = Strings::read(&texts)?;
+    let mut merged = Merged::new(plan, &modules, &strings);
     for instance in &plan.instances {
-        merged.add(instance, &modules[&instance.module])?;
+        merged.add_instance(instance, &modules[&instance.module])?;
+    }
+    for strings in &strings {
+        let items = [
+            strings.way.from,
+            strings.way.to,
+            merged.own.imports[strings.way.invalid],
+        ];
+        merged.add(&strings.module, &items)?;
     }
     merged.add_glue()?;
     Ok(merged.finish())
+}
+
+/// A module that copies strings.
+struct Strings<'a> {
+    given: TrampolineIndex,
+    way: &'a Transcoding,
+    module: Module<'a>,
+}
+
+impl<'a> Strings<'a> {
+    /// Those that there are to be.
+    fn texts(plan: &'a Plan<'_>) -> Result<Vec<(TrampolineIndex, &'a Transcoding, Vec<u8>)>> {
+        let given = plan.given.iter();
+        let strings = given.filter_map(|(trampoline, given)| match given {
+            Given::Transcode(way) => Some((*trampoline, way)),
+            _ => None,
+        });
+        let texts = strings.map(|(trampoline, way)| {
+            let module = wat::parse_str(transcoder(way.way)).map_err(invalid)?;
+            Ok((trampoline, way, module))
+        });
+        texts.collect()
+    }
+
+    fn read(texts: &'a [(TrampolineIndex, &'a Transcoding, Vec<u8>)]) -> Result<Vec<Self>> {
+        let all = texts.iter().map(|(given, way, module)| {
+            Ok(Strings {
+                given: *given,
+                way,
+                module: Module::read(module).map_err(invalid)?,
+            })
+        });
+        all.collect()
+    }
 }
 
 struct Merged<'a> {
@@ -86,7 +132,11 @@ struct Own {
 
 impl Own {
     /// Functions of the host come first, those that surround calls of them behind all of the modules.
-    fn new(plan: &Plan<'_>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Own {
+    fn new(
+        plan: &Plan<'_>,
+        modules: &BTreeMap<StaticModuleIndex, Module<'_>>,
+        strings: &[Strings<'_>],
+    ) -> Own {
         let imports = plan.import_order();
         let mut numbers = vec![0; imports.len()];
         for (place, number) in imports.into_iter().zip(0..) {
@@ -99,6 +149,10 @@ impl Own {
         let functions = functions.map(|instance| modules[&instance.module].functions.len() as u32);
         let mut glue = imported + functions.sum::<u32>();
         let mut given = BTreeMap::new();
+        for strings in strings {
+            given.insert(strings.given, glue);
+            glue += strings.module.functions.len() as u32;
+        }
         for (trampoline, function) in &plan.given {
             let number = match plan.behind(function) {
                 Behind::Trap => trap,
@@ -107,6 +161,7 @@ impl Own {
                     glue += 1;
                     glue - 1
                 }
+                Behind::Module => continue,
             };
             given.insert(*trampoline, number);
         }
@@ -125,8 +180,12 @@ impl Own {
 }
 
 impl<'a> Merged<'a> {
-    fn new(plan: &'a Plan<'a>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Self {
-        let own = Own::new(plan, modules);
+    fn new(
+        plan: &'a Plan<'a>,
+        modules: &BTreeMap<StaticModuleIndex, Module<'_>>,
+        strings: &[Strings<'_>],
+    ) -> Self {
+        let own = Own::new(plan, modules, strings);
         let mut globals = GlobalSection::new();
         for _ in &own.confined {
             let may_leave = GlobalType {
@@ -163,8 +222,15 @@ impl<'a> Merged<'a> {
 
     // ---- instances ------------------------------------------------------------------------------
 
-    fn add(&mut self, instance: &Instance<'_>, module: &Module<'_>) -> Result<()> {
-        let numbers = self.numbers(instance, module)?;
+    fn add_instance(&mut self, instance: &Instance<'_>, module: &Module<'_>) -> Result<()> {
+        let items = instance.args.iter().map(|arg| self.number(arg));
+        let items = items.collect::<Result<Vec<_>>>()?;
+        self.add(module, &items)
+    }
+
+    /// Adds an instance that imports items of these numbers.
+    fn add(&mut self, module: &Module<'_>, imported: &[u32]) -> Result<()> {
+        let numbers = self.numbers(imported, module);
         self.add_definitions(module, &numbers).map_err(unreadable)?;
         self.add_elements(module, &numbers)?;
         self.add_data(module, &numbers)?;
@@ -181,7 +247,7 @@ impl<'a> Merged<'a> {
     }
 
     /// The numbers that an instance's items will have.
-    fn numbers(&self, instance: &Instance<'_>, module: &Module<'_>) -> Result<Numbers> {
+    fn numbers(&self, imported: &[u32], module: &Module<'_>) -> Numbers {
         let mut numbers = Numbers {
             types: Stretch {
                 first: self.type_count,
@@ -197,7 +263,7 @@ impl<'a> Merged<'a> {
             },
             ..Numbers::default()
         };
-        for (import, arg) in module.imports.iter().zip(instance.args) {
+        for (import, number) in module.imports.iter().zip(imported) {
             let items = match import.ty {
                 TypeRef::Func(_) | TypeRef::FuncExact(_) => &mut numbers.functions,
                 TypeRef::Table(_) => &mut numbers.tables,
@@ -205,7 +271,7 @@ impl<'a> Merged<'a> {
                 TypeRef::Global(_) => &mut numbers.globals,
                 TypeRef::Tag(_) => &mut numbers.tags,
             };
-            items.push(self.number(arg)?);
+            items.push(*number);
         }
         let own = |items: &mut Vec<u32>, first: u32, count: usize| {
             items.extend((first..).take(count));
@@ -224,7 +290,7 @@ impl<'a> Merged<'a> {
             self.globals.len(),
             module.globals.len(),
         );
-        Ok(numbers)
+        numbers
     }
 
     /// The number of what an instance is given, or another instance exports.
@@ -422,8 +488,18 @@ impl<'a> Merged<'a> {
         let entry = self.add_function(Signature::of(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
         self.exports
             .export(Guest::DEFAULT_ENTRY, ExportKind::Func, entry);
-        if !self.memories.is_empty() {
-            self.exports.export("memory", ExportKind::Memory, 0);
+        let first: &[u32] = match self.memories.is_empty() {
+            true => &[],
+            false => &[0],
+        };
+        // Any will do where the host works on none.
+        let hosted = match &*plan.hosted {
+            [] => first,
+            hosted => hosted,
+        };
+        for (memory, place) in hosted.iter().zip(0..) {
+            let name = memory_export(place);
+            self.exports.export(&name, ExportKind::Memory, *memory);
         }
         if !self.declared.is_empty() {
             let functions: Vec<_> = self.declared.iter().copied().collect();
@@ -483,7 +559,7 @@ impl<'a> Merged<'a> {
                 let body = glue::call_without(import_number(*import));
                 (Signature::of(&[I32, I32, I32], &[]), body, name(*import))
             }
-            Given::Trap => return Ok(()),
+            Given::Transcode(_) | Given::Trap => return Ok(()),
         };
         self.add_function(signature, &body, &name);
         Ok(())

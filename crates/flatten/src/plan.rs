@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasm_encoder::ValType;
-use wasmrun_guest::Result;
+use wasmrun_guest::{Error, Result};
 use wasmtime_environ::component::{
-    CanonicalOptions, CanonicalOptionsDataModel, CoreDef, Export, GlobalInitializer,
-    InstantiateModule, InterfaceType, LinearMemoryOptions, NameMapNoIntern, OptionsIndex,
-    RuntimeComponentInstanceIndex, RuntimeImportIndex, StaticModuleIndex, StringEncoding,
-    Trampoline, TrampolineIndex, TypeFuncIndex,
+    CanonicalOptions, CanonicalOptionsDataModel, CoreDef, CoreExport, Export, ExportItem,
+    GlobalInitializer, InstantiateModule, InterfaceType, LinearMemoryOptions, NameMapNoIntern,
+    OptionsIndex, RuntimeComponentInstanceIndex, RuntimeImportIndex, RuntimeMemoryIndex,
+    StaticModuleIndex, StringEncoding, Trampoline, TrampolineIndex, Transcode, TypeFuncIndex,
 };
-use wasmtime_environ::{IndexType, WasmValType};
+use wasmtime_environ::{EntityIndex, EntityType, IndexType, MemoryIndex, WasmValType};
 
 use crate::caller::Caller;
 use crate::glue::{ALLOCATED, CABI};
 use crate::resources::{Move, Operation};
 use crate::translate::Translated;
-use crate::{Import, refuse};
+use crate::{Import, invalid, refuse};
 
 /// The entry, as wasmtime-wasi asks for it: the newest version of 0.2 will do where there is not just this one.
 const RUN: &str = "wasi:cli/run@0.2.12";
@@ -35,6 +35,8 @@ pub(crate) struct Plan<'a> {
     /// The components that are at times not to be left, by a call of a function of the host.
     pub(crate) confined: BTreeSet<RuntimeComponentInstanceIndex>,
     pub(crate) run: Run<'a>,
+    /// The memories that functions of the host work on, in the order of their first use, by their numbers in the module.
+    pub(crate) hosted: Vec<u32>,
 }
 
 /// An instance of a core module.
@@ -89,8 +91,20 @@ pub(crate) enum Given<'a> {
     Transfer(Vec<Move>),
     /// Notes that a call from component to component begins, by this import.
     Enter(usize),
+    /// Copies strings between components.
+    Transcode(Transcoding),
     /// Traps with the code that it is called with.
     Trap,
+}
+
+/// How strings get from one component to another.
+pub(crate) struct Transcoding {
+    pub(crate) way: Transcode,
+    /// The numbers of the memories.
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    /// The import that ends a guest whose string is none.
+    pub(crate) invalid: usize,
 }
 
 /// What gives memory to a function of the host.
@@ -108,6 +122,8 @@ pub(crate) enum Behind {
     Trap,
     /// A function that is made for it.
     Glue,
+    /// The first function of a module that is made for it.
+    Module,
 }
 
 /// The entry.
@@ -132,6 +148,9 @@ impl<'a> Plan<'a> {
             confined: BTreeSet::new(),
             handling: Vec::new(),
             destructors: HashMap::new(),
+            memories: Vec::new(),
+            extracted: HashMap::new(),
+            hosted: Vec::new(),
         };
         planner.initializers()?;
         planner.modules()?;
@@ -143,6 +162,7 @@ impl<'a> Plan<'a> {
             given: planner.given,
             confined: planner.confined,
             run,
+            hosted: planner.hosted,
         })
     }
 
@@ -166,6 +186,7 @@ impl<'a> Plan<'a> {
                 _ => Behind::Import(*import),
             },
             Given::Drop { .. } | Given::Transfer(_) | Given::Enter(_) => Behind::Glue,
+            Given::Transcode(_) => Behind::Module,
             Given::Trap => Behind::Trap,
         }
     }
@@ -187,6 +208,11 @@ pub(crate) struct Planner<'a, 'b> {
     handling: Vec<RuntimeComponentInstanceIndex>,
     /// Of the resources that the component defines, those that have one.
     pub(crate) destructors: HashMap<u32, &'a CoreDef>,
+    /// The numbers that each instance's memories have in the module, those that it imports first.
+    memories: Vec<Vec<u32>>,
+    /// The memories that functions are lowered with and strings are in.
+    extracted: HashMap<u32, &'a CoreExport<MemoryIndex>>,
+    hosted: Vec<u32>,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -218,23 +244,23 @@ impl<'a> Planner<'a, '_> {
                     self.destructors
                         .extend(destructor.map(|destructor| (index, destructor)));
                 }
+                GlobalInitializer::ExtractMemory(memory) => {
+                    self.extracted.insert(memory.index.as_u32(), &memory.export);
+                }
                 // What is made use of is looked at where that is.
-                GlobalInitializer::ExtractMemory(_)
-                | GlobalInitializer::ExtractTable(_)
-                | GlobalInitializer::ExtractCallback(_) => {}
+                GlobalInitializer::ExtractTable(_) | GlobalInitializer::ExtractCallback(_) => {}
             }
         }
         Ok(())
     }
 
     /// Looks at what the instances' modules have.
-    fn modules(&self) -> Result<()> {
+    fn modules(&mut self) -> Result<()> {
         let (mut memories, mut repeated) = (0, 0);
         let mut seen = BTreeSet::new();
         for instance in &self.instances {
             let translation = &self.translated.modules[instance.module];
             let module = &translation.module;
-            memories += module.memories.len() - module.num_imported_memories;
             if module
                 .memories
                 .values()
@@ -242,13 +268,17 @@ impl<'a> Planner<'a, '_> {
             {
                 return Err(refuse("it has a memory with addresses of 64 bits"));
             }
+            let own = (module.memories.len() - module.num_imported_memories) as u32;
+            let imported = instance.args.iter().zip(module.imports());
+            let imported = imported.filter(|(_, (_, _, ty))| matches!(ty, EntityType::Memory(_)));
+            let imported = imported.map(|(arg, _)| self.memory_of(arg));
+            let mut numbers = imported.collect::<Result<Vec<_>>>()?;
+            numbers.extend(memories..memories + own);
+            memories += own;
+            self.memories.push(numbers);
             if !seen.insert(instance.module) {
                 repeated += translation.wasm.len();
             }
-        }
-        if memories > 1 {
-            let what = format!("it has several memories, {memories} of them");
-            return Err(refuse(what));
         }
         if repeated > MOST_REPEATED {
             let what = format!(
@@ -257,6 +287,51 @@ impl<'a> Planner<'a, '_> {
             return Err(refuse(what));
         }
         Ok(())
+    }
+
+    /// The number of a memory that an instance exports.
+    fn memory_of(&self, memory: &CoreDef) -> Result<u32> {
+        match memory {
+            CoreDef::Export(export) => self.exported_memory(export, |index| match index {
+                EntityIndex::Memory(memory) => Some(*memory),
+                _ => None,
+            }),
+            _ => Err(unknown_memory()),
+        }
+    }
+
+    /// The number of one that functions are lowered with, or strings are in.
+    fn extracted_memory(&self, memory: RuntimeMemoryIndex) -> Result<u32> {
+        let export = self.extracted.get(&memory.as_u32());
+        let export = export.ok_or_else(unknown_memory)?;
+        self.exported_memory(export, |memory| Some(*memory))
+    }
+
+    fn exported_memory<T>(
+        &self,
+        export: &CoreExport<T>,
+        memory: impl Fn(&T) -> Option<MemoryIndex>,
+    ) -> Result<u32> {
+        let numbers = self.memories.get(export.instance.as_u32() as usize);
+        let memory = match &export.item {
+            ExportItem::Index(index) => memory(index),
+            ExportItem::Name(_) => None,
+        };
+        let number = numbers
+            .zip(memory)
+            .and_then(|(numbers, memory)| numbers.get(memory.as_u32() as usize).copied());
+        number.ok_or_else(unknown_memory)
+    }
+
+    /// The place of a memory among those that functions of the host work on.
+    fn hosted(&mut self, memory: RuntimeMemoryIndex) -> Result<u32> {
+        let number = self.extracted_memory(memory)?;
+        let known = self.hosted.iter().position(|known| *known == number);
+        let place = known.unwrap_or_else(|| {
+            self.hosted.push(number);
+            self.hosted.len() - 1
+        });
+        Ok(place as u32)
     }
 
     fn run(&mut self) -> Result<Run<'a>> {
@@ -382,6 +457,12 @@ impl<'a> Planner<'a, '_> {
                 caller: None,
                 realloc: None,
             },
+            Trampoline::Transcoder { op, from, to, .. } => Given::Transcode(Transcoding {
+                way: *op,
+                from: self.extracted_memory(*from)?,
+                to: self.extracted_memory(*to)?,
+                invalid: self.own("invalid-string", &[ValType::I32], &[])?,
+            }),
             Trampoline::Trap => Given::Trap,
             other => return Err(refuse(format!("it uses `{}`", other.symbol_name()))),
         };
@@ -415,7 +496,10 @@ impl<'a> Planner<'a, '_> {
                 true => self.handling(options.instance),
                 false => 0,
             },
-            memory: 0,
+            memory: match memory.memory {
+                Some(memory) => self.hosted(memory)?,
+                None => 0,
+            },
         };
         let realloc = match memory.realloc {
             Some(realloc) if allocates => self.reallocs.get(&realloc.as_u32()).copied(),
@@ -578,6 +662,10 @@ fn is_sized_late(ty: &InterfaceType) -> bool {
         ty,
         InterfaceType::String | InterfaceType::List(_) | InterfaceType::Map(_)
     )
+}
+
+fn unknown_memory() -> Error {
+    invalid("a memory is passed on that no instance exports")
 }
 
 fn is_handle(ty: &InterfaceType) -> bool {

@@ -100,18 +100,13 @@ fn imports_that_are_not_of_functions_are_refused() {
 }
 
 #[test]
-fn other_memories_than_one_of_32_bits_are_refused() {
-    let two = "(core module $two (memory 1) (memory 1)) (core instance (instantiate $two))";
-    refused(&command(two), "several memories, 2 of them");
-    let one = "(core module $one (memory 1))
-        (core instance (instantiate $one)) (core instance (instantiate $one))";
-    refused(&command(one), "several memories, 2 of them");
+fn memories_of_64_bits_are_refused() {
     let large = "(core module $large (memory i64 1)) (core instance (instantiate $large))";
     refused(&command(large), "addresses of 64 bits");
 }
 
 #[test]
-fn strings_that_are_not_utf8_are_refused() {
+fn strings_for_the_host_that_are_not_utf8_are_refused() {
     let options = format!("{MEMORY} string-encoding=utf16");
     let text = lowering("(param \"s\" string)", "(param i32 i32)", &options);
     refused(
@@ -143,26 +138,6 @@ fn objects_of_garbage_collection_are_refused() {
         (core type $lowered (func (param (ref null $chars))))
         (core func $f (canon lower (func $it "f") gc (core-type $lowered)))"#;
     refused(&command(text), "gc");
-}
-
-#[test]
-fn components_that_pass_strings_to_each_other_are_refused() {
-    let strings = r#"
-        (component $child
-            (core module $m (memory (export "memory") 1)
-                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
-                (func (export "f") (param i32 i32)))
-            (core instance $i (instantiate $m))
-            (func (export "f") (param "s" string) (canon lift (core func $i "f")
-                (memory $i "memory") (realloc (func $i "realloc")))))
-        (instance $child (instantiate $child))
-        (core module $libc (memory (export "memory") 1))
-        (core instance $libc (instantiate $libc))
-        (core func $f (canon lower (func $child "f") (memory $libc "memory")))
-        (core module $user (import "" "f" (func (param i32 i32))))
-        (core instance (instantiate $user (with "" (instance (export "f" (func $f))))))"#;
-    // Each has a memory of its own, or they could not.
-    refused(&command(strings), "several memories");
 }
 
 #[test]

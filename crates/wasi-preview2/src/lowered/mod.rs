@@ -25,7 +25,7 @@ mod wit;
 use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, HostCall, HostFunctions, RawFunction, Result};
 use wasmrun_flatten::Caller;
-use wasmtime::{Trap, format_err};
+use wasmtime::{Trap, bail, format_err};
 
 pub(crate) use call::State;
 use call::{Function, allocated, call_dynamic, within};
@@ -80,6 +80,9 @@ pub(crate) fn functions(
                 lowered.call(call, state, slots)
             })
         });
+        if caller.memory != 0 {
+            function = function.on_memory(caller.memory_export());
+        }
         if let Some(param) = reads {
             function = function.reading(param);
         }
@@ -187,6 +190,10 @@ fn own(name: &str) -> Option<(FuncSignature, Lowered)> {
             Ok(())
         }),
         "exit-call" => of(&[], &[], |_, state, _| state.handles.exit()),
+        "invalid-string" => of(&[I32], &[], |_, _, slots| {
+            let bits = slots.first().copied().unwrap_or_default() as u32;
+            bail!("invalid utf{bits} encoding")
+        }),
         "exit-err" => of(&[], &[], |call, _, _| {
             call.exit(1);
             Ok(())
