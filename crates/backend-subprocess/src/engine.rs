@@ -111,7 +111,7 @@ impl Engine for SubprocessEngine {
                 Some("components stay with the runtime, whose command line knows only runs".into())
             }
             "entry" if self.chooses_itself(guest) => {
-                Some("this one has several, and its command line does not say which is meant")
+                Some("this one has several, and its command line does not say which is meant".into())
             }
             "network_rules" if self.capability_for(guest).network.is_supported() => {
                 Some("its command line grants the whole network or none of it".into())
@@ -119,7 +119,7 @@ impl Engine for SubprocessEngine {
             "modules" | "components" if self.0.is_too_large(guest) => Some(
                 "this one's memory has all the pages that 32 bits address, and here it may have one less".into(),
             ),
-            _ if self.0.adapter.components().is_none() => flattened::reason(guest, what),
+            _ if self.0.adapter.components().is_none() => flattened::reason(guest, &self.capability(), what),
             _ => None,
         }
     }

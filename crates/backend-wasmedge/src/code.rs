@@ -33,6 +33,8 @@ pub(crate) struct ModuleCode {
     tables: u32,
     /// The one that WASI works on.
     exported_memory: Option<usize>,
+    /// Those that other functions of the host work on, by the names that the guest exports them by.
+    other_memories: Vec<(String, usize)>,
     interruptible: bool,
 }
 
@@ -56,6 +58,15 @@ impl ModuleCode {
         let stack = options.stack.unwrap_or(USUAL_STACK);
         let rewritten = rewrite::rewritten(guest, &parts, &imports, stack)?;
         let memories = guest.memories().iter().zip(0..);
+        let asked = |name: &str| {
+            let mut imports = imports.iter();
+            imports.any(|import| import.other_memory() == Some(name))
+        };
+        let others = rewritten.exported_memories.iter();
+        let others = others.filter(|(name, _)| asked(name));
+        let other_memories = others
+            .map(|(name, memory)| (name.clone(), *memory as usize))
+            .collect();
         Ok(ModuleCode {
             library,
             module: validated(library, &rewritten)?,
@@ -67,6 +78,7 @@ impl ModuleCode {
                 .map(|(memory, number)| (rewrite::memory_name(number), memory.initial_bytes))
                 .collect(),
             tables: parts.tables.len() as u32,
+            other_memories,
             exported_memory: rewritten.exported_memory.map(|memory| memory as usize),
             interruptible: options.interruptible,
         })
@@ -176,6 +188,7 @@ impl ModuleCode {
             wasi: Wasi::of(task, control)?,
             usage: task.usage.clone(),
             memory: null_mut(),
+            other_memories: Vec::new(),
             end: None,
         });
         let settings = settings(library)?;
@@ -235,6 +248,11 @@ impl ModuleCode {
                 .host
                 .set_memory(instance.memory(&self.memories[memory].0));
         }
+        let others = self.other_memories.iter().map(|(name, memory)| {
+            let memory = instance.memory(&self.memories[*memory].0);
+            (name.clone(), memory)
+        });
+        place.host.set_other_memories(others.collect());
         place.instance = Some(instance);
         Ok(None)
     }

@@ -94,7 +94,7 @@ impl Engine for WasmEdgeEngine {
     }
 
     fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
-        flattened::reason(guest, what)
+        flattened::reason(guest, &self.capability(), what)
     }
 
     fn set_up(&self, compile: Compile<'_>) -> Result<()> {

@@ -52,6 +52,11 @@ impl HostBox {
         self.host().memory = memory;
     }
 
+    /// Those that functions of the host ask for by these names.
+    pub(crate) fn set_other_memories(&mut self, memories: Vec<(String, *mut MemoryInstance)>) {
+        self.host().other_memories = memories;
+    }
+
     /// How a call has ended the guest.
     fn take_end(&mut self) -> Option<End> {
         self.host().end.take()

@@ -33,6 +33,8 @@ pub(crate) struct Rewritten {
     pub(crate) stack_limit: u32,
     /// The one that WASI works on.
     pub(crate) exported_memory: Option<u32>,
+    /// All that the guest exports, by name.
+    pub(crate) exported_memories: Vec<(String, u32)>,
 }
 
 /// The name by which a function or a global of the guest's is exported.
@@ -135,6 +137,11 @@ pub(crate) fn rewritten(
         has_start: parts.start.is_some(),
         stack_limit,
         exported_memory: parts.exported_memory,
+        exported_memories: parts
+            .exported_memories
+            .iter()
+            .map(|(name, memory)| ((*name).to_owned(), *memory))
+            .collect(),
     })
 }
 

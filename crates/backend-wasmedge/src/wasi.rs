@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
 use std::slice;
 
 use wasmrun_core::guest::ValueType;
@@ -22,8 +23,17 @@ pub(crate) struct Host {
     pub(crate) usage: Usage,
     /// The guest's memory, once it has one; null before, and if it exports none.
     pub(crate) memory: *mut MemoryInstance,
+    /// Others that functions of the host work on, by the names that it exports them by.
+    pub(crate) other_memories: Vec<(String, *mut MemoryInstance)>,
     /// Why the guest was unwound.
     pub(crate) end: Option<End>,
+}
+
+impl Host {
+    fn other_memory(&self, name: &str) -> *mut MemoryInstance {
+        let found = self.other_memories.iter().find(|(other, _)| other == name);
+        found.map_or(null_mut(), |(_, memory)| *memory)
+    }
 }
 
 /// What a call has ended the guest with.
@@ -100,8 +110,12 @@ unsafe extern "C" fn call(
     let called = catch_unwind(AssertUnwindSafe(|| {
         function.with_slots(|slots| {
             take_all(function.params(), params, slots);
+            let memory = match function.other_memory() {
+                None => host.memory,
+                Some(name) => host.other_memory(name),
+            };
             // SAFETY: as above.
-            let memory = unsafe { bytes(host.library, host.memory) };
+            let memory = unsafe { bytes(host.library, memory) };
             host.usage.account().see(memory.len() as u64);
             function.call(&mut host.wasi, memory, slots)?;
             let results = give_all(host.library, function.results(), slots);

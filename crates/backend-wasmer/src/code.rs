@@ -239,7 +239,14 @@ impl ModuleCode {
         control: &Control,
     ) -> Result<Result<Instance, Outcome>> {
         let wasi = Wasi::of(task, control)?;
-        let host = FunctionEnv::new(store, Host { wasi, memory: None });
+        let host = FunctionEnv::new(
+            store,
+            Host {
+                wasi,
+                memory: None,
+                other_memories: Vec::new(),
+            },
+        );
         let imports: Vec<Extern> = self
             .imports
             .iter()
@@ -252,7 +259,13 @@ impl ModuleCode {
             ) => return Ok(Err(traps::outcome(error))),
             Err(error) => return Err(not_instantiated(error)),
         };
-        host.as_mut(store).memory = instance.exports.get_memory(MEMORY).ok().cloned();
+        let host = host.as_mut(store);
+        host.memory = instance.exports.get_memory(MEMORY).ok().cloned();
+        let memories = instance.exports.iter().memories();
+        let others = memories.filter(|(name, _)| *name != MEMORY);
+        host.other_memories = others
+            .map(|(name, memory)| (name.clone(), memory.clone()))
+            .collect();
         Ok(Ok(instance))
     }
 

@@ -89,7 +89,7 @@ impl Engine for WasmerEngine {
             "memory" if !is_limited => Some(
                 "it keeps the exceptions that a guest throws, and this one may throw some".into(),
             ),
-            _ => flattened::reason(guest, what),
+            _ => flattened::reason(guest, &self.capability(), what),
         }
     }
 

@@ -37,7 +37,7 @@ fn call(
 ) -> Result<(), RuntimeError> {
     let (memory, wasi): (&mut [u8], _) = match function.sees_memory() {
         false => (&mut [], &mut env.data_mut().wasi),
-        true => match view(env) {
+        true => match view(env, function.other_memory()) {
             (wasi, View::Own(bytes)) => (bytes, wasi),
             // SAFETY: the guest's only thread waits for this call, and nothing else reaches the memory.
             (wasi, View::Shared(cells)) => unsafe {

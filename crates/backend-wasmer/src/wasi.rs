@@ -14,6 +14,8 @@ use wasmrun_wasi_preview1::{
 pub(crate) struct Host {
     pub wasi: Wasi,
     pub memory: Option<Memory>,
+    /// The others that it exports, by name.
+    pub other_memories: Vec<(String, Memory)>,
 }
 
 /// Makes a function for a run.
@@ -49,7 +51,7 @@ fn call<T>(
     host: &mut FunctionEnvMut<'_, Host>,
     function: impl FnOnce(&mut Wasi, &mut GuestMemory<'_>) -> Result<T, Stop>,
 ) -> Result<T, RuntimeError> {
-    let (wasi, memory) = view(host);
+    let (wasi, memory) = view(host, None);
     let result = match memory {
         View::Own(bytes) => function(wasi, &mut GuestMemory::Unshared(bytes)),
         View::Shared(cells) => function(wasi, &mut GuestMemory::Shared(cells)),
@@ -64,10 +66,26 @@ pub(crate) enum View<'a> {
     Shared(&'a [UnsafeCell<u8>]),
 }
 
-/// What a call works on. A guest that exports no memory has none to point into.
-pub(crate) fn view<'a>(host: &'a mut FunctionEnvMut<'_, Host>) -> (&'a mut Wasi, View<'a>) {
-    let (Host { wasi, memory }, mut store) = host.data_and_store_mut();
+/// What a call works on, on the memory that is exported by that name if not as `memory`. A guest that exports none has none to
+/// point into.
+pub(crate) fn view<'a>(
+    host: &'a mut FunctionEnvMut<'_, Host>,
+    other_memory: Option<&str>,
+) -> (&'a mut Wasi, View<'a>) {
+    let (host, mut store) = host.data_and_store_mut();
+    let Host {
+        wasi,
+        memory,
+        other_memories,
+    } = host;
     let store = store.as_store_mut();
+    let memory = match other_memory {
+        None => memory.as_ref(),
+        Some(name) => {
+            let found = other_memories.iter().find(|(other, _)| other == name);
+            found.map(|(_, memory)| memory)
+        }
+    };
     let Some(memory) = memory else {
         return (wasi, View::Own(&mut []));
     };

@@ -66,7 +66,7 @@ impl Engine for WasmiEngine {
     }
 
     fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
-        flattened::reason(guest, what)
+        flattened::reason(guest, &self.capability(), what)
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {

@@ -1,11 +1,11 @@
 //! Functions of the host for wasmi.
 
-use wasmi::{Caller, Error, FuncType, Linker, Val};
+use wasmi::{Caller, Error, Extern, FuncType, Linker, Val};
 use wasmrun_core::guest::ValueType;
 use wasmrun_core::{HostFunction, HostMemory, HostValues, Value, bind_small};
 
 use crate::values::{from_wasmi, of_type, to_wasmi};
-use crate::wasi::{Host, unwind, view};
+use crate::wasi::{Host, unwind, view, view_of};
 
 /// Defines that function.
 pub(crate) fn define(linker: &mut Linker<Host>, function: &HostFunction) -> Result<(), Error> {
@@ -32,9 +32,13 @@ fn call(
     caller: &mut Caller<'_, Host>,
     slots: &mut [u64],
 ) -> Result<(), Error> {
-    let (wasi, memory): (_, &mut [u8]) = match function.sees_memory() {
-        true => view(caller),
-        false => (&mut caller.data_mut().wasi, &mut []),
+    let (wasi, memory): (_, &mut [u8]) = match (function.sees_memory(), function.other_memory()) {
+        (true, None) => view(caller),
+        (true, Some(name)) => {
+            let memory = caller.get_export(name).and_then(Extern::into_memory);
+            view_of(memory, caller)
+        }
+        (false, _) => (&mut caller.data_mut().wasi, &mut []),
     };
     let called = function.call(wasi.host(), HostMemory::Bytes(memory), slots);
     called.map_err(|ended| unwind(ended.into()))

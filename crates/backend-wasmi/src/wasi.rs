@@ -41,7 +41,15 @@ each_function!(bindings);
 
 /// What a call works on. A guest that exports no memory has none to point into.
 pub(crate) fn view<'a>(caller: &'a mut Caller<'_, Host>) -> (&'a mut Wasi, &'a mut [u8]) {
-    match caller.data().memory {
+    view_of(caller.data().memory, caller)
+}
+
+/// Likewise, on that memory.
+pub(crate) fn view_of<'a>(
+    memory: Option<Memory>,
+    caller: &'a mut Caller<'_, Host>,
+) -> (&'a mut Wasi, &'a mut [u8]) {
+    match memory {
         Some(memory) => {
             let (bytes, host) = memory.data_and_store_mut(caller);
             (&mut host.wasi, bytes)

@@ -1,5 +1,6 @@
 //! The engine: what it is, what it can do, and compiling.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmrun_core::{
@@ -116,9 +117,9 @@ impl Engine for WasmtimeEngine {
         }
     }
 
-    fn reason(&self, guest: &Guest, what: &str) -> Option<&'static str> {
+    fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         (what == "live" && is_concurrent(guest))
-            .then_some("a component with asynchronous functions is only run")
+            .then_some("a component with asynchronous functions is only run".into())
     }
 
     fn set_up(&self, compile: Compile<'_>) -> Result<()> {

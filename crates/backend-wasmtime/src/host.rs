@@ -5,11 +5,11 @@ use std::mem::MaybeUninit;
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{HostFunction, HostMemory, HostValues, bind_small};
 use wasmrun_wasi_preview1::Stop;
-use wasmtime::{Caller, FuncType, Linker, ValRaw};
+use wasmtime::{Caller, Extern, FuncType, Linker, ValRaw};
 
 use crate::store::Host;
 use crate::values::{give_all, of_type, take_all};
-use crate::world::{World, view};
+use crate::world::{World, view, view_of};
 
 /// Offers a function of the host.
 pub(crate) fn offer(
@@ -39,9 +39,13 @@ fn call(
     caller: &mut Caller<'_, Host<World>>,
     slots: &mut [u64],
 ) -> Result<(), Stop> {
-    let (memory, wasi): (&mut [u8], _) = match function.sees_memory() {
-        true => view(caller),
-        false => (&mut [], caller.data_mut().world.wasi()),
+    let (memory, wasi): (&mut [u8], _) = match (function.sees_memory(), function.other_memory()) {
+        (true, None) => view(caller),
+        (true, Some(name)) => {
+            let memory = caller.get_export(name).and_then(Extern::into_memory);
+            view_of(memory, caller)
+        }
+        (false, _) => (&mut [], caller.data_mut().world.wasi()),
     };
     Ok(function.call(wasi.host(), HostMemory::Bytes(memory), slots)?)
 }

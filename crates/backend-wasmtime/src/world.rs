@@ -56,7 +56,15 @@ pub(crate) fn view<'a>(caller: &'a mut Caller<'_, Host<World>>) -> (&'a mut [u8]
         let memory = caller.get_export("memory").and_then(Extern::into_memory);
         caller.data_mut().world.memory = memory;
     }
-    match caller.data().world.memory {
+    view_of(caller.data().world.memory, caller)
+}
+
+/// Likewise, on that memory.
+pub(crate) fn view_of<'a>(
+    memory: Option<Memory>,
+    caller: &'a mut Caller<'_, Host<World>>,
+) -> (&'a mut [u8], &'a mut Wasi) {
+    match memory {
         Some(memory) => {
             let (bytes, host) = memory.data_and_store_mut(caller);
             (bytes, &mut host.world.wasi)

@@ -4,6 +4,7 @@ use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 use wasmtime_environ::Trap;
 
 use crate::constants::Constant;
+use crate::resources::Move;
 
 /// The module that has what is asked of the host beside the component's own imports.
 pub(crate) const CABI: &str = "[cabi]";
@@ -95,6 +96,72 @@ pub(crate) fn host_call(
         code.call(allocated).local_set(wanted).br(0).end().end();
     }
     code.end();
+    body
+}
+
+/// A function that drops a handle by one of the host, which tells what it stood for, and calls the destructor with that if
+/// the handle owned it.
+pub(crate) fn resource_drop(
+    function: u32,
+    confined: Option<Confined>,
+    destructor: Option<u32>,
+) -> Function {
+    const HANDLE: u32 = 0;
+    const DROPPED: u32 = 1;
+    let mut body = Function::new([(1, ValType::I64)]);
+    let code = &mut body.instructions();
+    if let Some(confined) = confined {
+        confined.check(code);
+    }
+    code.local_get(HANDLE).call(function).local_set(DROPPED);
+    if let Some(destructor) = destructor {
+        code.local_get(DROPPED)
+            .i32_wrap_i64()
+            .i32_const(1)
+            .i32_and()
+            .if_(BlockType::Empty)
+            .local_get(DROPPED)
+            .i64_const(1)
+            .i64_shr_u()
+            .i32_wrap_i64()
+            .call(destructor)
+            .end();
+    }
+    code.end();
+    body
+}
+
+/// A function that moves a handle from one table to another, as its parameters call them. `number` tells that of an import.
+pub(crate) fn resource_transfer(moves: &[Move], number: impl Fn(usize) -> u32) -> Function {
+    const HANDLE: u32 = 0;
+    const FROM: u32 = 1;
+    const TO: u32 = 2;
+    let mut body = Function::new([]);
+    let code = &mut body.instructions();
+    for way in moves {
+        code.local_get(FROM)
+            .i32_const(way.from.cast_signed())
+            .i32_eq()
+            .local_get(TO)
+            .i32_const(way.to.cast_signed())
+            .i32_eq()
+            .i32_and()
+            .if_(BlockType::Empty)
+            .local_get(HANDLE)
+            .call(number(way.take));
+        if let Some(give) = way.give {
+            code.call(number(give));
+        }
+        code.return_().end();
+    }
+    code.unreachable().end();
+    body
+}
+
+/// A function that calls one without parameters, and is given some.
+pub(crate) fn call_without(function: u32) -> Function {
+    let mut body = Function::new([]);
+    body.instructions().call(function).end();
     body
 }
 

@@ -7,17 +7,19 @@
 //!
 //! # What the module looks like
 //!
-//! It exports `_start` and, if the component has one, `memory`. `_start` runs start functions, `wasi:cli/run`, and
+//! It exports `_start` and, if the component has one, `memory`: the memory that functions of the host work on. If they work
+//! on several, the others are `memory-1` and so on. `_start` runs start functions, `wasi:cli/run`, and
 //! what that has called when it has returned. It imports functions only:
 //!
 //! - Functions of WASI and of other interfaces that the component imports: the module is the interface as the
 //!   component writes it, with its version (`wasi:io/streams@0.2.6`), or empty for a function that the component imports
 //!   as such; the name is the function's (`[method]output-stream.check-write`). The type is that of a synchronous
 //!   `canon lower`, but for those that [allocate](Import::allocates).
-//! - `[resource-drop]output-stream` in the same modules, which drops a handle.
 //! - In the module `[cabi]`: `exit-err: () -> ()` ends a guest whose entry returned an error, and
-//!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`. Neither
-//!   returns.
+//!   `trap: (i32) -> ()` one that breaks a rule of the canonical ABI, by the number of `wasmtime_environ::Trap`.
+//!   `invalid-string: (i32) -> ()` ends one that passes another component a string that is no UTF-8, or no UTF-16: by the bits of
+//!   a unit. None returns.
+//! - What handles are had by, which is told below.
 //!
 //! A function whose result contains a string or a list needs memory, which only the guest can give. The host does not
 //! call the guest for it: such an import has one more result, an `i64`. It is negative if nothing is wanted, and otherwise
@@ -26,12 +28,33 @@
 //!
 //! Calls out of `realloc` and of what is called after the entry trap, as they have to.
 //!
+//! # Handles
+//!
+//! The host keeps the handles, as it keeps what those of its own resources stand for: a table for each component in the
+//! component that has any. Where several have, the name of an import says behind a `|` whose it works on (see [`Caller`]).
+//! What is done with handles of a resource of the host's is in the module of its interface, named
+//! `[resource-drop]output-stream`; of resources of the component's own in `[cabi]`, by their numbers: `[resource-drop]0`.
+//!
+//! - `[resource-new]: (i32) -> i32` makes a handle that owns what it is given, and `[resource-rep]: (i32) -> i32` tells what
+//!   that was.
+//! - `[resource-drop]` drops a handle: `(i32) -> ()` of the host's. One of the component's own is
+//!   `(i32) -> i64`, which is what the handle stood for, doubled, and 1 if it owned that, or else 0: the destructor is the
+//!   module's to call.
+//! - `[resource-take]: (i32) -> i32` drops a handle that owns, and tells what it stood for: what the other component gets a
+//!   new handle of.
+//! - `[resource-lend]: (i32) -> i32` lends what a handle stands for until the call returns, and `[resource-borrow]: (i32) ->
+//!   i32` makes a handle of that.
+//! - `[cabi] enter-call: () -> ()` and `[cabi] exit-call: () -> ()` are called where a call between components that lends
+//!   handles begins and ends.
+//!
+//! A wrong handle, one that is dropped or taken while it is lent, and one that is lent and not dropped when the call
+//! returns end the guest.
+//!
 //! # What is not made a module
 //!
-//! Components with several memories, or one with addresses of 64 bits; with resources of their own; of which several have
-//! resources of the host, or pass some to each other; with strings that are not UTF-8; with anything asynchronous, or that
-//! passes objects of garbage collection; that pass core modules or values. They are refused by name, and so is what is
-//! no command of WASI 0.2.
+//! Components with a memory that has addresses of 64 bits; that pass the host strings that are not UTF-8; with anything
+//! asynchronous, or that passes objects of garbage collection; that pass core modules or values. They are refused by name,
+//! and so is what is no command of WASI 0.2.
 //!
 //! ```
 //! # fn main() -> wasmrun_guest::Result<()> {
@@ -54,6 +77,7 @@
 //! # }
 //! ```
 
+mod caller;
 mod code;
 mod constants;
 mod glue;
@@ -63,6 +87,9 @@ mod names;
 mod numbers;
 mod passing;
 mod plan;
+mod resources;
+mod transcode;
+mod transfers;
 mod translate;
 
 use std::fmt::Display;
@@ -70,12 +97,14 @@ use std::fmt::Display;
 use wasmrun_guest::{Error, ErrorKind, Guest, GuestKind, Result, fingerprint};
 use wasmtime_environ::ScopeVec;
 
+pub use caller::Caller;
 use plan::Plan;
 use translate::Translated;
 
 /// Changes with what is made of a component: a part of the identity of code that is kept. See [`fingerprint`].
 pub const FINGERPRINT: u64 = fingerprint([
     wasmtime_environ::VERSION.as_bytes(),
+    include_bytes!("caller.rs"),
     include_bytes!("code.rs"),
     include_bytes!("constants.rs"),
     include_bytes!("glue.rs"),
@@ -85,6 +114,9 @@ pub const FINGERPRINT: u64 = fingerprint([
     include_bytes!("numbers.rs"),
     include_bytes!("passing.rs"),
     include_bytes!("plan.rs"),
+    include_bytes!("resources.rs"),
+    include_bytes!("transcode.rs"),
+    include_bytes!("transfers.rs"),
     include_bytes!("translate.rs"),
 ]);
 
@@ -106,10 +138,19 @@ pub struct Flattened {
 pub struct Import {
     /// The interface (`wasi:io/streams@0.2.6`), which is the module; empty for a function of no interface.
     pub interface: String,
-    /// Its name there; that of a resource behind `[resource-drop]` for what drops its handles.
+    /// Its name there; that of a resource behind `[resource-drop]`, or what else is [done with handles](crate#handles).
     pub name: String,
+    /// Who calls it.
+    pub caller: Caller,
     /// Whether its result contains a string or a list, so that it has one more result: what it wants of memory.
     pub allocates: bool,
+}
+
+impl Import {
+    /// The name by which the module imports it: its own, and the [caller](Caller) if that has to be said.
+    pub fn imported_name(&self) -> String {
+        self.caller.importing(&self.name)
+    }
 }
 
 /// Makes one core module of a command component of WASI 0.2.

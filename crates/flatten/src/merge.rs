@@ -17,13 +17,15 @@ use wasmtime_environ::component::{
     TrampolineIndex,
 };
 
+use crate::caller::memory_export;
 use crate::code::Code;
 use crate::constants::Constants;
-use crate::glue::{self, ALLOCATED, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
+use crate::glue::{self, Allocator, CABI, Confined, EXIT_ERR, Step, TRAP};
 use crate::module::Module;
 use crate::names::Names;
 use crate::numbers::{Numbers, Renumbered, Stretch, unreadable};
-use crate::plan::{Given, Instance, Plan, Signature};
+use crate::plan::{Behind, Given, Instance, Plan, Signature, Transcoding};
+use crate::transcode::transcoder;
 use crate::translate::Translated;
 use crate::{invalid, refuse};
 
@@ -36,12 +38,56 @@ pub(crate) fn merge(plan: &Plan<'_>, translated: &Translated<'_>) -> Result<Vec<
             unread.insert(Module::read(wasm).map_err(invalid)?);
         }
     }
-    let mut merged = Merged::new(plan, &modules);
+    let texts = Strings::texts(plan)?;
+    let strings = Strings::read(&texts)?;
+    let mut merged = Merged::new(plan, &modules, &strings);
     for instance in &plan.instances {
-        merged.add(instance, &modules[&instance.module])?;
+        merged.add_instance(instance, &modules[&instance.module])?;
+    }
+    for strings in &strings {
+        let items = [
+            strings.way.from,
+            strings.way.to,
+            merged.own.imports[strings.way.invalid],
+        ];
+        merged.add(&strings.module, &items)?;
     }
     merged.add_glue()?;
     Ok(merged.finish())
+}
+
+/// A module that copies strings.
+struct Strings<'a> {
+    given: TrampolineIndex,
+    way: &'a Transcoding,
+    module: Module<'a>,
+}
+
+impl<'a> Strings<'a> {
+    /// Those that there are to be.
+    fn texts(plan: &'a Plan<'_>) -> Result<Vec<(TrampolineIndex, &'a Transcoding, Vec<u8>)>> {
+        let given = plan.given.iter();
+        let strings = given.filter_map(|(trampoline, given)| match given {
+            Given::Transcode(way) => Some((*trampoline, way)),
+            _ => None,
+        });
+        let texts = strings.map(|(trampoline, way)| {
+            let module = wat::parse_str(transcoder(way.way)).map_err(invalid)?;
+            Ok((trampoline, way, module))
+        });
+        texts.collect()
+    }
+
+    fn read(texts: &'a [(TrampolineIndex, &'a Transcoding, Vec<u8>)]) -> Result<Vec<Self>> {
+        let all = texts.iter().map(|(given, way, module)| {
+            Ok(Strings {
+                given: *given,
+                way,
+                module: Module::read(module).map_err(invalid)?,
+            })
+        });
+        all.collect()
+    }
 }
 
 struct Merged<'a> {
@@ -74,7 +120,8 @@ struct Merged<'a> {
 
 /// The numbers of what is of no instance.
 struct Own {
-    allocated: u32,
+    /// Those of the host's functions, by their places in the plan.
+    imports: Vec<u32>,
     exit_err: u32,
     trap: u32,
     given: BTreeMap<TrampolineIndex, u32>,
@@ -85,23 +132,36 @@ struct Own {
 
 impl Own {
     /// Functions of the host come first, those that surround calls of them behind all of the modules.
-    fn new(plan: &Plan<'_>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Own {
-        let allocated = plan.imports.len() as u32;
-        let exit_err = allocated + u32::from(plan.allocates());
+    fn new(
+        plan: &Plan<'_>,
+        modules: &BTreeMap<StaticModuleIndex, Module<'_>>,
+        strings: &[Strings<'_>],
+    ) -> Own {
+        let imports = plan.import_order();
+        let mut numbers = vec![0; imports.len()];
+        for (place, number) in imports.into_iter().zip(0..) {
+            numbers[place] = number;
+        }
+        let exit_err = numbers.len() as u32;
         let trap = exit_err + 1;
         let imported = trap + 1;
         let functions = plan.instances.iter();
         let functions = functions.map(|instance| modules[&instance.module].functions.len() as u32);
         let mut glue = imported + functions.sum::<u32>();
         let mut given = BTreeMap::new();
+        for strings in strings {
+            given.insert(strings.given, glue);
+            glue += strings.module.functions.len() as u32;
+        }
         for (trampoline, function) in &plan.given {
-            let number = match function {
-                Given::Trap => trap,
-                Given::Host { import, .. } if !plan.is_surrounded(function) => *import as u32,
-                Given::Host { .. } => {
+            let number = match plan.behind(function) {
+                Behind::Trap => trap,
+                Behind::Import(import) => numbers[import],
+                Behind::Glue => {
                     glue += 1;
                     glue - 1
                 }
+                Behind::Module => continue,
             };
             given.insert(*trampoline, number);
         }
@@ -109,7 +169,7 @@ impl Own {
         let confined =
             confined.map(|(component, may_leave)| (*component, Confined { may_leave, trap }));
         Own {
-            allocated,
+            imports: numbers,
             exit_err,
             trap,
             given,
@@ -120,8 +180,12 @@ impl Own {
 }
 
 impl<'a> Merged<'a> {
-    fn new(plan: &'a Plan<'a>, modules: &BTreeMap<StaticModuleIndex, Module<'_>>) -> Self {
-        let own = Own::new(plan, modules);
+    fn new(
+        plan: &'a Plan<'a>,
+        modules: &BTreeMap<StaticModuleIndex, Module<'_>>,
+        strings: &[Strings<'_>],
+    ) -> Self {
+        let own = Own::new(plan, modules, strings);
         let mut globals = GlobalSection::new();
         for _ in &own.confined {
             let may_leave = GlobalType {
@@ -158,8 +222,15 @@ impl<'a> Merged<'a> {
 
     // ---- instances ------------------------------------------------------------------------------
 
-    fn add(&mut self, instance: &Instance<'_>, module: &Module<'_>) -> Result<()> {
-        let numbers = self.numbers(instance, module)?;
+    fn add_instance(&mut self, instance: &Instance<'_>, module: &Module<'_>) -> Result<()> {
+        let items = instance.args.iter().map(|arg| self.number(arg));
+        let items = items.collect::<Result<Vec<_>>>()?;
+        self.add(module, &items)
+    }
+
+    /// Adds an instance that imports items of these numbers.
+    fn add(&mut self, module: &Module<'_>, imported: &[u32]) -> Result<()> {
+        let numbers = self.numbers(imported, module);
         self.add_definitions(module, &numbers).map_err(unreadable)?;
         self.add_elements(module, &numbers)?;
         self.add_data(module, &numbers)?;
@@ -176,7 +247,7 @@ impl<'a> Merged<'a> {
     }
 
     /// The numbers that an instance's items will have.
-    fn numbers(&self, instance: &Instance<'_>, module: &Module<'_>) -> Result<Numbers> {
+    fn numbers(&self, imported: &[u32], module: &Module<'_>) -> Numbers {
         let mut numbers = Numbers {
             types: Stretch {
                 first: self.type_count,
@@ -192,7 +263,7 @@ impl<'a> Merged<'a> {
             },
             ..Numbers::default()
         };
-        for (import, arg) in module.imports.iter().zip(instance.args) {
+        for (import, number) in module.imports.iter().zip(imported) {
             let items = match import.ty {
                 TypeRef::Func(_) | TypeRef::FuncExact(_) => &mut numbers.functions,
                 TypeRef::Table(_) => &mut numbers.tables,
@@ -200,7 +271,7 @@ impl<'a> Merged<'a> {
                 TypeRef::Global(_) => &mut numbers.globals,
                 TypeRef::Tag(_) => &mut numbers.tags,
             };
-            items.push(self.number(arg)?);
+            items.push(*number);
         }
         let own = |items: &mut Vec<u32>, first: u32, count: usize| {
             items.extend((first..).take(count));
@@ -219,7 +290,7 @@ impl<'a> Merged<'a> {
             self.globals.len(),
             module.globals.len(),
         );
-        Ok(numbers)
+        numbers
     }
 
     /// The number of what an instance is given, or another instance exports.
@@ -382,45 +453,21 @@ impl<'a> Merged<'a> {
 
     fn add_glue(&mut self) -> Result<()> {
         let plan = self.plan;
-        for lowered in &plan.imports {
+        for place in plan.import_order() {
+            let lowered = &plan.imports[place];
             let mut signature = lowered.signature.clone();
             if lowered.import.allocates {
                 signature.results.push(ValType::I64);
             }
-            let (module, name) = (&lowered.import.interface, &lowered.import.name);
-            self.add_import(module, name, signature);
+            let name = lowered.import.imported_name();
+            self.add_import(&lowered.import.interface, &name, signature);
         }
-        let signature = |params: &[ValType], results: &[ValType]| Signature {
-            params: params.to_vec(),
-            results: results.to_vec(),
-        };
-        if plan.allocates() {
-            self.add_import(CABI, ALLOCATED, signature(&[ValType::I32], &[ValType::I64]));
-        }
-        self.add_import(CABI, EXIT_ERR, signature(&[], &[]));
-        self.add_import(CABI, TRAP, signature(&[ValType::I32], &[]));
+        self.add_import(CABI, EXIT_ERR, Signature::of(&[], &[]));
+        self.add_import(CABI, TRAP, Signature::of(&[ValType::I32], &[]));
 
         for given in plan.given.values() {
-            if let Given::Host {
-                import,
-                caller,
-                realloc,
-            } = given
-                && plan.is_surrounded(given)
-            {
-                let lowered = &plan.imports[*import];
-                let allocator = match realloc {
-                    Some(realloc) => Some(Allocator {
-                        realloc: self.number(realloc)?,
-                        allocated: self.own.allocated,
-                    }),
-                    None => None,
-                };
-                let params = lowered.signature.params.len() as u32;
-                let confined = self.confined(*caller)?;
-                let body = glue::host_call(*import as u32, params, confined, allocator);
-                let name = format!("{}#{}", lowered.import.interface, lowered.import.name);
-                self.add_function(lowered.signature.clone(), &body, &name);
+            if let Behind::Glue = plan.behind(given) {
+                self.add_given(given)?;
             }
         }
 
@@ -438,17 +485,83 @@ impl<'a> Merged<'a> {
             exit_err: self.own.exit_err,
             trap: self.own.trap,
         });
-        let entry = self.add_function(signature(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
+        let entry = self.add_function(Signature::of(&[], &[]), &entry, Guest::DEFAULT_ENTRY);
         self.exports
             .export(Guest::DEFAULT_ENTRY, ExportKind::Func, entry);
-        if !self.memories.is_empty() {
-            self.exports.export("memory", ExportKind::Memory, 0);
+        let first: &[u32] = match self.memories.is_empty() {
+            true => &[],
+            false => &[0],
+        };
+        // Any will do where the host works on none.
+        let hosted = match &*plan.hosted {
+            [] => first,
+            hosted => hosted,
+        };
+        for (memory, place) in hosted.iter().zip(0..) {
+            let name = memory_export(place);
+            self.exports.export(&name, ExportKind::Memory, *memory);
         }
         if !self.declared.is_empty() {
             let functions: Vec<_> = self.declared.iter().copied().collect();
             self.elements
                 .declared(Elements::Functions(functions.into()));
         }
+        Ok(())
+    }
+
+    /// Adds a function that is of no module.
+    fn add_given(&mut self, given: &Given<'_>) -> Result<()> {
+        use ValType::I32;
+
+        let imports = &self.plan.imports;
+        let import_number = |import: usize| self.own.imports[import];
+        let name = |import: usize| {
+            let import = &imports[import].import;
+            format!("{}#{}", import.interface, import.imported_name())
+        };
+        let (signature, body, name) = match given {
+            Given::Host {
+                import,
+                caller,
+                realloc,
+            } => {
+                let signature = imports[*import].signature.clone();
+                let allocator = match realloc {
+                    Some(realloc) => Some(Allocator {
+                        realloc: self.number(realloc.function)?,
+                        allocated: import_number(realloc.allocated),
+                    }),
+                    None => None,
+                };
+                let caller = caller.ok_or_else(|| invalid("a call of no component is confined"))?;
+                let confined = self.confined(caller)?;
+                let params = signature.params.len() as u32;
+                let body = glue::host_call(import_number(*import), params, confined, allocator);
+                (signature, body, name(*import))
+            }
+            Given::Drop {
+                import,
+                caller,
+                destructor,
+            } => {
+                let confined = self.own.confined.get(caller).copied();
+                let destructor = destructor.map(|destructor| self.number(destructor));
+                let body =
+                    glue::resource_drop(import_number(*import), confined, destructor.transpose()?);
+                (Signature::of(&[I32], &[]), body, name(*import))
+            }
+            Given::Transfer(moves) => {
+                let body = glue::resource_transfer(moves, import_number);
+                let signature = Signature::of(&[I32, I32, I32], &[I32]);
+                (signature, body, format!("{CABI}#transfer"))
+            }
+            Given::Enter(import) => {
+                let body = glue::call_without(import_number(*import));
+                (Signature::of(&[I32, I32, I32], &[]), body, name(*import))
+            }
+            Given::Transcode(_) | Given::Trap => return Ok(()),
+        };
+        self.add_function(signature, &body, &name);
         Ok(())
     }
 

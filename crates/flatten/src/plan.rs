@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasm_encoder::ValType;
-use wasmrun_guest::Result;
+use wasmrun_guest::{Error, Result};
 use wasmtime_environ::component::{
-    CanonicalOptions, CanonicalOptionsDataModel, CoreDef, Export, GlobalInitializer,
-    InstantiateModule, InterfaceType, LinearMemoryOptions, NameMapNoIntern, OptionsIndex,
-    RuntimeComponentInstanceIndex, RuntimeImportIndex, StaticModuleIndex, StringEncoding,
-    Trampoline, TrampolineIndex, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
+    CanonicalOptions, CanonicalOptionsDataModel, CoreDef, CoreExport, Export, ExportItem,
+    GlobalInitializer, InstantiateModule, InterfaceType, LinearMemoryOptions, NameMapNoIntern,
+    OptionsIndex, RuntimeComponentInstanceIndex, RuntimeImportIndex, RuntimeMemoryIndex,
+    StaticModuleIndex, StringEncoding, Trampoline, TrampolineIndex, Transcode, TypeFuncIndex,
 };
-use wasmtime_environ::{IndexType, WasmValType};
+use wasmtime_environ::{EntityIndex, EntityType, IndexType, MemoryIndex, WasmValType};
 
+use crate::caller::Caller;
+use crate::glue::{ALLOCATED, CABI};
+use crate::resources::{Move, Operation};
 use crate::translate::Translated;
-use crate::{Import, refuse};
+use crate::{Import, invalid, refuse};
 
 /// The entry, as wasmtime-wasi asks for it: the newest version of 0.2 will do where there is not just this one.
 const RUN: &str = "wasi:cli/run@0.2.12";
@@ -25,13 +28,15 @@ const MOST_REPEATED: usize = 16 << 20;
 pub(crate) struct Plan<'a> {
     /// Instances of core modules, in the order in which they are made.
     pub(crate) instances: Vec<Instance<'a>>,
-    /// Functions of the host, in the order of their first use.
+    /// Functions of the host, in the order of their first use; those of the canonical ABI's own among them.
     pub(crate) imports: Vec<Lowered>,
     /// What else modules are given that is of no other module.
     pub(crate) given: BTreeMap<TrampolineIndex, Given<'a>>,
     /// The components that are at times not to be left, by a call of a function of the host.
     pub(crate) confined: BTreeSet<RuntimeComponentInstanceIndex>,
     pub(crate) run: Run<'a>,
+    /// The memories that functions of the host work on, in the order of their first use, by their numbers in the module.
+    pub(crate) hosted: Vec<u32>,
 }
 
 /// An instance of a core module.
@@ -55,20 +60,70 @@ pub(crate) struct Signature {
     pub(crate) results: Vec<ValType>,
 }
 
+impl Signature {
+    pub(crate) fn of(params: &[ValType], results: &[ValType]) -> Self {
+        Signature {
+            params: params.to_vec(),
+            results: results.to_vec(),
+        }
+    }
+}
+
 /// A function that is of no module.
-#[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
     /// A function of the host.
     Host {
         /// Its place among the imports.
         import: usize,
-        /// The component that calls it.
-        caller: RuntimeComponentInstanceIndex,
+        /// The component that has to be free to be left for it.
+        caller: Option<RuntimeComponentInstanceIndex>,
         /// What gives it memory, if it needs some.
-        realloc: Option<&'a CoreDef>,
+        realloc: Option<Realloc<'a>>,
     },
+    /// Drops a handle of a resource of the component's own.
+    Drop {
+        /// The function that tells what it stood for, among the imports.
+        import: usize,
+        caller: RuntimeComponentInstanceIndex,
+        destructor: Option<&'a CoreDef>,
+    },
+    /// Moves handles from component to component.
+    Transfer(Vec<Move>),
+    /// Notes that a call from component to component begins, by this import.
+    Enter(usize),
+    /// Copies strings between components.
+    Transcode(Transcoding),
     /// Traps with the code that it is called with.
     Trap,
+}
+
+/// How strings get from one component to another.
+pub(crate) struct Transcoding {
+    pub(crate) way: Transcode,
+    /// The numbers of the memories.
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    /// The import that ends a guest whose string is none.
+    pub(crate) invalid: usize,
+}
+
+/// What gives memory to a function of the host.
+pub(crate) struct Realloc<'a> {
+    pub(crate) function: &'a CoreDef,
+    /// The function of the host that is told where it is, among the imports.
+    pub(crate) allocated: usize,
+}
+
+/// What is behind a function that is of no module.
+pub(crate) enum Behind {
+    /// An import, itself.
+    Import(usize),
+    /// The function that traps, itself.
+    Trap,
+    /// A function that is made for it.
+    Glue,
+    /// The first function of a module that is made for it.
+    Module,
 }
 
 /// The entry.
@@ -91,7 +146,11 @@ impl<'a> Plan<'a> {
             places: HashMap::new(),
             given: BTreeMap::new(),
             confined: BTreeSet::new(),
-            handling: BTreeSet::new(),
+            handling: Vec::new(),
+            destructors: HashMap::new(),
+            memories: Vec::new(),
+            extracted: HashMap::new(),
+            hosted: Vec::new(),
         };
         planner.initializers()?;
         planner.modules()?;
@@ -103,31 +162,39 @@ impl<'a> Plan<'a> {
             given: planner.given,
             confined: planner.confined,
             run,
+            hosted: planner.hosted,
         })
     }
 
+    /// What is asked of the host beside what the canonical ABI needs.
     pub(crate) fn into_imports(self) -> Vec<Import> {
-        let imports = self.imports.into_iter();
-        imports.map(|lowered| lowered.import).collect()
+        let imports = self.imports.into_iter().map(|lowered| lowered.import);
+        imports.filter(|import| import.interface != CABI).collect()
     }
 
-    /// Whether a function of the host wants memory.
-    pub(crate) fn allocates(&self) -> bool {
-        self.imports.iter().any(|lowered| lowered.import.allocates)
+    /// The places of imports in the order in which they are imported: what the canonical ABI needs comes last.
+    pub(crate) fn import_order(&self) -> Vec<usize> {
+        let mut order: Vec<_> = (0..self.imports.len()).collect();
+        order.sort_by_key(|place| self.imports[*place].import.interface == CABI);
+        order
     }
 
-    /// Whether something is to be done before or after a function is called.
-    pub(crate) fn is_surrounded(&self, given: &Given<'_>) -> bool {
+    pub(crate) fn behind(&self, given: &Given<'_>) -> Behind {
         match given {
-            Given::Host { caller, .. } => self.confined.contains(caller),
-            Given::Trap => false,
+            Given::Host { import, caller, .. } => match caller {
+                Some(caller) if self.confined.contains(caller) => Behind::Glue,
+                _ => Behind::Import(*import),
+            },
+            Given::Drop { .. } | Given::Transfer(_) | Given::Enter(_) => Behind::Glue,
+            Given::Transcode(_) => Behind::Module,
+            Given::Trap => Behind::Trap,
         }
     }
 }
 
-struct Planner<'a, 'b> {
-    translated: &'a Translated<'b>,
-    instances: Vec<Instance<'a>>,
+pub(crate) struct Planner<'a, 'b> {
+    pub(crate) translated: &'a Translated<'b>,
+    pub(crate) instances: Vec<Instance<'a>>,
     /// What each lowered function is of what the component imports.
     lowered: HashMap<u32, RuntimeImportIndex>,
     reallocs: HashMap<u32, &'a CoreDef>,
@@ -137,8 +204,15 @@ struct Planner<'a, 'b> {
     places: HashMap<(String, String), usize>,
     given: BTreeMap<TrampolineIndex, Given<'a>>,
     confined: BTreeSet<RuntimeComponentInstanceIndex>,
-    /// The components that have handles of the host's resources.
-    handling: BTreeSet<RuntimeComponentInstanceIndex>,
+    /// The components that have handles.
+    handling: Vec<RuntimeComponentInstanceIndex>,
+    /// Of the resources that the component defines, those that have one.
+    pub(crate) destructors: HashMap<u32, &'a CoreDef>,
+    /// The numbers that each instance's memories have in the module, those that it imports first.
+    memories: Vec<Vec<u32>>,
+    /// The memories that functions are lowered with and strings are in.
+    extracted: HashMap<u32, &'a CoreExport<MemoryIndex>>,
+    hosted: Vec<u32>,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -164,24 +238,29 @@ impl<'a> Planner<'a, '_> {
                     let index = post_return.index.as_u32();
                     self.post_returns.insert(index, &post_return.def);
                 }
+                GlobalInitializer::Resource(resource) => {
+                    let destructor = resource.dtor.as_ref();
+                    let index = resource.index.as_u32();
+                    self.destructors
+                        .extend(destructor.map(|destructor| (index, destructor)));
+                }
+                GlobalInitializer::ExtractMemory(memory) => {
+                    self.extracted.insert(memory.index.as_u32(), &memory.export);
+                }
                 // What is made use of is looked at where that is.
-                GlobalInitializer::ExtractMemory(_)
-                | GlobalInitializer::ExtractTable(_)
-                | GlobalInitializer::ExtractCallback(_)
-                | GlobalInitializer::Resource(_) => {}
+                GlobalInitializer::ExtractTable(_) | GlobalInitializer::ExtractCallback(_) => {}
             }
         }
         Ok(())
     }
 
     /// Looks at what the instances' modules have.
-    fn modules(&self) -> Result<()> {
+    fn modules(&mut self) -> Result<()> {
         let (mut memories, mut repeated) = (0, 0);
         let mut seen = BTreeSet::new();
         for instance in &self.instances {
             let translation = &self.translated.modules[instance.module];
             let module = &translation.module;
-            memories += module.memories.len() - module.num_imported_memories;
             if module
                 .memories
                 .values()
@@ -189,13 +268,17 @@ impl<'a> Planner<'a, '_> {
             {
                 return Err(refuse("it has a memory with addresses of 64 bits"));
             }
+            let own = (module.memories.len() - module.num_imported_memories) as u32;
+            let imported = instance.args.iter().zip(module.imports());
+            let imported = imported.filter(|(_, (_, _, ty))| matches!(ty, EntityType::Memory(_)));
+            let imported = imported.map(|(arg, _)| self.memory_of(arg));
+            let mut numbers = imported.collect::<Result<Vec<_>>>()?;
+            numbers.extend(memories..memories + own);
+            memories += own;
+            self.memories.push(numbers);
             if !seen.insert(instance.module) {
                 repeated += translation.wasm.len();
             }
-        }
-        if memories > 1 {
-            let what = format!("it has several memories, {memories} of them");
-            return Err(refuse(what));
         }
         if repeated > MOST_REPEATED {
             let what = format!(
@@ -204,6 +287,51 @@ impl<'a> Planner<'a, '_> {
             return Err(refuse(what));
         }
         Ok(())
+    }
+
+    /// The number of a memory that an instance exports.
+    fn memory_of(&self, memory: &CoreDef) -> Result<u32> {
+        match memory {
+            CoreDef::Export(export) => self.exported_memory(export, |index| match index {
+                EntityIndex::Memory(memory) => Some(*memory),
+                _ => None,
+            }),
+            _ => Err(unknown_memory()),
+        }
+    }
+
+    /// The number of one that functions are lowered with, or strings are in.
+    fn extracted_memory(&self, memory: RuntimeMemoryIndex) -> Result<u32> {
+        let export = self.extracted.get(&memory.as_u32());
+        let export = export.ok_or_else(unknown_memory)?;
+        self.exported_memory(export, |memory| Some(*memory))
+    }
+
+    fn exported_memory<T>(
+        &self,
+        export: &CoreExport<T>,
+        memory: impl Fn(&T) -> Option<MemoryIndex>,
+    ) -> Result<u32> {
+        let numbers = self.memories.get(export.instance.as_u32() as usize);
+        let memory = match &export.item {
+            ExportItem::Index(index) => memory(index),
+            ExportItem::Name(_) => None,
+        };
+        let number = numbers
+            .zip(memory)
+            .and_then(|(numbers, memory)| numbers.get(memory.as_u32() as usize).copied());
+        number.ok_or_else(unknown_memory)
+    }
+
+    /// The place of a memory among those that functions of the host work on.
+    fn hosted(&mut self, memory: RuntimeMemoryIndex) -> Result<u32> {
+        let number = self.extracted_memory(memory)?;
+        let known = self.hosted.iter().position(|known| *known == number);
+        let place = known.unwrap_or_else(|| {
+            self.hosted.push(number);
+            self.hosted.len() - 1
+        });
+        Ok(place as u32)
     }
 
     fn run(&mut self) -> Result<Run<'a>> {
@@ -278,16 +406,10 @@ impl<'a> Planner<'a, '_> {
         if let Some(post_return) = run.post_return {
             self.give(post_return)?;
         }
-        // Each would have handles of its own, and none of another's.
-        if self.handling.len() > 1 {
-            return Err(refuse(
-                "several of its components have resources of the host",
-            ));
-        }
         Ok(())
     }
 
-    fn give(&mut self, arg: &'a CoreDef) -> Result<()> {
+    pub(crate) fn give(&mut self, arg: &'a CoreDef) -> Result<()> {
         match arg {
             CoreDef::Export(_) => Ok(()),
             CoreDef::InstanceFlags(component) => {
@@ -311,24 +433,37 @@ impl<'a> Planner<'a, '_> {
                 lower_ty,
                 options,
             } => self.lower(trampoline, index.as_u32(), *lower_ty, *options)?,
-            Trampoline::ResourceDrop { instance, ty } => {
-                self.handling.insert(*instance);
-                Given::Host {
-                    import: self.drop(*ty)?,
-                    caller: *instance,
-                    realloc: None,
-                }
+            Trampoline::ResourceNew { instance, ty } => Given::Host {
+                import: self.operation(Operation::New, *ty)?,
+                caller: Some(*instance),
+                realloc: None,
+            },
+            // What a handle stands for may be asked at any time.
+            Trampoline::ResourceRep { ty, .. } => Given::Host {
+                import: self.operation(Operation::Rep, *ty)?,
+                caller: None,
+                realloc: None,
+            },
+            Trampoline::ResourceDrop { instance, ty } => self.drop(*instance, *ty)?,
+            Trampoline::ResourceTransferOwn => {
+                self.transfer(trampoline, Operation::Take, Operation::New)?
             }
+            Trampoline::ResourceTransferBorrow => {
+                self.transfer(trampoline, Operation::Lend, Operation::Borrow)?
+            }
+            Trampoline::EnterSyncCall => Given::Enter(self.own("enter-call", &[], &[])?),
+            Trampoline::ExitSyncCall => Given::Host {
+                import: self.own("exit-call", &[], &[])?,
+                caller: None,
+                realloc: None,
+            },
+            Trampoline::Transcoder { op, from, to, .. } => Given::Transcode(Transcoding {
+                way: *op,
+                from: self.extracted_memory(*from)?,
+                to: self.extracted_memory(*to)?,
+                invalid: self.own("invalid-string", &[ValType::I32], &[])?,
+            }),
             Trampoline::Trap => Given::Trap,
-            Trampoline::ResourceNew { .. } | Trampoline::ResourceRep { .. } => {
-                return Err(refuse(OWN_RESOURCES));
-            }
-            Trampoline::ResourceTransferOwn
-            | Trampoline::ResourceTransferBorrow
-            | Trampoline::EnterSyncCall
-            | Trampoline::ExitSyncCall => {
-                return Err(refuse("its components pass resources to each other"));
-            }
             other => return Err(refuse(format!("it uses `{}`", other.symbol_name()))),
         };
         self.given.insert(trampoline, given);
@@ -355,13 +490,17 @@ impl<'a> Planner<'a, '_> {
         let (params, results) = (types[ty].params, types[ty].results);
         let (params, results) = (&types[params].types, &types[results].types);
         let allocates = results.iter().any(|ty| self.has(ty, is_sized_late));
-        if params
-            .iter()
-            .chain(results)
-            .any(|ty| self.has(ty, is_handle))
-        {
-            self.handling.insert(options.instance);
-        }
+        let mut passed = params.iter().chain(results);
+        let caller = Caller {
+            component: match passed.any(|ty| self.has(ty, is_handle)) {
+                true => self.handling(options.instance),
+                false => 0,
+            },
+            memory: match memory.memory {
+                Some(memory) => self.hosted(memory)?,
+                None => 0,
+            },
+        };
         let realloc = match memory.realloc {
             Some(realloc) if allocates => self.reallocs.get(&realloc.as_u32()).copied(),
             _ => None,
@@ -371,48 +510,61 @@ impl<'a> Planner<'a, '_> {
             let what = format!("{what} gives back a string or list in no known way");
             return Err(refuse(what));
         }
-        if let Some(realloc) = realloc {
-            self.confined.insert(options.instance);
-            self.give(realloc)?;
-        }
+        let realloc = match realloc {
+            Some(function) => {
+                self.confined.insert(options.instance);
+                self.give(function)?;
+                let import = Import {
+                    interface: CABI.to_owned(),
+                    name: ALLOCATED.to_owned(),
+                    caller,
+                    allocates: false,
+                };
+                let signature = Signature::of(&[ValType::I32], &[ValType::I64]);
+                let allocated = self.import(import, signature)?;
+                Some(Realloc {
+                    function,
+                    allocated,
+                })
+            }
+            None => None,
+        };
         let import = Import {
             interface,
             name,
+            caller,
             allocates,
         };
         Ok(Given::Host {
             import: self.import(import, signature)?,
-            caller: options.instance,
+            caller: Some(options.instance),
             realloc,
         })
     }
 
-    fn drop(&mut self, ty: TypeResourceTableIndex) -> Result<usize> {
-        let Translated {
-            component, types, ..
-        } = self.translated;
-        let imported = match &types[ty] {
-            TypeResourceTable::Concrete { ty, .. } => component.imported_resources.get(*ty),
-            TypeResourceTable::Abstract(_) => None,
-        };
-        let Some(import) = imported else {
-            return Err(refuse(OWN_RESOURCES));
-        };
-        let (interface, name) = self.named(*import)?;
+    /// The number of a component among those that have handles.
+    pub(crate) fn handling(&mut self, component: RuntimeComponentInstanceIndex) -> u32 {
+        let known = self.handling.iter().position(|known| *known == component);
+        let place = known.unwrap_or_else(|| {
+            self.handling.push(component);
+            self.handling.len() - 1
+        });
+        place as u32
+    }
+
+    /// A function of the canonical ABI's own: its place among the imports.
+    fn own(&mut self, name: &str, params: &[ValType], results: &[ValType]) -> Result<usize> {
         let import = Import {
-            interface,
-            name: format!("[resource-drop]{name}"),
+            interface: CABI.to_owned(),
+            name: name.to_owned(),
+            caller: Caller::default(),
             allocates: false,
         };
-        let signature = Signature {
-            params: vec![ValType::I32],
-            results: Vec::new(),
-        };
-        self.import(import, signature)
+        self.import(import, Signature::of(params, results))
     }
 
     /// The interface and the name of what a component imports.
-    fn named(&self, import: RuntimeImportIndex) -> Result<(String, String)> {
+    pub(crate) fn named(&self, import: RuntimeImportIndex) -> Result<(String, String)> {
         let component = &self.translated.component;
         let (import, path) = &component.imports[import];
         let (name, _) = &component.import_types[*import];
@@ -427,8 +579,8 @@ impl<'a> Planner<'a, '_> {
     }
 
     /// Adds an import, unless it is there: its place.
-    fn import(&mut self, import: Import, signature: Signature) -> Result<usize> {
-        let key = (import.interface.clone(), import.name.clone());
+    pub(crate) fn import(&mut self, import: Import, signature: Signature) -> Result<usize> {
+        let key = (import.interface.clone(), import.imported_name());
         if let Some(place) = self.places.get(&key) {
             if self.imports[*place].signature == signature {
                 return Ok(*place);
@@ -512,8 +664,10 @@ fn is_sized_late(ty: &InterfaceType) -> bool {
     )
 }
 
+fn unknown_memory() -> Error {
+    invalid("a memory is passed on that no instance exports")
+}
+
 fn is_handle(ty: &InterfaceType) -> bool {
     matches!(ty, InterfaceType::Own(_) | InterfaceType::Borrow(_))
 }
-
-const OWN_RESOURCES: &str = "it has resources of its own";

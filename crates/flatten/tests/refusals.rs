@@ -104,18 +104,13 @@ fn imports_that_are_not_of_functions_are_refused() {
 }
 
 #[test]
-fn other_memories_than_one_of_32_bits_are_refused() {
-    let two = "(core module $two (memory 1) (memory 1)) (core instance (instantiate $two))";
-    refused(&command(two), "several memories, 2 of them");
-    let one = "(core module $one (memory 1))
-        (core instance (instantiate $one)) (core instance (instantiate $one))";
-    refused(&command(one), "several memories, 2 of them");
+fn memories_of_64_bits_are_refused() {
     let large = "(core module $large (memory i64 1)) (core instance (instantiate $large))";
     refused(&command(large), "addresses of 64 bits");
 }
 
 #[test]
-fn strings_that_are_not_utf8_are_refused() {
+fn strings_for_the_host_that_are_not_utf8_are_refused() {
     let options = format!("{MEMORY} string-encoding=utf16");
     let text = lowering("(param \"s\" string)", "(param i32 i32)", &options);
     refused(
@@ -147,86 +142,6 @@ fn objects_of_garbage_collection_are_refused() {
         (core type $lowered (func (param (ref null $chars))))
         (core func $f (canon lower (func $it "f") gc (core-type $lowered)))"#;
     refused(&command(text), "gc");
-}
-
-#[test]
-fn resources_of_its_own_are_refused() {
-    let of_its_own = |core: &str, canonical: &str| {
-        command(&format!(
-            r#"(type $r (resource (rep i32)))
-            (core func $f (canon {canonical} $r))
-            (core module $user (import "" "f" (func {core})))
-            (core instance (instantiate $user (with "" (instance (export "f" (func $f))))))"#
-        ))
-    };
-    for (core, canonical) in [
-        ("(param i32) (result i32)", "resource.new"),
-        ("(param i32) (result i32)", "resource.rep"),
-        ("(param i32)", "resource.drop"),
-    ] {
-        refused(&of_its_own(core, canonical), "resources of its own");
-    }
-    // One that nobody has a use for is no reason.
-    let unused = command("(type $r (resource (rep i32)))");
-    flatten(&unused).expect("no code is needed for it");
-}
-
-#[test]
-fn components_that_pass_strings_or_resources_to_each_other_are_refused() {
-    let strings = r#"
-        (component $child
-            (core module $m (memory (export "memory") 1)
-                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
-                (func (export "f") (param i32 i32)))
-            (core instance $i (instantiate $m))
-            (func (export "f") (param "s" string) (canon lift (core func $i "f")
-                (memory $i "memory") (realloc (func $i "realloc")))))
-        (instance $child (instantiate $child))
-        (core module $libc (memory (export "memory") 1))
-        (core instance $libc (instantiate $libc))
-        (core func $f (canon lower (func $child "f") (memory $libc "memory")))
-        (core module $user (import "" "f" (func (param i32 i32))))
-        (core instance (instantiate $user (with "" (instance (export "f" (func $f))))))"#;
-    // Each has a memory of its own, or they could not.
-    refused(&command(strings), "several memories");
-    let resources = r#"
-        (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
-        (alias export $it "r" (type $r))
-        (component $taker
-            (import "r" (type $r (sub resource)))
-            (core module $m (func (export "f") (param i32)))
-            (core instance $i (instantiate $m))
-            (func (export "f") (param "r" (own $r)) (canon lift (core func $i "f"))))
-        (instance $taker (instantiate $taker (with "r" (type $r))))
-        (component $giver
-            (import "r" (type $r (sub resource)))
-            (import "f" (func $f (param "r" (own $r))))
-            (core func $f (canon lower (func $f)))
-            (core module $user (import "" "f" (func (param i32))))
-            (core instance (instantiate $user (with "" (instance (export "f" (func $f)))))))
-        (instance (instantiate $giver (with "r" (type $r)) (with "f" (func $taker "f"))))"#;
-    refused(&command(resources), "pass resources to each other");
-}
-
-#[test]
-fn several_components_with_resources_of_the_host_are_refused() {
-    let taking = |name: &str| {
-        format!(
-            r#"(component ${name}
-                (import "r" (type $r (sub resource)))
-                (core func $drop (canon resource.drop $r))
-                (core module $m (import "" "drop" (func (param i32))))
-                (core instance (instantiate $m (with "" (instance (export "drop" (func $drop)))))))
-            (instance (instantiate ${name} (with "r" (type $r))))"#
-        )
-    };
-    let resource = r#"
-        (import "my:host/it@1.0.0" (instance $it (export "r" (type (sub resource)))))
-        (alias export $it "r" (type $r))"#;
-    let one = command(&format!("{resource} {}", taking("one")));
-    flatten(&one).expect("nobody else has any");
-    let two = command(&format!("{resource} {} {}", taking("one"), taking("two")));
-    refused(&two, "several of its components have resources of the host");
 }
 
 #[test]

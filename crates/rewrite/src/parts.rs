@@ -31,6 +31,8 @@ pub struct Parts<'a> {
     pub tables: Vec<TableType>,
     /// The memory that WASI works on.
     pub exported_memory: Option<u32>,
+    /// All that it exports, by name.
+    pub exported_memories: Vec<(&'a str, u32)>,
     /// The segments of data that are in a memory when the guest begins.
     pub(crate) active_data: Vec<ActiveData>,
     /// The segments of elements that nobody can use any more when it begins: those that are in a table, and
@@ -128,8 +130,11 @@ impl<'a> Parts<'a> {
                     for export in exports {
                         let export = export?;
                         match (export.kind, export.name) {
-                            (ExternalKind::Memory, "memory") => {
-                                parts.exported_memory = Some(export.index);
+                            (ExternalKind::Memory, name) => {
+                                parts.exported_memories.push((name, export.index));
+                                if name == "memory" {
+                                    parts.exported_memory = Some(export.index);
+                                }
                             }
                             (ExternalKind::Func | ExternalKind::FuncExact, name) => {
                                 parts.exported_functions.push((name, export.index));

@@ -77,6 +77,14 @@ impl Imported {
         }
     }
 
+    /// The export that is the memory which a call is to be given, if that is not the one called `memory`.
+    pub fn other_memory(&self) -> Option<&str> {
+        match self {
+            Imported::Wasi(_) => None,
+            Imported::Host(function) => function.other_memory(),
+        }
+    }
+
     /// The function of WASI, if it is one.
     pub fn wasi(&self) -> Option<&'static Function> {
         match self {

@@ -100,7 +100,7 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
     match guest.kind() {
         GuestKind::Component => Capability {
             live: Unsupported,
-            components: match refusal(guest) {
+            components: match refusal(guest, all.proposals) {
                 Some(_) => Unsupported,
                 None => all.components,
             },
@@ -112,12 +112,12 @@ pub fn capability_for(guest: &Guest, all: Capability) -> Capability {
 }
 
 /// Why it cannot do that for this guest, as [`Engine::reason`](wasmrun_core::Engine::reason) tells it.
-pub fn reason(guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
+pub fn reason(guest: &Guest, all: &Capability, what: &str) -> Option<Cow<'static, str>> {
     match (guest.kind(), what) {
         (GuestKind::Component, "live") => {
             Some("a component becomes one module here, which is only run".into())
         }
-        (GuestKind::Component, "components") => refusal(guest).map(Cow::Owned),
+        (GuestKind::Component, "components") => refusal(guest, all.proposals).map(Cow::Owned),
         _ => None,
     }
 }
@@ -174,12 +174,16 @@ fn is_flattened(component: &Guest) -> bool {
     component.is_command() && component.wasi() == WasiVersion::Preview2
 }
 
-/// Why a command of WASI 0.2 cannot be flattened. What is wrong with it on every engine is no such reason.
-fn refusal(component: &Guest) -> Option<String> {
+/// Why a command of WASI 0.2 is no module for an engine of these proposals. What is wrong with it on every engine is no such
+/// reason.
+fn refusal(component: &Guest, known: Proposals) -> Option<String> {
     if !is_flattened(component) {
         return None;
     }
     match &*flattened(component) {
+        Ok(flat) if flat.module.memories().len() > 1 && !known.contains(Proposals::MULTI_MEMORY) => {
+            Some("as one core module this one has several memories, and the engine lacks multi-memory".into())
+        }
         Err(error) if error.kind() == ErrorKind::Unsupported => Some(error.message().to_owned()),
         _ => None,
     }

@@ -115,6 +115,7 @@ pub(super) fn relayed(
 ) -> Result<(Vec<u8>, Relayed)> {
     let parts = Parts::of(guest)?;
     let functions = imported(guest, host)?;
+    has_memories(&parts, &functions, terms)?;
     let layout = Layout::of(guest, &functions, purpose)?;
     let entries = Entries::of(guest);
     let entries: Vec<_> = match purpose {
@@ -150,6 +151,28 @@ pub(super) fn relayed(
     }
     let wasm = wired.write(&calls, callable, terms)?;
     Ok((wasm, relayed))
+}
+
+/// Refuses memories that the runtime has not, or that messages cannot be about. A component that becomes a module may have
+/// several, which nobody could tell before.
+fn has_memories(parts: &Parts<'_>, functions: &[Imported], terms: Terms) -> Result<()> {
+    if parts.memories.len() > 1 && !terms.proposals.contains(Proposals::MULTI_MEMORY) {
+        let what = format!(
+            "lacks WebAssembly proposals that the guest uses, which has {} memories: {}",
+            parts.memories.len(),
+            Proposals::MULTI_MEMORY
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    match functions.iter().find_map(Imported::other_memory) {
+        None => Ok(()),
+        Some(name) => {
+            let what = format!(
+                "has functions of the host work on one memory only, and the guest passes them what is in {name} too"
+            );
+            Err(Error::new(ErrorKind::Unsupported, what))
+        }
+    }
 }
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or

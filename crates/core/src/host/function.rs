@@ -11,6 +11,7 @@ use crate::guest::{FuncSignature, shown};
 use super::call::HostCall;
 use super::memory::HostMemory;
 use super::run::{HostEnd, HostRun};
+use super::typed::IntoHostFunction;
 
 /// What a function of the host fails with.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -29,6 +30,7 @@ struct Inner {
     slots: usize,
     sees_guest: bool,
     reads: Option<usize>,
+    other_memory: Option<String>,
     body: Box<Body>,
 }
 
@@ -45,22 +47,21 @@ impl fmt::Display for HostEnded {
 impl std::error::Error for HostEnded {}
 
 impl HostFunction {
-    pub(super) fn new(
+    pub(super) fn new<Marker>(
         module: &str,
         name: &str,
-        signature: FuncSignature,
-        sees_guest: bool,
-        reads: Option<usize>,
-        body: Box<Body>,
+        function: impl IntoHostFunction<Marker>,
     ) -> Self {
+        let signature = function.signature();
         HostFunction(Arc::new(Inner {
             module: module.to_owned(),
             name: name.to_owned(),
             slots: signature.param_slots().max(signature.result_slots()),
             signature,
-            sees_guest,
-            reads,
-            body,
+            sees_guest: function.sees_guest(),
+            reads: function.reads(),
+            other_memory: function.other_memory(),
+            body: function.into_body(),
         }))
     }
 
@@ -94,6 +95,13 @@ impl HostFunction {
     #[doc(hidden)]
     pub fn reads(&self) -> Option<usize> {
         self.0.reads
+    }
+
+    /// The export that is the memory which a [call](HostFunction::call) is to be given, if that is not the one called
+    /// `memory`.
+    #[doc(hidden)]
+    pub fn other_memory(&self) -> Option<&str> {
+        self.0.other_memory.as_deref()
     }
 
     /// Lets `work` have the slots of a call, all 0.

@@ -177,10 +177,7 @@ impl HostFunctions {
         function: impl IntoHostFunction<Marker>,
         replaces: bool,
     ) -> Self {
-        let signature = function.signature();
-        let (sees_guest, reads) = (function.sees_guest(), function.reads());
-        let body = function.into_body();
-        let function = HostFunction::new(&module, &name, signature, sees_guest, reads, body);
+        let function = HostFunction::new(&module, &name, function);
         let all = Arc::make_mut(self.0.get_or_insert_default());
         let functions = all.modules.entry(module).or_default();
         let twice = !replaces && functions.contains_key(&name);

@@ -26,6 +26,12 @@ pub trait IntoHostFunction<Marker> {
         None
     }
 
+    /// See [`HostFunction::other_memory`](crate::HostFunction::other_memory).
+    #[doc(hidden)]
+    fn other_memory(&self) -> Option<String> {
+        None
+    }
+
     /// The function without its types.
     #[doc(hidden)]
     fn into_body(self) -> Box<Body>;

@@ -191,6 +191,7 @@ where
 pub struct RawFunction<F> {
     signature: FuncSignature,
     reads: Option<usize>,
+    other_memory: Option<String>,
     function: F,
 }
 
@@ -206,6 +207,7 @@ where
         RawFunction {
             signature,
             reads: None,
+            other_memory: None,
             function,
         }
     }
@@ -216,6 +218,16 @@ where
     pub fn reading(self, param: usize) -> Self {
         RawFunction {
             reads: Some(param),
+            ..self
+        }
+    }
+
+    /// The same, for a guest that exports several memories: it works on the one that is exported by that name. Where the
+    /// engine is another process, that is refused.
+    #[must_use]
+    pub fn on_memory(self, name: impl Into<String>) -> Self {
+        RawFunction {
+            other_memory: Some(name.into()),
             ..self
         }
     }
@@ -241,6 +253,10 @@ where
             params == Some(&[ValueType::I32; 2])
         };
         self.reads.filter(are_there)
+    }
+
+    fn other_memory(&self) -> Option<String> {
+        self.other_memory.clone()
     }
 
     fn into_body(self) -> Box<Body> {

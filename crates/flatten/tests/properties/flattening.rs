@@ -30,7 +30,8 @@ pub fn holds(bytes: &[u8]) -> bool {
         }
     }
     let told = flattened.imports.into_iter();
-    let told: Vec<_> = told.map(|import| (import.interface, import.name)).collect();
+    let told = told.map(|import| (import.interface.clone(), import.imported_name()));
+    let told: Vec<_> = told.collect();
     let (first, rest) = imports.split_at(told.len());
     assert_eq!(first, told);
     assert!(rest.iter().all(|(module, _)| module == "[cabi]"));

@@ -101,7 +101,7 @@ fn functions_of_the_host_are_called_by_interface_and_name() {
     let calls = [
         "wasi:io/streams@0.2.6#[method]output-stream.check(5, 7)",
         "wasi:cli/stdout@0.2.6#get-stdout()",
-        "wasi:io/streams@0.2.6#[resource-drop]output-stream(0)",
+        "wasi:io/streams@0.2.6#[resource-drop]output-stream(102)",
         "#alone(3)",
     ];
     assert_eq!(run(&text), returned(calls.map(str::to_owned)));
@@ -482,6 +482,139 @@ fn functions_keep_their_names() {
     };
     assert_eq!(names(&text), ["first!helper", "second!main", "_start"]);
     assert_eq!(names(&entry("(i32.const 0)")), ["_start"]);
+}
+
+// ---- resources -------------------------------------------------------------------------------------
+
+/// A command with a resource of its own, whose destructor notes what is dropped; `run` is this.
+fn with_resource(run: &str, options: &str) -> String {
+    lifted(
+        &format!(
+            r#"{NOTE}
+            (core module $dtor
+                (import "" "note" (func $note (param i32)))
+                (func (export "drop") (param i32) (call $note (local.get 0)))
+                (func (export "none") (param i32)))
+            (core instance $dtor (instantiate $dtor (with "" (instance $host))))
+            (type $r (resource (rep i32) (dtor (func $dtor "drop"))))
+            (type $s (resource (rep i32)))
+            (core func $new (canon resource.new $r))
+            (core func $rep (canon resource.rep $r))
+            (core func $drop (canon resource.drop $r))
+            (core func $drop-s (canon resource.drop $s))
+            (core module $m
+                (import "" "new" (func $new (param i32) (result i32)))
+                (import "" "rep" (func $rep (param i32) (result i32)))
+                (import "" "drop" (func $drop (param i32)))
+                (import "" "drop-s" (func $drop-s (param i32)))
+                (func (export "after") (param i32) (drop (call $rep (i32.const 7))) (call $drop (i32.const 7)))
+                (func (export "run") (result i32) {run} (i32.const 0)))
+            (core instance $i (instantiate $m (with "" (instance
+                (export "new" (func $new)) (export "rep" (func $rep))
+                (export "drop" (func $drop)) (export "drop-s" (func $drop-s))))))"#
+        ),
+        options,
+    )
+}
+
+#[test]
+fn handles_of_its_own_resources_are_had_of_the_host() {
+    let text = with_resource(
+        "(drop (call $rep (call $new (i32.const 5))))
+        (call $drop (i32.const 3)) (call $drop-s (i32.const 4)) (call $drop (i32.const 5))",
+        "",
+    );
+    // Functions that drop tell what a handle stood for, doubled, and 1 if it owned that.
+    let dropped = [(0, 43), (0, 43), (0, 0)];
+    let calls = [
+        "[resource-new]0(5)".to_owned(),
+        "[resource-rep]0(101)".to_owned(),
+        "[resource-drop]0(3)".to_owned(),
+        note(21),
+        "[resource-drop]1(4)".to_owned(),
+        "[resource-drop]0(5)".to_owned(),
+    ];
+    assert_eq!(run_wishing(&text, dropped), returned(calls));
+    let imports = flat(&text).imports;
+    assert_eq!(imports.len(), 1, "{imports:?}");
+}
+
+#[test]
+fn what_is_called_after_the_entry_drops_nothing() {
+    let text = with_resource("", r#"(post-return (func $i "after"))"#);
+    let end = trap(Trap::CannotLeaveComponent);
+    let calls = ["[resource-rep]0(7)".to_owned()];
+    assert_eq!(run(&text), ended(calls, end));
+}
+
+/// A command in which one component passes handles of the host's resource to another: `$given`, `$lent` are the calls.
+fn passing(run: &str) -> String {
+    format!(
+        r#"(component
+            (import "my:host/it@1.0.0" (instance $it
+                (export "r" (type $r (sub resource)))
+                (export "use" (func (param "r" (borrow $r))))))
+            (alias export $it "r" (type $r))
+            (component $taker
+                (import "r" (type $r (sub resource)))
+                (import "use" (func $use (param "r" (borrow $r))))
+                (core func $use (canon lower (func $use)))
+                (core func $drop (canon resource.drop $r))
+                (core module $m
+                    (import "" "use" (func $use (param i32)))
+                    (import "" "drop" (func $drop (param i32)))
+                    (func (export "f") (param i32) (call $use (local.get 0)) (call $drop (local.get 0))))
+                (core instance $i (instantiate $m (with "" (instance
+                    (export "use" (func $use)) (export "drop" (func $drop))))))
+                (func (export "given") (param "r" (own $r)) (canon lift (core func $i "f")))
+                (func (export "lent") (param "r" (borrow $r)) (canon lift (core func $i "f"))))
+            (instance $taker (instantiate $taker
+                (with "r" (type $r)) (with "use" (func $it "use"))))
+            (component $giver
+                (import "r" (type $r (sub resource)))
+                (import "given" (func $given (param "r" (own $r))))
+                (import "lent" (func $lent (param "r" (borrow $r))))
+                (core func $given (canon lower (func $given)))
+                (core func $lent (canon lower (func $lent)))
+                (core func $drop (canon resource.drop $r))
+                (core module $m
+                    (import "" "given" (func $given (param i32)))
+                    (import "" "lent" (func $lent (param i32)))
+                    (import "" "drop" (func $drop (param i32)))
+                    (func (export "run") (result i32) {run} (i32.const 0)))
+                (core instance $i (instantiate $m (with "" (instance
+                    (export "given" (func $given)) (export "lent" (func $lent))
+                    (export "drop" (func $drop))))))
+                (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+            (instance $giver (instantiate $giver (with "r" (type $r))
+                (with "given" (func $taker "given")) (with "lent" (func $taker "lent"))))
+            (instance $run (export "run" (func $giver "run")))
+            (export "wasi:cli/run@0.2.0" (instance $run)))"#
+    )
+}
+
+#[test]
+fn handles_move_from_component_to_component_by_what_they_stand_for() {
+    let text = passing(
+        "(call $given (i32.const 1)) (call $lent (i32.const 2)) (call $drop (i32.const 3))",
+    );
+    let calls = [
+        "my:host/it@1.0.0#[resource-take]r|1(1)",
+        "my:host/it@1.0.0#[resource-new]r(101)",
+        "my:host/it@1.0.0#use(102)",
+        "my:host/it@1.0.0#[resource-drop]r(102)",
+        "enter-call()",
+        "my:host/it@1.0.0#[resource-lend]r|1(2)",
+        "my:host/it@1.0.0#[resource-borrow]r(106)",
+        "my:host/it@1.0.0#use(107)",
+        "my:host/it@1.0.0#[resource-drop]r(107)",
+        "exit-call()",
+        "my:host/it@1.0.0#[resource-drop]r|1(3)",
+    ];
+    assert_eq!(run(&text), returned(calls.map(str::to_owned)));
+    let imports = flat(&text).imports;
+    let callers = imports.iter().map(|import| import.caller.component);
+    assert_eq!(callers.collect::<Vec<_>>(), [0, 0, 0, 1, 0, 1, 1]);
 }
 
 /// A command whose second module has these fields, and imports `a` of the first, which has those.

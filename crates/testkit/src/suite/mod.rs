@@ -5,6 +5,7 @@
 
 mod arguments;
 mod component_files;
+mod compositions;
 mod concurrent;
 pub(crate) mod determinism;
 pub(crate) mod directories;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("mounts", mounts::RULES),
     ("overlays", overlays::RULES),
     ("component_files", component_files::RULES),
+    ("compositions", compositions::RULES),
     ("sandbox", sandbox::RULES),
     ("network", network::RULES),
     ("profiles", profiles::RULES),

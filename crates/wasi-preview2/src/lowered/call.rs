@@ -25,7 +25,7 @@ use crate::view::{FilesView as _, NetworkView as _};
 /// What one run of a flattened component has of WASI 0.2.
 pub(crate) struct State {
     system: System,
-    handles: Handles,
+    pub(super) handles: Handles,
     pending: Option<Pending>,
     /// What a function of the caller's failed with.
     failure: Option<Failure>,
@@ -109,7 +109,10 @@ impl Function {
             result: Type::Nothing,
             body: Box::new(move |_, state, slots| {
                 let handle = Slots::new(slots).next_u32()?;
-                let entry = state.handles.remove(resource, handle)?;
+                // What was lent is its owner's.
+                let Some(entry) = state.handles.remove(resource, handle)? else {
+                    return Ok(());
+                };
                 let owned = wasmtime::component::Resource::new_own(entry);
                 drop(&mut state.system, owned).answer(&mut state.system)
             }),
@@ -172,7 +175,7 @@ pub(crate) fn allocated(
 }
 
 /// The value that a core function returns.
-fn put(slots: &mut [u64], value: u64) {
+pub(super) fn put(slots: &mut [u64], value: u64) {
     if let Some(slot) = slots.first_mut() {
         *slot = value;
     }

@@ -139,8 +139,8 @@ impl<'a, 'b> Lifting<'a, 'b> {
     }
 
     fn lend<T: IsResource>(&mut self, handle: u32) -> Result<Resource<T>> {
-        let entry = self.handles.lend(T::RESOURCE, handle, self.lent)?;
-        self.lent += 1;
+        let (entry, is_one_more) = self.handles.lend(T::RESOURCE, handle, self.lent)?;
+        self.lent += usize::from(is_one_more);
         Ok(Resource::new_borrow(entry))
     }
 }

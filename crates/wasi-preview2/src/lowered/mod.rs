@@ -16,6 +16,7 @@ mod imports;
 mod lift;
 mod list;
 mod lower;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -23,12 +24,16 @@ mod wit;
 
 use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, HostCall, HostFunctions, RawFunction, Result};
-use wasmtime::{Trap, format_err};
+use wasmrun_flatten::Caller;
+use wasmtime::{Trap, bail, format_err};
 
 pub(crate) use call::State;
 use call::{Function, allocated, call_dynamic, within};
 use dynamic::Dynamic;
+use handles::Kind;
 pub(crate) use imports::check;
+use resources::Operation;
+use types::Resource;
 
 /// The module that what is not WASI's is imported from: what a flattened component needs for the canonical ABI.
 const CABI: &str = "[cabi]";
@@ -52,8 +57,13 @@ pub(crate) fn functions(
                 format!("the guest imports {import}, which neither WASI 0.2 nor the host has{why}");
             Error::new(ErrorKind::Unsupported, message)
         };
-        let found = find(import).or_else(|| of_host(import, component, host));
-        let (signature, lowered) = found.ok_or_else(|| refuse(""))?;
+        let named = Caller::of(&import.name);
+        let found = named.and_then(|(name, caller)| {
+            let found = find(import, name, caller);
+            let found = found.or_else(|| of_host(import, name, component, host));
+            found.map(|(signature, lowered)| (signature, lowered, caller))
+        });
+        let (signature, lowered, caller) = found.ok_or_else(|| refuse(""))?;
         let reads = lowered.reads();
         if module.import_type(place) != Some(&signature) {
             return Err(refuse(&format!(
@@ -65,8 +75,14 @@ pub(crate) fn functions(
             continue;
         }
         let mut function = RawFunction::new(signature, move |call, slots| {
-            within(call, |call, state| lowered.call(call, state, slots))
+            within(call, |call, state| {
+                state.handles.called_by(caller.component);
+                lowered.call(call, state, slots)
+            })
         });
+        if caller.memory != 0 {
+            function = function.on_memory(caller.memory_export());
+        }
         if let Some(param) = reads {
             function = function.reading(param);
         }
@@ -80,6 +96,8 @@ enum Lowered {
     Wasi(&'static Function),
     /// Of the caller's.
     Host(Dynamic),
+    /// Of handles.
+    Handle(Operation, Kind, Caller),
     /// Of the canonical ABI's own.
     Own(fn(&mut HostCall<'_>, &mut State, &mut [u64]) -> wasmtime::Result<()>),
 }
@@ -88,7 +106,7 @@ impl Lowered {
     fn reads(&self) -> Option<usize> {
         match self {
             Lowered::Wasi(function) => function.reads(),
-            Lowered::Host(_) | Lowered::Own(_) => None,
+            Lowered::Host(_) | Lowered::Handle(..) | Lowered::Own(_) => None,
         }
     }
 
@@ -101,35 +119,54 @@ impl Lowered {
         match self {
             Lowered::Wasi(function) => function.call(call, state, slots),
             Lowered::Host(function) => call_dynamic(function, call, state, slots),
+            Lowered::Handle(operation, kind, caller) => {
+                operation.call(&mut state.handles, caller.component, *kind, slots)
+            }
             Lowered::Own(function) => function(call, state, slots),
         }
     }
 }
 
-/// The function that is imported as this, and its type.
-fn find(import: &Import) -> Option<(FuncSignature, Lowered)> {
+/// The function of that name that is imported as this, and its type.
+fn find(import: &Import, name: &str, caller: Caller) -> Option<(FuncSignature, Lowered)> {
     if import.kind != ImportKind::Function {
         return None;
     }
+    let handles = |operation: Operation, kind| {
+        let signature = operation.signature();
+        (signature, Lowered::Handle(operation, kind, caller))
+    };
     if import.module == CABI {
-        return own(&import.name);
+        let operation = Operation::of(name).and_then(|(operation, resource)| {
+            let kind = Kind::Own(resource.parse().ok()?);
+            Some(handles(operation, kind))
+        });
+        return operation.or_else(|| own(name));
     }
     let (interface, version) = import.module.split_once('@')?;
-    let function = list::find(interface, &import.name)?;
-    version
-        .starts_with("0.2.")
-        .then(|| (function.signature(), Lowered::Wasi(function)))
+    if !version.starts_with("0.2.") {
+        return None;
+    }
+    if let Some(function) = list::find(interface, name) {
+        return Some((function.signature(), Lowered::Wasi(function)));
+    }
+    let (operation, name) = Operation::of(name)?;
+    let resource = Resource::ALL
+        .map(Kind::Host)
+        .into_iter()
+        .find(|kind| matches!(kind, Kind::Host(resource) if resource.name() == (interface, name)));
+    Some(handles(operation, resource?))
 }
 
 /// The function of the caller's that a component imports as this.
 fn of_host(
     import: &Import,
+    name: &str,
     component: &Guest,
     host: &HostFunctions,
 ) -> Option<(FuncSignature, Lowered)> {
     let mut imports = component.imported_functions().iter();
-    let of_component =
-        imports.find(|of| *of.interface == *import.module && *of.name == *import.name)?;
+    let of_component = imports.find(|of| *of.interface == *import.module && *of.name == *name)?;
     let dynamic = Dynamic {
         function: host.of_component(of_component)?.clone(),
         import: of_component.clone(),
@@ -148,6 +185,15 @@ fn own(name: &str) -> Option<(FuncSignature, Lowered)> {
     };
     match name {
         "allocated" => of(&[I32], &[I64], allocated),
+        "enter-call" => of(&[], &[], |_, state, _| {
+            state.handles.enter();
+            Ok(())
+        }),
+        "exit-call" => of(&[], &[], |_, state, _| state.handles.exit()),
+        "invalid-string" => of(&[I32], &[], |_, _, slots| {
+            let bits = slots.first().copied().unwrap_or_default() as u32;
+            bail!("invalid utf{bits} encoding")
+        }),
         "exit-err" => of(&[], &[], |call, _, _| {
             call.exit(1);
             Ok(())
