@@ -42,7 +42,8 @@ impl Engine for Flattening {
     }
 
     fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
-        flattened::reason(guest, &self.capability(), what).or_else(|| self.modules.reason(guest, what))
+        flattened::reason(guest, &self.capability(), what)
+            .or_else(|| self.modules.reason(guest, what))
     }
 
     fn compile(&self, compile: Compile<'_>) -> Result<Arc<dyn Code>> {
