@@ -22,6 +22,7 @@ crate::suite::rules![
     strings_that_are_none_trap,
     lists_pass_between_memories,
     each_component_passes_the_host_what_is_in_its_own_memory,
+    the_host_works_on_the_memory_that_is_meant,
     the_memories_of_a_composition_are_limited_together,
     strings_of_the_host_are_in_the_encoding_of_the_component,
 ];
@@ -254,10 +255,15 @@ fn a_destructor_that_traps_ends_the_guest(case: &Case) {
 
 /// A component that prints on streams that it is lent or given, and one that has them: this is the body of its entry.
 fn printing(body: &str) -> Guest {
+    printing_after("", body)
+}
+
+/// Likewise, after another component.
+fn printing_after(other: &str, body: &str) -> Guest {
     text(
         "printing.wasm",
         &format!(
-            r#"(component
+            r#"(component {other}
   (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
   (alias export $error "error" (type $error-type))
   (import "wasi:io/streams@0.2.0" (instance $streams
@@ -651,6 +657,22 @@ fn each_component_passes_the_host_what_is_in_its_own_memory(case: &Case) {
     {
         assert_eq!(report.outcome, Outcome::Exited(0));
         assert_eq!(stdout(&report), "(here)there, passed on(here)");
+    }
+}
+
+fn the_host_works_on_the_memory_that_is_meant(case: &Case) {
+    let idle = format!("(component $idle {MEMORY}) (instance (instantiate $idle))");
+    let guest = printing_after(
+        &idle,
+        "(local.set $out (call $stdout))
+        (call $lent (local.get $out) (i32.const 0x61))
+        (call $lent (local.get $out) (i32.const 0x62))",
+    );
+    if several_memories(case, &guest)
+        && let Some(report) = case.run(&guest, &captured())
+    {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "ab");
     }
 }
 
