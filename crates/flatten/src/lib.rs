@@ -26,6 +26,9 @@
 //! says what is: the alignment in its upper half, the size in its lower one. The module then calls `realloc` itself, and
 //! hands the address over with `[cabi] allocated: (i32) -> i64`, whose result is of the same kind.
 //!
+//! Where a function works on another memory than `memory`, or strings are not UTF-8, the name of its import says so (see
+//! [`Caller`]), and `allocated` is imported by a name that says the same of the memory.
+//!
 //! Calls out of `realloc` and of what is called after the entry trap, as they have to.
 //!
 //! # Handles
@@ -52,8 +55,7 @@
 //!
 //! # What is not made a module
 //!
-//! Components with a memory that has addresses of 64 bits; that pass the host strings that are not UTF-8; with anything
-//! asynchronous, or that passes objects of garbage collection; that pass core modules or values. They are refused by name,
+//! Components with a memory that has addresses of 64 bits; with anything asynchronous, or that passes objects of garbage collection; that pass core modules or values. They are refused by name,
 //! and so is what is no command of WASI 0.2.
 //!
 //! ```
@@ -97,7 +99,7 @@ use std::fmt::Display;
 use wasmrun_guest::{Error, ErrorKind, Guest, GuestKind, Result, fingerprint};
 use wasmtime_environ::ScopeVec;
 
-pub use caller::Caller;
+pub use caller::{Caller, Encoding};
 use plan::Plan;
 use translate::Translated;
 

@@ -12,7 +12,7 @@ use wasmtime_environ::component::{
 };
 use wasmtime_environ::{EntityIndex, EntityType, IndexType, MemoryIndex, WasmValType};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Encoding};
 use crate::glue::{ALLOCATED, CABI};
 use crate::resources::{Move, Operation};
 use crate::translate::Translated;
@@ -483,18 +483,24 @@ impl<'a> Planner<'a, '_> {
         let (interface, name) = self.named(*import)?;
         let what = format!("its call of `{interface}#{name}`");
         let (options, memory) = self.options(options, &what)?;
-        if options.string_encoding != StringEncoding::Utf8 {
-            return Err(refuse(format!("{what} passes strings that are not UTF-8")));
-        }
         let types = &self.translated.types;
         let (params, results) = (types[ty].params, types[ty].results);
         let (params, results) = (&types[params].types, &types[results].types);
         let allocates = results.iter().any(|ty| self.has(ty, is_sized_late));
-        let mut passed = params.iter().chain(results);
+        let passes = |wanted| {
+            let mut passed = params.iter().chain(results);
+            passed.any(|ty| self.has(ty, wanted))
+        };
+        let (has_handles, has_strings) = (passes(is_handle), passes(is_string));
         let caller = Caller {
-            component: match passed.any(|ty| self.has(ty, is_handle)) {
+            component: match has_handles {
                 true => self.handling(options.instance),
                 false => 0,
+            },
+            encoding: match options.string_encoding {
+                StringEncoding::Utf16 if has_strings => Encoding::Utf16,
+                StringEncoding::CompactUtf16 if has_strings => Encoding::Latin1OrUtf16,
+                _ => Encoding::Utf8,
             },
             memory: match memory.memory {
                 Some(memory) => self.hosted(memory)?,
@@ -517,7 +523,10 @@ impl<'a> Planner<'a, '_> {
                 let import = Import {
                     interface: CABI.to_owned(),
                     name: ALLOCATED.to_owned(),
-                    caller,
+                    caller: Caller {
+                        encoding: Encoding::Utf8,
+                        ..caller
+                    },
                     allocates: false,
                 };
                 let signature = Signature::of(&[ValType::I32], &[ValType::I64]);
@@ -662,6 +671,10 @@ fn is_sized_late(ty: &InterfaceType) -> bool {
         ty,
         InterfaceType::String | InterfaceType::List(_) | InterfaceType::Map(_)
     )
+}
+
+fn is_string(ty: &InterfaceType) -> bool {
+    matches!(ty, InterfaceType::String)
 }
 
 fn unknown_memory() -> Error {

@@ -88,7 +88,7 @@ impl<'a> Planner<'a, '_> {
             name: format!("{}{}", operation.name(), table.name),
             caller: Caller {
                 component: self.handling(table.component),
-                memory: 0,
+                ..Caller::default()
             },
             allocates: false,
         };

@@ -47,8 +47,6 @@ fn lowering(ty: &str, core: &str, options: &str) -> String {
     ))
 }
 
-const MEMORY: &str = r#"(memory $libc "memory")"#;
-
 #[test]
 fn what_is_no_component_is_refused() {
     refused("(module)", "a module cannot be flattened");
@@ -107,19 +105,6 @@ fn imports_that_are_not_of_functions_are_refused() {
 fn memories_of_64_bits_are_refused() {
     let large = "(core module $large (memory i64 1)) (core instance (instantiate $large))";
     refused(&command(large), "addresses of 64 bits");
-}
-
-#[test]
-fn strings_for_the_host_that_are_not_utf8_are_refused() {
-    let options = format!("{MEMORY} string-encoding=utf16");
-    let text = lowering("(param \"s\" string)", "(param i32 i32)", &options);
-    refused(
-        &text,
-        "`my:host/it@1.0.0#f` passes strings that are not UTF-8",
-    );
-    let options = format!("{MEMORY} string-encoding=latin1+utf16");
-    let text = lowering("(param \"s\" string)", "(param i32 i32)", &options);
-    refused(&text, "not UTF-8");
 }
 
 #[test]

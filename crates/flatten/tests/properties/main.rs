@@ -64,6 +64,53 @@ const COMPOSED: &str = r#"(component
     (instance $run (export "run" (func $caller "run")))
     (export "wasi:cli/run@0.2.0" (instance $run)))"#;
 
+/// Two components that pass each other strings, lists and resources, from memory to memory.
+const PASSING: &str = r#"(component
+    (component $there
+        (core module $m (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+            (func (export "make") (param i32 i32) (result i32) (i32.const 7))
+            (func (export "use") (param i32 i32 i32) (result i32) (i32.const 16))
+            (func (export "drop") (param i32)))
+        (core instance $i (instantiate $m))
+        (type $r' (resource (rep i32) (dtor (func $i "drop"))))
+        (export $r "r" (type $r'))
+        (func (export "make") (param "s" string) (result (own $r))
+            (canon lift (core func $i "make") string-encoding=utf16
+                (memory $i "memory") (realloc (func $i "realloc"))))
+        (func (export "use") (param "r" (borrow $r)) (param "l" (list u16)) (result string)
+            (canon lift (core func $i "use") string-encoding=latin1+utf16
+                (memory $i "memory") (realloc (func $i "realloc")) (post-return (func $i "drop")))))
+    (instance $there (instantiate $there))
+    (component $here
+        (import "there" (instance $there
+            (export "r" (type $r (sub resource)))
+            (export "make" (func (param "s" string) (result (own $r))))
+            (export "use" (func (param "r" (borrow $r)) (param "l" (list u16)) (result string)))))
+        (alias export $there "r" (type $r))
+        (core module $libc (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8)))
+        (core instance $libc (instantiate $libc))
+        (core func $make (canon lower (func $there "make") (memory $libc "memory")))
+        (core func $use (canon lower (func $there "use")
+            (memory $libc "memory") (realloc (func $libc "realloc"))))
+        (core func $drop (canon resource.drop $r))
+        (core module $m
+            (import "" "make" (func $make (param i32 i32) (result i32)))
+            (import "" "use" (func $use (param i32 i32 i32 i32)))
+            (import "" "drop" (func $drop (param i32)))
+            (func (export "run") (result i32) (local $r i32)
+                (local.set $r (call $make (i32.const 0) (i32.const 4)))
+                (call $use (local.get $r) (i32.const 0) (i32.const 2) (i32.const 32))
+                (call $drop (local.get $r))
+                (i32.const 0)))
+        (core instance $i (instantiate $m (with "" (instance
+            (export "make" (func $make)) (export "use" (func $use)) (export "drop" (func $drop))))))
+        (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+    (instance $here (instantiate $here (with "there" (instance $there))))
+    (instance $run (export "run" (func $here "run")))
+    (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+
 /// Components that nobody wrote, and programs behind the adapter of preview1.
 fn components() -> impl Iterator<Item = &'static [u8]> {
     let modules = wasmrun_corpus::modules().map(|module| module.wasm);
@@ -157,10 +204,12 @@ fn what_no_component_of_a_toolchain_has_is_refused_or_flattened() {
 
 /// A component that can be flattened.
 fn sound() -> impl Strategy<Value = Vec<u8>> {
-    let composed = wat::parse_str(COMPOSED).expect("it is our own text");
-    let programs = components().map(<[u8]>::to_vec).chain([composed]);
-    let sound: Vec<_> = programs.filter(|wasm| flattening::holds(wasm)).collect();
-    assert!(sound.len() > 4);
+    let own = [COMPOSED, PASSING].map(|text| wat::parse_str(text).expect("it is our own text"));
+    assert!(own.iter().all(|wasm| flattening::holds(wasm)));
+    let programs = components().map(<[u8]>::to_vec);
+    let programs = programs.filter(|wasm| flattening::holds(wasm));
+    let sound: Vec<_> = programs.chain(own).collect();
+    assert!(sound.len() > 5);
     select(sound)
 }
 

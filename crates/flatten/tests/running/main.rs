@@ -3,7 +3,7 @@
 mod host;
 
 use host::{NOTE, Ran, command, flat, lifted, note, run, run_wishing};
-use wasmparser::{Name, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ExternalKind, Name, Parser, Payload, Validator, WasmFeatures};
 use wasmtime_environ::Trap;
 
 fn returned(calls: impl IntoIterator<Item = String>) -> Ran {
@@ -615,6 +615,78 @@ fn handles_move_from_component_to_component_by_what_they_stand_for() {
     let imports = flat(&text).imports;
     let callers = imports.iter().map(|import| import.caller.component);
     assert_eq!(callers.collect::<Vec<_>>(), [0, 0, 0, 1, 0, 1, 1]);
+}
+
+// ---- memories --------------------------------------------------------------------------------------
+
+/// A component in which two call a function of the host, which takes and gives back a string: each with a memory of its own, the
+/// second with UTF-16.
+fn two_callers() -> String {
+    let caller = |name: &str, encoding: &str| {
+        format!(
+            r#"(component ${name}
+                (import "f" (func $f (param "s" string) (result string)))
+                (core module $libc (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+                (core instance $libc (instantiate $libc))
+                (core func $f (canon lower (func $f) string-encoding={encoding}
+                    (memory $libc "memory") (realloc (func $libc "realloc"))))
+                (core module $m
+                    (import "" "f" (func $f (param i32 i32 i32)))
+                    (func (export "run") (result i32)
+                        (call $f (i32.const 1) (i32.const 2) (i32.const 16)) (i32.const 0)))
+                (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+                (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+            (instance ${name} (instantiate ${name} (with "f" (func $f))))"#
+        )
+    };
+    format!(
+        r#"(component (import "f" (func $f (param "s" string) (result string)))
+            {} {}
+            (component $both
+                (import "one" (func $one (result (result))))
+                (import "other" (func $other (result (result))))
+                (core func $one (canon lower (func $one)))
+                (core func $other (canon lower (func $other)))
+                (core module $m
+                    (import "" "one" (func $one (result i32)))
+                    (import "" "other" (func $other (result i32)))
+                    (func (export "run") (result i32) (i32.or (call $one) (call $other))))
+                (core instance $i (instantiate $m (with "" (instance
+                    (export "one" (func $one)) (export "other" (func $other))))))
+                (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+            (instance $both (instantiate $both
+                (with "one" (func $one "run")) (with "other" (func $other "run"))))
+            (instance $run (export "run" (func $both "run")))
+            (export "wasi:cli/run@0.2.0" (instance $run)))"#,
+        caller("one", "utf8"),
+        caller("other", "utf16"),
+    )
+}
+
+#[test]
+fn functions_of_the_host_are_told_whose_memory_and_strings_are_meant() {
+    let calls = [
+        "#f(1, 2, 16)",
+        "allocated(64)",
+        "#f|0|memory-1|utf16(1, 2, 16)",
+        "allocated|0|memory-1(64)",
+    ];
+    let wishes = [(1, 5), (u32::MAX, u32::MAX), (2, 10)];
+    let ran = run_wishing(&two_callers(), wishes);
+    assert_eq!(ran, returned(calls.map(str::to_owned)));
+    let mut memories = Vec::new();
+    for payload in Parser::new(0).parse_all(&flat(&two_callers()).module) {
+        if let Payload::ExportSection(exports) = payload.expect("it is valid") {
+            let exports = exports
+                .into_iter()
+                .map(|export| export.expect("it is valid"));
+            let names = exports.filter(|export| export.kind == ExternalKind::Memory);
+            memories.extend(names.map(|export| (export.name.to_owned(), export.index)));
+        }
+    }
+    let expected = [("memory".to_owned(), 0), ("memory-1".to_owned(), 1)];
+    assert_eq!(memories, expected);
 }
 
 /// A command whose second module has these fields, and imports `a` of the first, which has those.

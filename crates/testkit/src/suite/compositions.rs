@@ -2,7 +2,9 @@
 //!
 //! What each comes to is what it does on an engine that has components; others have it as one module.
 
-use wasmrun_core::{Guest, Outcome, Place, Program, Support, TrapKind};
+use wasmrun_core::{
+    Guest, HostFunctions, HostInterface, Outcome, Place, Program, Request, Support, TrapKind, check,
+};
 
 use crate::case::{Case, captured, stdout};
 use crate::guests::text;
@@ -20,7 +22,9 @@ crate::suite::rules![
     strings_that_are_none_trap,
     lists_pass_between_memories,
     each_component_passes_the_host_what_is_in_its_own_memory,
+    the_host_works_on_the_memory_that_is_meant,
     the_memories_of_a_composition_are_limited_together,
+    strings_of_the_host_are_in_the_encoding_of_the_component,
 ];
 
 fn exits(case: &Case, guest: &Guest, code: i32) {
@@ -251,10 +255,15 @@ fn a_destructor_that_traps_ends_the_guest(case: &Case) {
 
 /// A component that prints on streams that it is lent or given, and one that has them: this is the body of its entry.
 fn printing(body: &str) -> Guest {
+    printing_after("", body)
+}
+
+/// Likewise, after another component.
+fn printing_after(other: &str, body: &str) -> Guest {
     text(
         "printing.wasm",
         &format!(
-            r#"(component
+            r#"(component {other}
   (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
   (alias export $error "error" (type $error-type))
   (import "wasi:io/streams@0.2.0" (instance $streams
@@ -651,12 +660,27 @@ fn each_component_passes_the_host_what_is_in_its_own_memory(case: &Case) {
     }
 }
 
+fn the_host_works_on_the_memory_that_is_meant(case: &Case) {
+    let idle = format!("(component $idle {MEMORY}) (instance (instantiate $idle))");
+    let guest = printing_after(
+        &idle,
+        "(local.set $out (call $stdout))
+        (call $lent (local.get $out) (i32.const 0x61))
+        (call $lent (local.get $out) (i32.const 0x62))",
+    );
+    if several_memories(case, &guest)
+        && let Some(report) = case.run(&guest, &captured())
+    {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "ab");
+    }
+}
+
 /// All memories count. A runtime that has components itself cannot count them together, and lets none have a second.
 fn the_memories_of_a_composition_are_limited_together(case: &Case) {
     const PAGE: u64 = 1 << 16;
     let guest = writing("there", None);
-    let apart = matches!(case.engine().info().place, Place::Executable(_))
-        && case.capability().components == Support::Native;
+    let apart = keeps_components(case);
     for pages in [2, 1] {
         let config = captured().limit(|limits| limits.memory = Some(pages * PAGE));
         if several_memories(case, &guest)
@@ -689,4 +713,84 @@ fn several_memories(case: &Case, guest: &Guest) -> bool {
             false
         }
     }
+}
+
+/// A component with strings in this encoding that passes the host its first argument, and compares what it gets back with
+/// these bytes. What is compared is the length as it is told, and as many bytes.
+fn asking(encoding: &str, (expected, length): (&str, u32)) -> Guest {
+    text(
+        "asking.wasm",
+        &format!(
+            r#"(component
+  (import "wasi:cli/environment@0.2.0" (instance $environment
+    (export "get-arguments" (func (result (list string))))))
+  (import "acme:test/echo@1.0.0" (instance $echo
+    (export "echo" (func (param "s" string) (result string)))))
+  {MEMORY}
+  (core func $arguments (canon lower (func $environment "get-arguments") string-encoding={encoding}
+    (memory $memory) (realloc (func $realloc))))
+  (core func $echo (canon lower (func $echo "echo") string-encoding={encoding}
+    (memory $memory) (realloc (func $realloc))))
+  (core module $m
+    (import "" "memory" (memory 1))
+    (import "" "arguments" (func $arguments (param i32)))
+    (import "" "echo" (func $echo (param i32 i32 i32)))
+    (data (i32.const 2048) "{expected}")
+    (func $is (param $at i32) (param $length i32) (local $byte i32)
+      (if (i32.ne (local.get $length) (i32.const {length})) (then unreachable))
+      (loop $next
+        (if (i32.eq (local.get $byte) (i32.const {bytes})) (then (return)))
+        (if (i32.ne
+          (i32.load8_u (i32.add (local.get $at) (local.get $byte)))
+          (i32.load8_u offset=2048 (local.get $byte))) (then unreachable))
+        (local.set $byte (i32.add (local.get $byte) (i32.const 1)))
+        (br $next)))
+    (func (export "run") (result i32) (local $all i32)
+      (call $arguments (i32.const 0))
+      (local.set $all (i32.load (i32.const 0)))
+      (call $is (i32.load offset=8 (local.get $all)) (i32.load offset=12 (local.get $all)))
+      (call $echo (i32.load offset=8 (local.get $all)) (i32.load offset=12 (local.get $all))
+        (i32.const 0))
+      (call $is (i32.load (i32.const 0)) (i32.load (i32.const 4)))
+      (i32.const 0)))
+  (core instance $i (instantiate $m (with "" (instance
+    (export "memory" (memory $memory))
+    (export "arguments" (func $arguments)) (export "echo" (func $echo))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $run (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $run)))"#,
+            bytes = expected.len() / 3
+        ),
+    )
+}
+
+fn strings_of_the_host_are_in_the_encoding_of_the_component(case: &Case) {
+    for string in ["plain", "caf\u{e9} \u{ff}", "\u{20ac} \u{10348} and \u{e9}"] {
+        let own = string.to_owned();
+        let interface = HostInterface::new().function("echo", move |_, (said,): (String,)| {
+            assert_eq!(said, own);
+            said
+        });
+        let host = HostFunctions::new().interface("acme:test/echo@1.0.0", interface);
+        for encoding in ENCODINGS {
+            let (bytes, length) = encoded(string, encoding);
+            let guest = asking(encoding, (&bytes, length));
+            let config = captured().arg(string);
+            let request = Request::new(&config, &host);
+            if !check::refusals_of(&**case.engine(), &guest, request).is_empty() {
+                assert!(!case.capability().host_functions.is_supported() || keeps_components(case));
+                return;
+            }
+            let program = Program::compile(case.engine().clone(), &guest, request);
+            let program = program.unwrap_or_else(|error| panic!("not compiled: {error:?}"));
+            let report = case.ran(program.run(&config));
+            assert_eq!(report.outcome, Outcome::Exited(0), "{encoding}: {string}");
+        }
+    }
+}
+
+/// Whether components stay with a runtime on `PATH`.
+fn keeps_components(case: &Case) -> bool {
+    matches!(case.engine().info().place, Place::Executable(_))
+        && case.capability().components == Support::Native
 }

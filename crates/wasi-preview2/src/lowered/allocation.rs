@@ -7,18 +7,19 @@
 use std::collections::VecDeque;
 
 use wasmrun_core::HostCall;
+use wasmrun_flatten::Encoding;
 use wasmtime::{Result, bail};
 
 use super::dynamic::Typed;
 use super::handles::Handles;
-use super::lower::{Lower, Lowering, Wish};
+use super::lower::{Lower, Lowering, Wishes};
 
 /// What a function returned, and is to be put where the component makes room.
 pub(crate) struct Pending {
     value: Box<dyn Store>,
     /// Where the value itself goes, which is there.
     at: u32,
-    wishes: VecDeque<Wish>,
+    wishes: Wishes,
     given: VecDeque<u32>,
 }
 
@@ -26,8 +27,8 @@ pub(crate) struct Pending {
 const NONE: u64 = -1_i64 as u64;
 
 impl Pending {
-    pub(crate) fn new(value: Box<dyn Store>, at: u32) -> Result<Self> {
-        let mut wishes = VecDeque::new();
+    pub(crate) fn new(value: Box<dyn Store>, at: u32, encoding: Encoding) -> Result<Self> {
+        let mut wishes = Wishes::new(encoding);
         value.wish(&mut wishes)?;
         Ok(Pending {
             value,
@@ -39,19 +40,19 @@ impl Pending {
 
     /// Whether room was made for all of it.
     pub(crate) fn has_all(&self) -> bool {
-        self.wishes.is_empty()
+        self.wishes.next().is_none()
     }
 
     /// The next wish, as the component is told: the alignment in the upper half, and the size in the lower.
     pub(crate) fn wish(&self) -> u64 {
-        self.wishes.front().map_or(NONE, |wish| {
+        self.wishes.next().map_or(NONE, |wish| {
             u64::from(wish.align) << 32 | u64::from(wish.size)
         })
     }
 
     /// The component has made room there.
     pub(crate) fn give(&mut self, call: &HostCall<'_>, address: u32) -> Result<()> {
-        let Some(wish) = self.wishes.pop_front() else {
+        let Some(wish) = self.wishes.take() else {
             bail!("room was made that no function wants");
         };
         if !address.is_multiple_of(wish.align) {
@@ -66,7 +67,7 @@ impl Pending {
 
     /// Puts the value there.
     pub(crate) fn store(self, call: &mut HostCall<'_>, handles: &mut Handles) -> Result<()> {
-        let mut lowering = Lowering::new(call, handles, self.given);
+        let mut lowering = Lowering::new(call, handles, self.given, self.wishes.encoding());
         self.value.store(self.at, &mut lowering)
     }
 }
@@ -74,14 +75,14 @@ impl Pending {
 /// A value of whatever type that a component is given.
 pub(crate) trait Store: Send + 'static {
     /// See [`Lower::wish`].
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()>;
+    fn wish(&self, wishes: &mut Wishes) -> Result<()>;
 
     /// See [`Lower::store`].
     fn store(self: Box<Self>, at: u32, to: &mut Lowering<'_, '_>) -> Result<()>;
 }
 
 impl<T: Lower> Store for T {
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
         Lower::wish(self, wishes)
     }
 
@@ -91,7 +92,7 @@ impl<T: Lower> Store for T {
 }
 
 impl Store for Typed {
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
         Typed::wish(self, wishes)
     }
 

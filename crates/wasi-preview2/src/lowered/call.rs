@@ -5,6 +5,7 @@ use std::fmt;
 
 use wasmrun_core::guest::{FuncSignature, ValueType};
 use wasmrun_core::{HostCall, Interrupt, Trap};
+use wasmrun_flatten::{Caller, Encoding};
 use wasmtime::{Error, Result, bail, format_err};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::filesystem::types::{self as filesystem, Host as _};
@@ -26,6 +27,8 @@ use crate::view::{FilesView as _, NetworkView as _};
 pub(crate) struct State {
     system: System,
     pub(super) handles: Handles,
+    /// Of the strings of the component that calls.
+    encoding: Encoding,
     pending: Option<Pending>,
     /// What a function of the caller's failed with.
     failure: Option<Failure>,
@@ -36,9 +39,16 @@ impl State {
         State {
             system,
             handles: Handles::default(),
+            encoding: Encoding::default(),
             pending: None,
             failure: None,
         }
+    }
+
+    /// From now on this one calls.
+    pub(super) fn called_by(&mut self, caller: Caller) {
+        self.handles.called_by(caller.component);
+        self.encoding = caller.encoding;
     }
 
     /// Fails if a function was called that is still to be given what it wants.
@@ -224,11 +234,11 @@ fn give<T: Store>(
     if !shape.allocates {
         value.store(
             at,
-            &mut Lowering::new(call, &mut state.handles, VecDeque::new()),
+            &mut Lowering::new(call, &mut state.handles, VecDeque::new(), state.encoding),
         )?;
         return Ok(None);
     }
-    let pending = Pending::new(value, at)?;
+    let pending = Pending::new(value, at, state.encoding)?;
     let wish = pending.wish();
     if pending.has_all() {
         pending.store(call, &mut state.handles)?;
@@ -247,7 +257,10 @@ pub(crate) fn call_dynamic(
 ) -> Result<()> {
     state.is_ready()?;
     let mut from = Slots::new(slots);
-    let params = dynamic.params(&mut from, &mut Lifting::new(call, &state.handles))?;
+    let params = dynamic.params(
+        &mut from,
+        &mut Lifting::new(call, &state.handles, state.encoding),
+    )?;
     let called = dynamic.function.call_within(call, &dynamic.import, params);
     let value = called.map_err(|failure| {
         let error = format_err!("{failure}");
@@ -289,7 +302,7 @@ macro_rules! closures {
                     #[allow(unused_mut, reason = "some have no parameters")]
                     let mut from = Slots::new(slots);
                     #[allow(unused_variables, unused_mut, reason = "likewise")]
-                    let mut lifting = Lifting::new(call, &state.handles);
+                    let mut lifting = Lifting::new(call, &state.handles, state.encoding);
                     $(let $param = $param::lift(&mut from, &mut lifting)?;)*
                     let value = self(&mut state.system, $($param),*).answer(&mut state.system)?;
                     let shape = const { &Shape::of(&A::Value::TYPE) };

@@ -2,8 +2,6 @@
 //!
 //! The rules are those of [`lift`](super::lift) and [`lower`](super::lower), over values that say what they are.
 
-use std::collections::VecDeque;
-
 use wasmrun_core::guest::{
     ComponentFunction, ComponentSignature, ComponentType, FuncSignature, ValueType,
 };
@@ -12,7 +10,7 @@ use wasmtime::{Result, bail, format_err};
 
 use super::call::{MOST_PARAMS, Shape, signature};
 use super::lift::{Lifting, Slots};
-use super::lower::{Lowering, Wish};
+use super::lower::{Lowering, Wish, Wishes};
 use super::types::discriminant_size;
 
 /// A function of the caller's, as a component imports it.
@@ -76,7 +74,7 @@ impl Typed {
         }
     }
 
-    pub(crate) fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+    pub(crate) fn wish(&self, wishes: &mut Wishes) -> Result<()> {
         wish(&self.value, &self.ty, wishes)
     }
 
@@ -412,11 +410,11 @@ fn values(value: &ComponentValue) -> Vec<&ComponentValue> {
     }
 }
 
-fn wish(value: &ComponentValue, ty: &ComponentType, wishes: &mut VecDeque<Wish>) -> Result<()> {
+fn wish(value: &ComponentValue, ty: &ComponentType, wishes: &mut Wishes) -> Result<()> {
     match (value, ty) {
-        (ComponentValue::String(text), _) => wishes.push_back(Wish::of(1, 1, text.len())?),
+        (ComponentValue::String(text), _) => wishes.add_string(text)?,
         (ComponentValue::List(all), ComponentType::List(of)) => {
-            wishes.push_back(Wish::of(align(of), size(of), all.len())?);
+            wishes.add(Wish::of(align(of), size(of), all.len())?);
             if allocates(of) {
                 all.iter().try_for_each(|value| wish(value, of, wishes))?;
             }
@@ -457,7 +455,7 @@ fn store(
         (V::F32(value), _) => to.number(at, value.to_bits().into(), 4),
         (V::F64(value), _) => to.number(at, value.to_bits(), 8),
         (V::Char(value), _) => to.number(at, u32::from(*value).into(), 4),
-        (V::String(text), _) => to.point(at, text.len(), |room, to| to.put(room, text.as_bytes())),
+        (V::String(text), _) => to.string(at, text),
         (V::List(all), T::List(of)) => to.point(at, all.len(), |room, to| {
             let mut members = Members::default();
             all.iter()

@@ -1,10 +1,12 @@
 //! What a component passes, as Rust has it.
 
 use wasmrun_core::HostCall;
+use wasmrun_flatten::Encoding;
 use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 use wasmtime::component::Resource;
 use wasmtime::{Error, Result, bail, format_err};
 
+use super::encoding::Layout;
 use super::handles::Handles;
 use super::types::{Members, Type};
 use super::wit::IsResource;
@@ -63,6 +65,7 @@ impl<'a> Slots<'a> {
 pub(crate) struct Lifting<'a, 'b> {
     call: &'a mut HostCall<'b>,
     handles: &'a Handles,
+    encoding: Encoding,
     /// How many handles were lent in this call.
     lent: usize,
     /// How much may still be copied in this call.
@@ -70,10 +73,16 @@ pub(crate) struct Lifting<'a, 'b> {
 }
 
 impl<'a, 'b> Lifting<'a, 'b> {
-    pub(crate) fn new(call: &'a mut HostCall<'b>, handles: &'a Handles) -> Self {
+    /// Of a component that has strings in that encoding.
+    pub(crate) fn new(
+        call: &'a mut HostCall<'b>,
+        handles: &'a Handles,
+        encoding: Encoding,
+    ) -> Self {
         Lifting {
             call,
             handles,
+            encoding,
             lent: 0,
             left: HOSTCALL_FUEL as usize,
         }
@@ -90,12 +99,15 @@ impl<'a, 'b> Lifting<'a, 'b> {
     }
 
     pub(super) fn string(&mut self, [address, length]: [u32; 2]) -> Result<String> {
-        if !self.has(address, length.into()) {
+        let layout = Layout::of(length, self.encoding);
+        if !address.is_multiple_of(layout.align) {
+            bail!("string pointer not aligned to {}", layout.align);
+        }
+        if !self.has(address, layout.bytes) {
             bail!("string pointer/length out of bounds of memory");
         }
-        self.spend(length as usize)?;
-        let bytes = self.call.read_vec(address, length)?;
-        Ok(String::from_utf8(bytes).map_err(|error| error.utf8_error())?)
+        self.spend(layout.bytes as usize)?;
+        layout.decoded(self.call.read_vec(address, layout.bytes)?)
     }
 
     fn list<T: Lift>(&mut self, pointer: [u32; 2]) -> Result<Vec<T>> {

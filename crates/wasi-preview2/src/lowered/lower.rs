@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use wasmrun_core::HostCall;
+use wasmrun_flatten::Encoding;
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail, format_err};
 
+use super::encoding::Encoded;
 use super::handles::Handles;
 use super::types::{Members, Type};
 use super::wit::IsResource;
@@ -16,7 +18,7 @@ pub(crate) trait Lower: Sized + Send + 'static {
     const TYPE: Type;
 
     /// Says what memory it needs beside its own, in the order in which [`store`](Lower::store) takes it.
-    fn wish(&self, _wishes: &mut VecDeque<Wish>) -> Result<()> {
+    fn wish(&self, _wishes: &mut Wishes) -> Result<()> {
         Ok(())
     }
 
@@ -54,12 +56,53 @@ impl Wish {
     }
 }
 
+/// What a value wants, one after the other.
+#[derive(Debug)]
+pub(crate) struct Wishes {
+    all: VecDeque<Wish>,
+    /// Of the component's strings.
+    encoding: Encoding,
+}
+
+impl Wishes {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Wishes {
+            all: VecDeque::new(),
+            encoding,
+        }
+    }
+
+    pub(super) fn add(&mut self, wish: Wish) {
+        self.all.push_back(wish);
+    }
+
+    pub(super) fn add_string(&mut self, string: &str) -> Result<()> {
+        let encoded = Encoded::of(string, self.encoding)?;
+        self.add(Wish::of(encoded.align, 1, encoded.bytes.len())?);
+        Ok(())
+    }
+
+    pub(super) fn next(&self) -> Option<&Wish> {
+        self.all.front()
+    }
+
+    pub(super) fn take(&mut self) -> Option<Wish> {
+        self.all.pop_front()
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+}
+
 /// Where values are put, and what is needed for that.
 pub(crate) struct Lowering<'a, 'b> {
     to: Target<'a, 'b>,
     handles: &'a mut Handles,
     /// Where the component made room.
     given: VecDeque<u32>,
+    /// Of the component's strings.
+    encoding: Encoding,
 }
 
 enum Target<'a, 'b> {
@@ -69,16 +112,18 @@ enum Target<'a, 'b> {
 }
 
 impl<'a, 'b> Lowering<'a, 'b> {
-    /// Into memory, where that room was made.
+    /// Into memory, where that room was made, for a component that has strings in that encoding.
     pub(crate) fn new(
         call: &'a mut HostCall<'b>,
         handles: &'a mut Handles,
         given: VecDeque<u32>,
+        encoding: Encoding,
     ) -> Self {
         Lowering {
             to: Target::Memory(call),
             handles,
             given,
+            encoding,
         }
     }
 
@@ -91,6 +136,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
             to: Target::Slot([0; 8]),
             handles,
             given: VecDeque::new(),
+            encoding: Encoding::default(),
         };
         store(&mut lowering)?;
         match lowering.to {
@@ -124,6 +170,14 @@ impl<'a, 'b> Lowering<'a, 'b> {
             Target::Slot(_) => 4,
         };
         self.number(at, number.cast_unsigned().into(), bytes)
+    }
+
+    /// Puts a string where there is room, and the pointer to it there.
+    pub(super) fn string(&mut self, at: u32, string: &str) -> Result<()> {
+        let encoded = Encoded::of(string, self.encoding)?;
+        self.point(at, encoded.length as usize, |room, to| {
+            to.put(room, &encoded.bytes)
+        })
     }
 
     /// Puts what is behind a pointer where there is room, and the pointer there.
@@ -179,21 +233,20 @@ impl Lower for bool {
 impl Lower for String {
     const TYPE: Type = Type::String;
 
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
-        wishes.push_back(Wish::new(&Type::U8, self.len())?);
-        Ok(())
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
+        wishes.add_string(self)
     }
 
     fn store(self, at: u32, to: &mut Lowering<'_, '_>) -> Result<()> {
-        to.point(at, self.len(), |room, to| to.put(room, self.as_bytes()))
+        to.string(at, &self)
     }
 }
 
 impl<T: Lower> Lower for Vec<T> {
     const TYPE: Type = Type::List(&T::TYPE);
 
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
-        wishes.push_back(Wish::new(&T::TYPE, self.len())?);
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
+        wishes.add(Wish::new(&T::TYPE, self.len())?);
         if T::TYPE.allocates() {
             self.iter().try_for_each(|one| one.wish(wishes))?;
         }
@@ -226,7 +279,7 @@ impl Lower for () {
 impl<T: Lower> Lower for Option<T> {
     const TYPE: Type = Type::Option(&T::TYPE);
 
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
         self.iter().try_for_each(|some| some.wish(wishes))
     }
 
@@ -242,7 +295,7 @@ impl<T: Lower> Lower for Option<T> {
 impl<T: Lower, E: Lower> Lower for Result<T, E> {
     const TYPE: Type = Type::Result(&(T::TYPE, E::TYPE));
 
-    fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+    fn wish(&self, wishes: &mut Wishes) -> Result<()> {
         match self {
             Ok(ok) => ok.wish(wishes),
             Err(err) => err.wish(wishes),
@@ -265,7 +318,7 @@ macro_rules! tuples {
         impl<$($member: Lower),*> Lower for ($($member,)*) {
             const TYPE: Type = Type::Tuple(&[$($member::TYPE),*]);
 
-            fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+            fn wish(&self, wishes: &mut Wishes) -> Result<()> {
                 let ($($member,)*) = self;
                 $($member.wish(wishes)?;)*
                 Ok(())
@@ -294,7 +347,7 @@ macro_rules! lower_record {
         impl Lower for $record {
             const TYPE: Type = Type::Record(&[$(($name, <$type as Lower>::TYPE)),*]);
 
-            fn wish(&self, wishes: &mut VecDeque<Wish>) -> Result<()> {
+            fn wish(&self, wishes: &mut Wishes) -> Result<()> {
                 $(Lower::wish(&self.$field, wishes)?;)*
                 Ok(())
             }

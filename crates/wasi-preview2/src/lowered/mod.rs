@@ -11,6 +11,7 @@
 mod allocation;
 mod call;
 mod dynamic;
+mod encoding;
 mod handles;
 mod imports;
 mod lift;
@@ -24,7 +25,7 @@ mod wit;
 
 use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
 use wasmrun_core::{Error, ErrorKind, Guest, HostCall, HostFunctions, RawFunction, Result};
-use wasmrun_flatten::Caller;
+use wasmrun_flatten::{Caller, Encoding};
 use wasmtime::{Trap, bail, format_err};
 
 pub(crate) use call::State;
@@ -64,7 +65,10 @@ pub(crate) fn functions(
             found.map(|(signature, lowered)| (signature, lowered, caller))
         });
         let (signature, lowered, caller) = found.ok_or_else(|| refuse(""))?;
-        let reads = lowered.reads();
+        // The length of a string in another encoding is not in bytes.
+        let reads = lowered
+            .reads()
+            .filter(|_| caller.encoding == Encoding::Utf8);
         if module.import_type(place) != Some(&signature) {
             return Err(refuse(&format!(
                 " with that type: there, it is {signature}"
@@ -76,7 +80,7 @@ pub(crate) fn functions(
         }
         let mut function = RawFunction::new(signature, move |call, slots| {
             within(call, |call, state| {
-                state.handles.called_by(caller.component);
+                state.called_by(caller);
                 lowered.call(call, state, slots)
             })
         });

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmrun_backend_wasmi::WasmiEngine;
-use wasmrun_core::guest::{FuncSignature, ValueType};
+use wasmrun_core::guest::{FuncSignature, Import, ImportKind, ValueType};
 use wasmrun_core::{
     Capability, Code, Compile, ComponentValue, Engine as CoreEngine, EngineInfo, ErrorKind, Guest,
     HostFunctions, HostInterface, Mount, Network, NetworkRules, Outcome, Program, Request,
     RunConfig, Stdin,
 };
+use wasmrun_flatten::Caller;
 use wasmrun_testkit::particular;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentType, Linker};
@@ -29,7 +30,7 @@ use super::lift::Lift;
 use super::list::ALL;
 use super::lower::Lower;
 use super::types::{Resource, Type};
-use super::{check, functions};
+use super::{check, find, functions};
 use crate::{System, add_to_linker, flattened};
 
 const DROP: &str = "[resource-drop]";
@@ -460,20 +461,54 @@ impl CoreEngine for Flattening {
     }
 }
 
+/// What is called about handles: of a resource of the component's own, and of one of the host's, by two components.
+const HANDLES: [(&str, &str); 16] = [
+    ("[cabi]", "[resource-new]0"),
+    ("[cabi]", "[resource-new]1|1"),
+    ("[cabi]", "[resource-rep]0"),
+    ("[cabi]", "[resource-drop]0"),
+    ("[cabi]", "[resource-drop]1|1"),
+    ("[cabi]", "[resource-take]0"),
+    ("[cabi]", "[resource-lend]0"),
+    ("[cabi]", "[resource-borrow]0|1"),
+    ("[cabi]", "[resource-lend]0|1"),
+    ("[cabi]", "enter-call"),
+    ("[cabi]", "exit-call"),
+    ("wasi:io/streams@0.2.0", "[resource-take]output-stream"),
+    ("wasi:io/streams@0.2.0", "[resource-new]output-stream|1"),
+    ("wasi:io/streams@0.2.0", "[resource-lend]output-stream"),
+    ("wasi:io/streams@0.2.0", "[resource-borrow]output-stream|1"),
+    ("wasi:io/streams@0.2.0", "[resource-drop]output-stream|1"),
+];
+
 /// A guest that calls functions as they come, with numbers that are handles and addresses as often as not.
 fn any_guest(chance: &mut fastrand::Rng) -> String {
     let (mut imports, mut body) = (String::new(), String::new());
-    for (at, function) in ALL.iter().enumerate() {
-        let FuncSignature { params, results } = function.signature();
+    let of_wasi = ALL.iter().map(|function| {
+        let interface = format!("{}@0.2.0", function.interface);
+        let allocates = function.result.allocates();
+        (interface, function.name, function.signature(), allocates)
+    });
+    let of_handles = HANDLES.iter().map(|(module, name)| {
+        let (base, caller) = Caller::of(name).expect("it is a name");
+        let import = Import {
+            module: (*module).to_owned(),
+            name: (*name).to_owned(),
+            kind: ImportKind::Function,
+        };
+        let (signature, _) = find(&import, base, caller).expect("it is there");
+        (import.module, *name, signature, false)
+    });
+    let functions: Vec<_> = of_wasi.chain(of_handles).collect();
+    for (at, (module, name, FuncSignature { params, results }, _)) in functions.iter().enumerate() {
         let list = |types: &[ValueType]| {
             let names: Vec<_> = types.iter().map(|ty| ty.as_str()).collect();
             names.join(" ")
         };
-        let (params, results) = (list(&params), list(&results));
+        let (params, results) = (list(params), list(results));
         let _ = writeln!(
             imports,
-            "(import \"{}@0.2.0\" \"{}\" (func $f{at} (param {params}) (result {results})))",
-            function.interface, function.name
+            "(import \"{module}\" \"{name}\" (func $f{at} (param {params}) (result {results})))",
         );
     }
     let likely = [
@@ -483,10 +518,14 @@ fn any_guest(chance: &mut fastrand::Rng) -> String {
         "instance-network",
     ];
     let begin = likely.map(|name| ALL.iter().position(|function| function.name == name));
-    let then: Vec<_> = (0..40).map(|_| Some(chance.usize(..ALL.len()))).collect();
+    let then: Vec<_> = (0..40)
+        .map(|_| match chance.u8(..3) {
+            0 => Some(chance.usize(ALL.len()..functions.len())),
+            _ => Some(chance.usize(..ALL.len())),
+        })
+        .collect();
     for at in begin.into_iter().chain(then).flatten() {
-        let function = &ALL[at];
-        let FuncSignature { params, results } = function.signature();
+        let (_, _, FuncSignature { params, results }, allocates) = &functions[at];
         let mut call = format!("(call $f{at}");
         for ty in params {
             let number = match chance.u8(..8) {
@@ -500,7 +539,7 @@ fn any_guest(chance: &mut fastrand::Rng) -> String {
         call.push(')');
         let _ = match results[..] {
             [] => writeln!(body, "{call}"),
-            [_] if function.result.allocates() => writeln!(body, "(call $make {call})"),
+            [_] if *allocates => writeln!(body, "(call $make {call})"),
             _ => writeln!(body, "(drop {call})"),
         };
     }

@@ -1,7 +1,5 @@
 //! The types of WASI 0.2, as wasmtime-wasi has them.
 
-use std::collections::VecDeque;
-
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail, format_err};
 use wasmtime_wasi::p2::bindings::cli::{terminal_input, terminal_output};
@@ -21,7 +19,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, TcpSocket,
 use super::lift::{
     Lift, Lifting, Slots, case, lift_enum, lift_flags, lift_record, lift_variant, member, payload,
 };
-use super::lower::{Lower, Lowering, Wish, lower_enum, lower_flags, lower_record, lower_variant};
+use super::lower::{Lower, Lowering, Wishes, lower_enum, lower_flags, lower_record, lower_variant};
 use super::types::{self, Members, Type};
 
 /// What a handle of a resource is of.
