@@ -676,7 +676,7 @@ fn functions_of_the_host_are_told_whose_memory_and_strings_are_meant() {
     let ran = run_wishing(&two_callers(), wishes);
     assert_eq!(ran, returned(calls.map(str::to_owned)));
     let mut memories = Vec::new();
-    for payload in Parser::new(0).parse_all(&flat(&two_callers()).module) {
+    for payload in Parser::new(0).parse_all(flat(&two_callers()).module.bytes()) {
         if let Payload::ExportSection(exports) = payload.expect("it is valid") {
             let exports = exports
                 .into_iter()
