@@ -82,13 +82,13 @@ fn a_concurrent_command_writes_through_streams(case: &Case) {
 }
 
 fn a_concurrent_command_ends_when_it_has_returned(case: &Case) {
-    // It returns, yields, and would write when it is called back.
+    // It writes, returns and yields, and would write again when it is called back.
     let guest = called_back(
-        "(call $return (i32.const 0)) i32.const 1",
+        &format!("{HELLO} (call $return (i32.const 1)) i32.const 1"),
         &format!("{HELLO} i32.const 0"),
     );
     if let Some(ended) = ended(case, &guest, &captured()) {
-        assert_eq!(ended, (Outcome::Exited(0), String::new()));
+        assert_eq!(ended, (Outcome::Exited(1), "hi\n".to_owned()));
     }
 }
 
