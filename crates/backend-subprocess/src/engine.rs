@@ -18,11 +18,13 @@ use crate::relay::RelayedCode;
 use crate::runtime::Runtime;
 use crate::version::Version;
 
-/// Whether a guest may have the runtime keep what is in no memory and no table.
+/// Whether a guest may have the runtime keep what is in no memory and no table: objects, exceptions, and streams that it serves
+/// when the guest has forgotten them.
 fn has_uncounted(guest: &Guest) -> bool {
     const UNCOUNTED: Proposals = Proposals::GC
         .union(Proposals::EXCEPTIONS)
-        .union(Proposals::LEGACY_EXCEPTIONS);
+        .union(Proposals::LEGACY_EXCEPTIONS)
+        .union(Proposals::COMPONENT_ASYNC);
     guest.proposals().difference(UNCOUNTED) != guest.proposals()
 }
 
@@ -110,7 +112,7 @@ impl Engine for SubprocessEngine {
     fn reason(&self, guest: &Guest, what: &str) -> Option<Cow<'static, str>> {
         match what {
             "memory" if has_uncounted(guest) => {
-                Some("nobody counts the objects and exceptions that this guest may make".into())
+                Some("nobody counts the objects, exceptions or streams that this guest may make".into())
             }
             "live" | "host_functions"
                 if guest.kind() == GuestKind::Component

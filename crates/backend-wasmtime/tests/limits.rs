@@ -4,6 +4,7 @@ mod common;
 
 use common::{both, command, compile, component, module, outcome, run};
 use wasmrun_core::{Guest, Limits, Outcome, RunConfig, Trap, TrapKind};
+use wasmrun_testkit::concurrent;
 
 fn limited(change: impl FnOnce(&mut Limits)) -> RunConfig {
     RunConfig::new().limit(change)
@@ -298,4 +299,27 @@ fn a_trap_of_one_run_leaves_the_next_alone() {
         let report = program.run(&RunConfig::new()).expect("runs");
         assert_eq!(report.outcome, Outcome::Exited(0));
     }
+}
+
+#[test]
+fn streams_that_a_component_forgets_are_bounded() {
+    // Each is to be written to standard output and never is. Of the last it waits to be told what came of it.
+    let guest = concurrent::command(
+        "(loop $more
+            (local.set $b (call $stdout (i32.wrap_i64 (call $stdout_new))))
+            (local.set $a (i32.add (local.get $a) (i32.const 1)))
+            (br_if $more (i32.lt_u (local.get $a) (i32.const 5000))))
+        (drop (call $come (local.get $b) (call $stdout_told (local.get $b) (i32.const 32))))
+        (i32.load8_u (i32.const 32))",
+    );
+    assert_eq!(outcome(&guest, &RunConfig::new()), Outcome::Exited(1));
+}
+
+#[test]
+fn tasks_that_a_component_does_not_wait_for_are_bounded() {
+    let guest = concurrent::command(
+        "(loop $more (drop (call $begin_sleep (i64.const 86400000000000))) (br $more)) unreachable",
+    );
+    let outcome = outcome(&guest, &RunConfig::new());
+    assert!(matches!(outcome, Outcome::Trapped(_)), "{outcome:?}");
 }

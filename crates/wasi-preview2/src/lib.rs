@@ -21,6 +21,8 @@
 //! - A directory may be changed by whoever may change its mount, whatever it was opened for; its flags say so.
 //!
 //! There is no error code for too many open files: it is `insufficient-memory`.
+//!
+//! With the feature `p3` there is WASI 0.3 as well, for components on wasmtime.
 
 mod clocks;
 mod descriptor;

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use wasmrun_core::{
-    Access, Clock, Guest, Limits, Mount, Network, NetworkRules, Outcome, Random, RunConfig, Stdin,
-    TrapKind,
+    Access, Clock, ErrorKind, Guest, HostFunctions, Limits, Mount, Network, NetworkRules, Outcome,
+    Program, Random, Request, RunConfig, Stdin, TrapKind,
 };
 
 use crate::case::{Case, captured, stdout};
@@ -38,6 +38,8 @@ crate::suite::rules![
     random_numbers_of_a_concurrent_command_follow_from_a_seed,
     a_concurrent_command_connects_where_a_rule_says,
     the_entry_that_is_asked_for_is_run,
+    a_concurrent_command_is_not_called,
+    services_are_refused_by_name,
 ];
 
 /// Long enough for a guest to get going, and short enough to wait for.
@@ -80,13 +82,13 @@ fn a_concurrent_command_writes_through_streams(case: &Case) {
 }
 
 fn a_concurrent_command_ends_when_it_has_returned(case: &Case) {
-    // It returns, yields, and would write when it is called back.
+    // It writes, returns and yields, and would write again when it is called back.
     let guest = called_back(
-        "(call $return (i32.const 0)) i32.const 1",
+        &format!("{HELLO} (call $return (i32.const 1)) i32.const 1"),
         &format!("{HELLO} i32.const 0"),
     );
     if let Some(ended) = ended(case, &guest, &captured()) {
-        assert_eq!(ended, (Outcome::Exited(0), String::new()));
+        assert_eq!(ended, (Outcome::Exited(1), "hi\n".to_owned()));
     }
 }
 
@@ -514,4 +516,33 @@ fn the_entry_that_is_asked_for_is_run(case: &Case) {
             assert_eq!(outcome, Outcome::Exited(code), "{entry:?}");
         }
     }
+}
+
+// ---- what is refused -------------------------------------------------------------------------------
+
+fn a_concurrent_command_is_not_called(case: &Case) {
+    let (config, host) = (captured(), HostFunctions::new());
+    let request = Request::new(&config, &host).live();
+    let refused = Program::compile(case.engine().clone(), &command("i32.const 0"), request);
+    let error = refused.expect_err("nobody has instances of it");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+}
+
+fn services_are_refused_by_name(case: &Case) {
+    let service = crate::guests::text(
+        "service.wasm",
+        r#"(component
+            (core module $m (func (export "handle")))
+            (core instance $i (instantiate $m))
+            (func $handle async (canon lift (core func $i "handle")))
+            (instance $h (export "handle" (func $handle)))
+            (export "wasi:http/handler@0.3.0" (instance $h)))"#,
+    );
+    case.assert_refused(&["entry"], &service, &captured());
+    let refused = Program::compile(case.engine().clone(), &service, &captured());
+    let error = refused.expect_err("it is no command").to_string();
+    assert!(
+        !case.can("preview3") || error.contains("wasi:http"),
+        "{error}"
+    );
 }

@@ -260,6 +260,7 @@ mod tests {
         "interfaces::what_the_host_lacks_is_refused_with_the_nearest",
         "interfaces::another_type_is_refused_with_both",
         "interfaces::what_no_host_could_offer_is_refused",
+        "concurrent::services_are_refused_by_name",
     ];
 
     /// A rule that an engine keeps by doing nothing would prove nothing.
