@@ -47,6 +47,7 @@
 //! [layout]: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/
 
 mod archive;
+mod build;
 mod challenge;
 mod client;
 mod credentials;

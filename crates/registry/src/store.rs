@@ -176,11 +176,7 @@ impl Store {
     /// [`GuestNotFound`](ErrorKind::GuestNotFound) if it is not here, [`Config`](ErrorKind::Config) if the new name has a
     /// digest, [`Io`](ErrorKind::Io) if the store cannot be written.
     pub fn tag(&self, from: &Reference, to: &Reference) -> Result<()> {
-        if to.digest().is_some() {
-            let message =
-                format!("{to} has a digest, which follows from the content and cannot be given");
-            return Err(Error::new(ErrorKind::Config, message));
-        }
+        is_taggable(to)?;
         let _lock = self.layout.in_use()?;
         let descriptor = self.named(from)?;
         self.call(&to.name(), descriptor)
@@ -290,12 +286,7 @@ impl Store {
     ///
     /// [layout]: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/
     pub fn add(&self, guest: &Guest, reference: &Reference) -> Result<Image> {
-        if let Some(digest) = reference.digest() {
-            let message = format!(
-                "{reference}: {digest} cannot be given, as it follows from the program; give a tag"
-            );
-            return Err(Error::new(ErrorKind::Config, message));
-        }
+        is_taggable(reference)?;
         let guest = guest.read()?;
         let config = config(&guest)?;
         let _lock = self.layout.in_use()?;
@@ -307,13 +298,19 @@ impl Store {
             ..config
         })?;
         self.layout.keep(&config)?;
-        let manifest = manifest::written(&Manifest {
+        let manifest = Manifest {
             schema_version: 2,
             media_type: Some(media_type::MANIFEST.into()),
             config: Descriptor::of(media_type::WASM_CONFIG, &config),
             layers: vec![layer],
             annotations: Default::default(),
-        })?;
+        };
+        self.keep_image(&manifest, reference)
+    }
+
+    /// Keeps a manifest whose blobs are here, and gives it a name.
+    pub(crate) fn keep_image(&self, manifest: &Manifest, reference: &Reference) -> Result<Image> {
+        let manifest = manifest::written(manifest)?;
         self.layout.keep(&manifest)?;
         let descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
         let image = self.image(reference, &descriptor)?;
@@ -322,8 +319,21 @@ impl Store {
     }
 }
 
+/// Fails for a reference that has a digest, which only content has.
+pub(crate) fn is_taggable(reference: &Reference) -> Result<()> {
+    match reference.digest() {
+        None => Ok(()),
+        Some(digest) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{reference}: {digest} cannot be given, as it follows from the content; give a tag"
+            ),
+        )),
+    }
+}
+
 /// What the configuration of an artifact tells of its program.
-fn config(guest: &Guest) -> Result<WasmConfig> {
+pub(crate) fn config(guest: &Guest) -> Result<WasmConfig> {
     let refused = |what: String| {
         let message = format!("{}: {what}", guest.name());
         Err(Error::new(ErrorKind::Unsupported, message))

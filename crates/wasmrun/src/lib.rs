@@ -34,6 +34,7 @@
 //! | `wasix`      | `wasmer`, for programs built for WASIX too                              |
 //! | `wasmedge`   | `wasmedge`, in-process: a library that is looked for and loaded when the engine is asked for |
 //!
+//! The feature `oci` adds `oci`: guests from registries, and the store they are kept in. Without it nothing here speaks HTTP.
 //! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
@@ -90,6 +91,8 @@ mod command;
 mod compile;
 mod engines;
 pub mod env_file;
+#[cfg(feature = "oci")]
+pub mod oci;
 mod registry;
 mod run_file;
 mod select;

@@ -321,3 +321,50 @@ fn images_go_through_a_file() {
         says(&fresh.load(&file, None).expect_err(what), &[what]);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_program_and_its_files_are_an_image() {
+    let (directory, store) = store();
+    let files = directory.path().join("files");
+    fs::create_dir_all(files.join("b/c")).expect("made");
+    fs::write(files.join("b/c/x"), "1").expect("written");
+    fs::write(files.join("a"), "2").expect("written");
+    std::os::unix::fs::symlink("/lib/a", files.join("link")).expect("made");
+    let guest = Guest::from_bytes("app.wasm", preview1("a")).expect("a guest");
+    let one = reference("oci://h/a:1");
+    let add = |path: &str| store.add_image(&guest, &[(files.clone(), path.into())], &one);
+    let image = add("/usr/../lib").expect_err("it leads elsewhere");
+    says(&image, &["`/usr/../lib` is no path in an image"]);
+    let image = add("/lib/").expect("made");
+    assert_eq!(image.name, "/app.wasm");
+    assert_eq!(fs::read(&image.program).expect("readable"), preview1("a"));
+    assert_eq!(image.layers.len(), 2);
+    let file = fs::File::open(&image.layers[0]).expect("readable");
+    let mut archive = tar::Archive::new(file);
+    let names = archive.entries().expect("readable").map(|entry| {
+        let entry = entry.expect("readable");
+        String::from_utf8(entry.path_bytes().into_owned()).expect("UTF-8")
+    });
+    let names: Vec<_> = names.collect();
+    assert_eq!(
+        names,
+        [
+            "lib/",
+            "lib/a",
+            "lib/b/",
+            "lib/b/c/",
+            "lib/b/c/x",
+            "lib/link"
+        ]
+    );
+    // Whenever it is made, it is the same; a registry takes and gives it.
+    fs::File::options()
+        .write(true)
+        .open(files.join("a"))
+        .and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH))
+        .expect("set");
+    assert_eq!(add("/lib").expect("made"), image);
+    fs::write(files.join(".wh.a"), "").expect("written");
+    says(&add("/lib").expect_err("a whiteout"), &["would remove"]);
+}
