@@ -302,11 +302,9 @@ impl Client {
                 )
             }
             ureq::Error::HostNotFound => format!("there is no host {registry}"),
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
-                format!(
-                    "{registry} does not speak TLS that is trusted; see --plain-http for one that speaks none"
-                )
-            }
+            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => no_tls(registry),
+            // As what rustls has to say comes from a connection.
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => no_tls(registry),
             _ => format!("the connection to {registry} failed"),
         };
         let error = match error {
@@ -639,6 +637,10 @@ fn denied(registry: &str, known: bool) -> String {
         ),
         false => format!("{registry} wants to know who asks; `wasmrun login {registry}` tells it"),
     }
+}
+
+fn no_tls(registry: &str) -> String {
+    format!("{registry} does not speak TLS that is trusted; --plain-http is for one that speaks none")
 }
 
 /// Whether an address is on the loopback interface, by what it says of itself and not by what a name comes to.

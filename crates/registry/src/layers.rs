@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
 use tar::EntryType;
 use wasmrun_guest::{Error, ErrorKind, Result, shown};
 
@@ -16,6 +15,7 @@ use crate::digest::Hasher;
 use crate::layout::{Kind, Layout};
 use crate::manifest::Descriptor;
 use crate::media_type::{self, Compression};
+use crate::zstd::Frames;
 use crate::{Digest, Limits};
 
 /// A layer as a tar archive.
@@ -78,11 +78,7 @@ pub(crate) fn decompress(
     let mut tar = layout.io("a layer cannot be written", layout.temporary())?;
     let broken = |error: io::Error| what("cannot be decompressed").with_source(error);
     let mut reader: Box<dyn Read> = match compression {
-        Compression::Zstd => {
-            let decoder =
-                StreamingDecoder::new(file).map_err(|error| broken(io::Error::other(error)))?;
-            Box::new(decoder)
-        }
+        Compression::Zstd => Box::new(Frames::new(file)),
         _ => Box::new(MultiGzDecoder::new(file)),
     };
     let mut hasher = Hasher::default();

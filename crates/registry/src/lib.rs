@@ -63,6 +63,7 @@ mod reference;
 mod stamp;
 mod store;
 mod transfer;
+mod zstd;
 
 pub use client::Client;
 pub use credentials::{Credentials, DockerConfig, Secret};

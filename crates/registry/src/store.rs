@@ -216,7 +216,7 @@ impl Store {
     }
 
     /// Removes what has no name. Where more than `max_bytes` is left, the names of what was used longest ago are taken
-    /// away first, until it is no more.
+    /// away first, until it is no more. An [`Image`] that somebody has, and has not started yet, may lose its files by that.
     ///
     /// # Errors
     ///

@@ -170,3 +170,73 @@ fn root(image: &Image) -> Mount {
         access: Access::ReadWrite,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmrun_core::GuestKind;
+
+    use super::*;
+
+    /// An image of a program and a directory, with what `config` says of a run.
+    fn image(directory: &tempfile::TempDir, config: &str) -> Image {
+        let store = Store::open(directory.path().join("store")).expect("a store");
+        let guest = Guest::from_bytes("app.wasm", b"\0asm\x01\0\0\0".as_slice()).expect("a guest");
+        let files = directory.path().join("files");
+        std::fs::create_dir_all(&files).expect("a directory");
+        let reference = "oci://h/app".parse().expect("a reference");
+        let mut image = store
+            .add_image(&guest, &[(files, "/lib".into())], &reference)
+            .expect("an image");
+        let said: RunConfig = serde_json::from_str(config).expect("a config");
+        (image.entrypoint, image.cmd) = (vec!["-i".into()], said.args);
+        (image.env, image.working_directory) = (said.env, said.working_directory);
+        image
+    }
+
+    #[test]
+    fn what_a_caller_asks_goes_over_what_an_image_says() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let image = image(
+            &directory,
+            r#"{"args":["a"],"env":{"K":"image","PATH":"/bin"},"working_directory":"/lib"}"#,
+        );
+        let guest = guest(&Engines::new(), &image, Guest::DEFAULT_MAX_BYTES).expect("a guest");
+        assert_eq!(
+            (guest.name(), guest.kind()),
+            ("app.wasm", GuestKind::Module)
+        );
+
+        let plain = configured(&image, &RunConfig::new());
+        assert_eq!(plain.argv0.as_deref(), Some("/app.wasm"));
+        assert_eq!(plain.args, ["-i", "a"]);
+        assert_eq!(plain.env, image.env);
+        assert_eq!(plain.working_directory.as_deref(), Some("/lib"));
+        let MountSource::Overlay(root) = &plain.mounts[0].source else {
+            panic!("{:?}", plain.mounts);
+        };
+        let below: Vec<_> = image
+            .layers
+            .iter()
+            .rev()
+            .cloned()
+            .map(MountSource::Tar)
+            .collect();
+        assert_eq!((plain.mounts[0].path.as_str(), &root.lower), ("/", &below));
+
+        let asked = RunConfig::new()
+            .argv0("x")
+            .arg("b")
+            .env("K", "mine")
+            .inherit_env(InheritEnv::Named(vec!["PATH".into()]))
+            .map_dir("/srv", "/data", Access::ReadOnly)
+            .working_directory("/");
+        let asked = configured(&image, &asked);
+        assert_eq!(asked.argv0.as_deref(), Some("x"));
+        assert_eq!(asked.args, ["-i", "b"]);
+        // Of several values for one name the last stands, and the host's is there where the image's is not.
+        assert_eq!(asked.env.last(), Some(&("K".into(), "mine".into())));
+        assert!(asked.env.iter().all(|(name, _)| name != "PATH"));
+        assert_eq!(asked.working_directory.as_deref(), Some("/"));
+        assert_eq!(asked.mounts.len(), 2);
+    }
+}

@@ -17,6 +17,12 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["schema", "--help"],
         &["cache", "--help"],
         &["cache", "prune", "--help"],
+        #[cfg(feature = "oci")]
+        &["pull", "--help"],
+        #[cfg(feature = "oci")]
+        &["push", "--help"],
+        #[cfg(feature = "oci")]
+        &["login", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {

@@ -27,6 +27,8 @@ mod exit_codes;
 #[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
 mod full_disk;
 mod help;
+#[cfg(all(unix, feature = "oci", feature = "wasmi"))]
+mod images;
 mod inspect;
 #[cfg(feature = "wasmtime")]
 mod invoke;

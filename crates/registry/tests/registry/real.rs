@@ -1,16 +1,13 @@
 //! A real registry, and other clients of it: what they write is read here, and what is written here they read.
 
-use std::env;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
 use tempfile::TempDir;
 use wasmrun_guest::{ErrorKind, Guest};
 use wasmrun_registry::{Client, Digest, DockerConfig, PullPolicy, QUIET, Reference, Secret};
+use wasmrun_testkit::registry::{DockerRegistry, is_here};
 
 use crate::content::{Blob, TAR, image_config, manifest, preview1, says, tar};
 use crate::own::{client, store};
@@ -18,73 +15,21 @@ use crate::own::{client, store};
 /// `me` with the password `hunter2`, as bcrypt has it.
 const HTPASSWD: &str = "me:$2y$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.\n";
 
-/// Whether a program of `scripts/runtimes` is here.
-fn is_here(name: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let here = env::split_paths(&path).any(|directory| directory.join(name).is_file());
-    if !here && env::var_os("WASMRUN_ALLOW_MISSING").is_some_and(|on| on == "1") {
-        eprintln!("WARNING: {name} is not on PATH, and nothing was tried with it");
-        return false;
-    }
-    assert!(
-        here,
-        "{name} is not on PATH (scripts/runtimes installs it; WASMRUN_ALLOW_MISSING=1 does without)"
-    );
-    true
-}
-
-/// Docker's registry, which ends with the test.
+/// Docker's registry, and a directory for other clients of it.
 struct Real {
+    registry: DockerRegistry,
     address: String,
-    process: Child,
     directory: TempDir,
 }
 
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 impl Real {
-    fn start(with_password: bool) -> Option<Real> {
-        if !is_here("docker-registry") {
-            return None;
-        }
-        let directory = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
-        let address = free.expect("a port").to_string();
-        let root = directory.path().display();
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\nstorage: {{filesystem: {{rootdirectory: {root}/data}}}}\n"
-        );
-        if with_password {
-            fs::write(directory.path().join("htpasswd"), HTPASSWD).expect("written");
-            config += &format!("auth: {{htpasswd: {{realm: test, path: {root}/htpasswd}}}}\n");
-        }
-        let file = directory.path().join("config.yml");
-        fs::write(&file, config).expect("written");
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(file)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut real = Real {
-            address,
-            process,
-            directory,
-        };
-        while TcpStream::connect(&real.address).is_err() {
-            if let Some(status) = real.process.try_wait().expect("it can be asked") {
-                panic!("docker-registry ended: {status}");
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Some(real)
+    fn start(htpasswd: Option<&str>) -> Option<Real> {
+        let registry = DockerRegistry::start(htpasswd)?;
+        Some(Real {
+            address: registry.address().into(),
+            registry,
+            directory: tempfile::tempdir().expect("a directory"),
+        })
     }
 
     fn reference(&self, name: &str) -> Reference {
@@ -123,7 +68,7 @@ fn shown(path: &Path) -> String {
 
 #[test]
 fn oras_and_skopeo_read_what_is_written_here() {
-    let Some(real) = Real::start(false) else {
+    let Some(real) = Real::start(None) else {
         return;
     };
     if !is_here("oras") || !is_here("skopeo") {
@@ -192,7 +137,7 @@ fn oras_and_skopeo_read_what_is_written_here() {
 
 #[test]
 fn what_oras_and_skopeo_write_is_read_here() {
-    let Some(real) = Real::start(false) else {
+    let Some(real) = Real::start(None) else {
         return;
     };
     if !is_here("oras") || !is_here("skopeo") {
@@ -289,7 +234,8 @@ fn what_oras_and_skopeo_write_is_read_here() {
     assert_eq!(error.kind(), ErrorKind::GuestNotFound);
     says(&error, &["is not in the registry"]);
     // All of it without the registry.
-    drop(real);
+    let Real { registry, .. } = real;
+    drop(registry);
     for listed in store.images().expect("readable") {
         let reference = listed.reference.parse().expect("a reference");
         store
@@ -300,7 +246,7 @@ fn what_oras_and_skopeo_write_is_read_here() {
 
 #[test]
 fn who_logs_in_is_let_in() {
-    let Some(real) = Real::start(true) else {
+    let Some(real) = Real::start(Some(HTPASSWD)) else {
         return;
     };
     let (directory, store) = store();
