@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use bytesize::ByteSize;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use wasmrun::oci::{
@@ -265,12 +264,10 @@ fn run(command: &ImageCommand) -> Result<u8> {
         }
         ImageCommand::Prune { max_size } => {
             let removed = store()?.prune(*max_size)?;
-            Ok(say::print(format!(
-                "removed {} names and {} files, {}\n",
-                removed.images,
-                removed.files,
-                size(removed.bytes)
-            )))
+            let names = say::count(removed.images, "name");
+            let files = say::count(removed.files, "file");
+            let size = say::size(removed.bytes);
+            Ok(say::print(format!("removed {names} and {files}, {size}\n")))
         }
     }
 }
@@ -384,10 +381,6 @@ fn login(host: &str, user: &str, registry: &RegistryArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn size(bytes: u64) -> String {
-    ByteSize(bytes).display().iec().to_string()
-}
-
 /// A line for each image.
 fn table(images: &[Listed]) -> String {
     let width = images
@@ -402,7 +395,7 @@ fn table(images: &[Listed]) -> String {
         format!(
             "{:width$}  {digest}  {:>10}  {}\n",
             image.reference,
-            size(image.bytes),
+            say::size(image.bytes),
             say::ago(age)
         )
     });

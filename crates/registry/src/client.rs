@@ -304,7 +304,9 @@ impl Client {
             ureq::Error::HostNotFound => format!("there is no host {registry}"),
             ureq::Error::Rustls(_) | ureq::Error::Tls(_) => no_tls(registry),
             // As what rustls has to say comes from a connection.
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => no_tls(registry),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                no_tls(registry)
+            }
             _ => format!("the connection to {registry} failed"),
         };
         let error = match error {
@@ -640,7 +642,9 @@ fn denied(registry: &str, known: bool) -> String {
 }
 
 fn no_tls(registry: &str) -> String {
-    format!("{registry} does not speak TLS that is trusted; --plain-http is for one that speaks none")
+    format!(
+        "{registry} does not speak TLS that is trusted; --plain-http is for one that speaks none"
+    )
 }
 
 /// Whether an address is on the loopback interface, by what it says of itself and not by what a name comes to.
