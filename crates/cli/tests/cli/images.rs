@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use wasmrun_testkit::registry::DockerRegistry;
@@ -283,4 +285,41 @@ fn a_login_is_checked_kept_and_forgotten() {
     user.fails(125, &["--pull", "always", &reference]);
     let seen = user.run(&["logout", registry.address()]);
     assert!(seen.message().contains("nothing was kept"));
+}
+
+#[test]
+fn a_pull_that_is_ended_anywhere_leaves_the_store_whole() {
+    let Some(registry) = DockerRegistry::start(None) else {
+        return;
+    };
+    let user = User::new();
+    let large = wasmrun_testkit::programs::program("python.wasm");
+    let large = large.path().expect("a file").display().to_string();
+    let reference = format!("oci://{}/large:1", registry.address());
+    user.prints(&["push", &large, &reference]);
+    let other = User::new();
+    let blobs = other.path("data/wasmrun/images/blobs/sha256");
+    for (signal, milliseconds) in [("INT", 10), ("KILL", 30), ("INT", 60), ("KILL", 100)] {
+        let mut pull = other
+            .command()
+            .args(["pull", &reference])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("wasmrun starts");
+        thread::sleep(Duration::from_millis(milliseconds));
+        let kill = Command::new("kill")
+            .args([format!("-{signal}"), pull.id().to_string()])
+            .status();
+        kill.expect("it runs");
+        pull.wait().expect("it ends");
+        let whole = other.run(&["images"]);
+        assert_eq!(whole.code, Some(0), "{whole:?}");
+        for blob in fs::read_dir(&blobs).into_iter().flatten() {
+            let blob = blob.expect("an entry");
+            let found = wasmrun::Sha256::of(&fs::read(blob.path()).expect("readable"));
+            assert_eq!(found.to_string(), blob.file_name().to_string_lossy());
+        }
+    }
+    other.prints(&["pull", &reference]);
+    assert_eq!(fs::read_dir(&blobs).expect("a directory").count(), 3);
 }
