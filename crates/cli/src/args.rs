@@ -13,7 +13,11 @@ use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
-const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
+/// How it is used, with what only some builds have.
+macro_rules! usage {
+    ($images:literal) => {
+        concat!(
+            "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun [run] [OPTIONS] --config FILE [GUEST [ARGS]...]
        wasmrun compare [OPTIONS] GUEST [ARGS]...
        wasmrun bench [OPTIONS] GUEST [ARGS]...
@@ -21,11 +25,25 @@ const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
        wasmrun workspace new|ls|changes|diff|commit|reset|fork|export|import|rm
-       wasmrun engines [--json]
+",
+            $images,
+            "       wasmrun engines [--json]
        wasmrun inspect GUEST [--json]
        wasmrun schema
        wasmrun completions SHELL
-       wasmrun man DIR";
+       wasmrun man DIR"
+        )
+    };
+}
+
+#[cfg(feature = "oci")]
+const USAGE: &str = usage!(
+    "       wasmrun pull|push|images|tag|rmi|save|load|prune [OPTIONS] [REF]...
+       wasmrun login|logout REGISTRY
+"
+);
+#[cfg(not(feature = "oci"))]
+const USAGE: &str = usage!("");
 
 const RUN_USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun [run] [OPTIONS] --config FILE [GUEST [ARGS]...]";
@@ -66,6 +84,9 @@ Examples:
 
   Compile it now, so that its first run starts at once too:
       wasmrun compile app.wasm
+
+  Run a program that is in a registry, and from then on in the store:
+      wasmrun oci://registry.example.com/tools/app:1.0 --verbose
 
   Run a program that comes through a pipe, and is not in a file:
       curl https://example.com/app.wasm | wasmrun - --verbose
@@ -185,6 +206,10 @@ pub enum Command {
     ///
     /// `wasmrun run --workspace NAME` runs a guest in one. They are kept in wasmrun/workspaces in the user's directory for data.
     Workspace(WorkspaceArgs),
+    /// Programs in registries
+    #[cfg(feature = "oci")]
+    #[command(flatten)]
+    Images(crate::images::ImageCommand),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -264,6 +289,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub guest: GuestArgs,
 
+    #[cfg(feature = "oci")]
+    #[command(flatten)]
+    pub images: crate::images::ImageArgs,
+
     /// Write how it went to a file, as JSON
     ///
     /// Outcome, engine and version, times, limits, what the cache had, connections and bytes, what of the
@@ -295,6 +324,9 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct GuestArgs {
     /// The program (a .wasm module or component, or .wat text; - is standard input), and its arguments
+    ///
+    /// For `run` it may be a reference, oci://HOST/REPOSITORY:TAG, to what is in a registry or in the store. What its image
+    /// says of arguments, variables and files is there, and what is asked here goes over it.
     ///
     /// A program that is read from standard input, as `-` or /dev/stdin, finds its own standard input
     /// empty, unless --stdin names a file. A named pipe or `<(command)` is read to its end as well.

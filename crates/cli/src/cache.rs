@@ -4,7 +4,6 @@ use std::env;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use bytesize::ByteSize;
 use wasmrun::cache::{Entry, Removed};
 use wasmrun::guest::shown;
 use wasmrun::{Cache, Engines, ErrorKind, Result};
@@ -43,12 +42,12 @@ fn run(command: &CacheCommand) -> Result<u8> {
                 ));
             }
             if verified.unreadable > 0 {
-                let what = count(verified.unreadable, "record");
+                let what = say::count(verified.unreadable, "record");
                 say::line(format_args!(
                     "removed {what} of which nothing could be read"
                 ));
             }
-            let good = count(verified.good, "program");
+            let good = say::count(verified.good, "program");
             match say::print(format!("{good} undamaged\n")) {
                 0 => u8::from(damaged > 0),
                 failed => failed,
@@ -90,17 +89,8 @@ pub fn engines(verbose: bool) -> Engines {
 }
 
 fn told(removed: Removed) -> String {
-    let programs = count(removed.entries, "program");
-    format!("removed {programs}, {}\n", size(removed.bytes))
-}
-
-fn count(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
-fn size(bytes: u64) -> String {
-    ByteSize(bytes).display().iec().to_string()
+    let programs = say::count(removed.entries, "program");
+    format!("removed {programs}, {}\n", say::size(removed.bytes))
 }
 
 /// A line for each program.
@@ -132,14 +122,14 @@ fn row(entry: &Entry, now: SystemTime) -> [String; 5] {
         options.push("timeout".to_owned());
     }
     if let Some(stack) = entry.stack {
-        options.push(format!("stack {}", size(stack)));
+        options.push(format!("stack {}", say::size(stack)));
     }
     let age = now.duration_since(entry.last_used).unwrap_or_default();
     [
         shown(&entry.guest),
         format!("{} {}", entry.engine, entry.engine_version),
         options.join(", "),
-        size(entry.bytes),
+        say::size(entry.bytes),
         say::ago(age),
     ]
 }

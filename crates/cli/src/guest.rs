@@ -21,6 +21,11 @@ pub fn is_read_once(path: &Path) -> bool {
     is_stdin(path) || is_pipe(path)
 }
 
+/// Whether `path` is meant to be a reference to what is in a registry.
+pub fn is_reference(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.starts_with("oci://"))
+}
+
 /// Reads the guest, which has to be the expected one if there is such, or what these engines' cache knows of it.
 pub fn open(
     engines: &Engines,
@@ -34,6 +39,15 @@ pub fn open(
     };
     if is_stdin(path) {
         return stream(STDIN.into(), &mut io::stdin().lock());
+    }
+    #[cfg(feature = "oci")]
+    if let Some(guest) = crate::images::open(engines, path, max_bytes)? {
+        return Ok(guest);
+    }
+    #[cfg(not(feature = "oci"))]
+    if is_reference(path) {
+        let message = "this wasmrun knows no registries; build it with the feature `oci`";
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let read = match expected {
         None => engines.guest(path, max_bytes),

@@ -14,6 +14,8 @@ mod ending;
 mod engines;
 mod flatten;
 mod guest;
+#[cfg(feature = "oci")]
+mod images;
 mod input;
 mod inspect;
 mod invoke;
@@ -87,6 +89,8 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Workspace(args)) => workspace::workspace(&args),
         Some(Command::Engines(args)) => engines::engines(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        #[cfg(feature = "oci")]
+        Some(Command::Images(command)) => images::images(&command),
         Some(Command::Completions { shell }) => manual::completions(shell),
         Some(Command::Man { dir }) => manual::pages(&dir),
         None => run::run(&cli.run),

@@ -21,6 +21,9 @@ pub struct Request {
     /// What the guest has to be.
     pub sha256: Option<Sha256>,
     pub config: RunConfig,
+    /// What the guest is a reference to, if it is one.
+    #[cfg(feature = "oci")]
+    pub image: Option<wasmrun::oci::Image>,
 }
 
 impl Request {
@@ -44,11 +47,17 @@ impl Request {
             max_guest_bytes: file.max_guest_bytes(),
             sha256: file.launch.sha256,
             config,
+            #[cfg(feature = "oci")]
+            image: None,
         })
     }
 
     /// Reads the guest, or what these engines' cache knows of it.
     pub fn open(&self, engines: &Engines) -> Result<Guest> {
+        #[cfg(feature = "oci")]
+        if let Some(image) = &self.image {
+            return image_guest(engines, image, self.max_guest_bytes, self.sha256.as_ref());
+        }
         guest::open(
             engines,
             &self.guest,
@@ -56,6 +65,20 @@ impl Request {
             self.sha256.as_ref(),
         )
     }
+}
+
+/// The guest of an image, which has to be the expected one if there is such.
+#[cfg(feature = "oci")]
+fn image_guest(
+    engines: &Engines,
+    image: &wasmrun::oci::Image,
+    max_bytes: u64,
+    expected: Option<&Sha256>,
+) -> Result<Guest> {
+    if let Some(expected) = expected {
+        guest::open(engines, &image.program, max_bytes, Some(expected))?;
+    }
+    wasmrun::oci::guest(engines, image, max_bytes)
 }
 
 /// Refuses what only a program that uses the library can be given.
@@ -93,7 +116,13 @@ pub fn resolve(args: &GuestArgs) -> Result<Request> {
             "the file says `{key}`, which only `wasmrun run` keeps to; leave it out, and name engines by --engines"
         )));
     }
-    Request::of(&file)
+    let request = Request::of(&file)?;
+    if guest::is_reference(&request.guest) {
+        return Err(usage(
+            "engines are compared on a file, not on what is in a registry; `wasmrun run` takes a reference",
+        ));
+    }
+    Ok(request)
 }
 
 /// The file that was given, with what was typed over it.

@@ -12,6 +12,8 @@ use wasmrun::{
 use crate::args::{RunArgs, option_for};
 use crate::changes::Changes;
 use crate::ending::Ending;
+#[cfg(feature = "oci")]
+use crate::images;
 use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
@@ -27,7 +29,10 @@ pub fn run(args: &RunArgs) -> u8 {
     let resolved = resolve::asked_on(&args.launch, &args.guest).and_then(|file| {
         let workspace = file.launch.workspace.as_deref().map(workspace::locked);
         let choice = file.choice(&engines)?;
-        in_workspace(workspace.transpose()?, Request::of(&file)?, choice)
+        let request = Request::of(&file)?;
+        #[cfg(feature = "oci")]
+        let request = images::resolve(request, &args.images)?;
+        in_workspace(workspace.transpose()?, request, choice)
     });
     let (workspace, request, choice) = match resolved {
         Ok(resolved) => resolved,

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use serde::Serialize;
 use wasmrun::{Error, Result, exit_code};
 
@@ -35,6 +36,17 @@ pub fn print_json(value: &impl Serialize) -> u8 {
             exit_code::WASMRUN
         }
     }
+}
+
+/// So many of something.
+pub fn count(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// So many bytes.
+pub fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
 }
 
 /// How long something is ago, to the minute.

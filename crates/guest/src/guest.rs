@@ -35,6 +35,7 @@ use crate::wit::{ComponentFunction, WasiImports};
 #[derive(Clone)]
 pub struct Guest(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     name: String,
     path: Option<PathBuf>,
@@ -54,6 +55,7 @@ struct Inner {
     store: OnceLock<Arc<dyn DerivedStore>>,
 }
 
+#[derive(Clone)]
 struct Unread {
     path: PathBuf,
     max_bytes: u64,
@@ -163,8 +165,19 @@ impl Guest {
     pub fn read(&self) -> Result<Guest> {
         match &self.0.unread {
             None => Ok(self.clone()),
-            Some(Unread { path, max_bytes }) => Guest::open_capped(path, *max_bytes),
+            Some(Unread { path, max_bytes }) => {
+                let guest = Guest::open_capped(path, *max_bytes)?;
+                Ok(guest.with_name(&*self.0.name))
+            }
         }
+    }
+
+    /// The same guest by another name, for one whose file has none of its own.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Guest {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        inner.name = name.into();
+        Guest(Arc::new(inner))
     }
 
     /// Whether it has its [`bytes`](Guest::bytes).

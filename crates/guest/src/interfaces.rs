@@ -27,7 +27,7 @@ const MAX_FUNCTIONS: usize = 10_000;
 const MAX_NAMES: usize = 4 << 20;
 
 /// The functions of a component.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Interfaces {
     pub(crate) exported: Vec<ComponentFunction>,
     /// Those that are not WASI's.

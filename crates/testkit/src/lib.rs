@@ -41,6 +41,7 @@ mod null;
 mod oracle;
 pub mod particular;
 pub mod programs;
+pub mod registry;
 mod restart;
 pub mod sockets;
 pub mod suite;

@@ -52,6 +52,8 @@ pub struct Command {
 enum Source {
     File(PathBuf),
     Guest(Guest),
+    #[cfg(feature = "oci")]
+    Image(Box<crate::oci::Image>),
 }
 
 impl Command {
@@ -63,6 +65,13 @@ impl Command {
     /// A command that runs a guest that was read before.
     pub fn from_guest(guest: Guest) -> Self {
         Self::from_source(Source::Guest(guest))
+    }
+
+    /// A command that runs the program of an image, with what the image says of a run [under](crate::oci::configured) what
+    /// the command is given.
+    #[cfg(feature = "oci")]
+    pub fn from_image(image: &crate::oci::Image) -> Self {
+        Self::from_source(Source::Image(Box::new(image.clone())))
     }
 
     fn from_source(source: Source) -> Self {
@@ -287,8 +296,13 @@ impl Command {
     }
 
     fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
-        self.config
-            .clone()
+        let config = self.config.clone();
+        #[cfg(feature = "oci")]
+        let config = match &self.source {
+            Source::Image(image) => crate::oci::configured(image, &config),
+            _ => config,
+        };
+        config
             .stdin(self.stdin.clone().unwrap_or(stdin))
             .stdout(self.stdout.clone().unwrap_or(output.clone()))
             .stderr(self.stderr.clone().unwrap_or(output))
@@ -307,6 +321,8 @@ impl Command {
         let guest = match &self.source {
             Source::File(path) => engines.guest(path, self.max_guest_bytes)?,
             Source::Guest(guest) => guest.clone(),
+            #[cfg(feature = "oci")]
+            Source::Image(image) => crate::oci::guest(engines, image, self.max_guest_bytes)?,
         };
         let request = Request::new(config, &self.host);
         engines.compile_for_run(&guest, request, &self.choice, control)

@@ -36,6 +36,8 @@
 //!
 //! The feature `flatten` adds `flatten`: a component as one core module, as engines without components are given it.
 //!
+//! The feature `oci` adds `oci`: guests from registries, and the store they are kept in. Without it nothing here speaks HTTP.
+//!
 //! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
@@ -92,6 +94,8 @@ mod command;
 mod compile;
 mod engines;
 pub mod env_file;
+#[cfg(feature = "oci")]
+pub mod oci;
 mod registry;
 mod run_file;
 mod select;

@@ -204,7 +204,7 @@ impl RunFile {
         let guest = launch
             .guest
             .iter_mut()
-            .filter(|guest| guest.as_os_str() != "-");
+            .filter(|guest| guest.as_os_str() != "-" && !guest.starts_with("oci:"));
         let paths = guest.chain(&mut launch.env_file);
         for path in paths.chain(self.config.host_paths_mut()) {
             if !path.as_os_str().is_empty() {

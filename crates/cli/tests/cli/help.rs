@@ -17,6 +17,12 @@ fn help_goes_to_stdout_and_is_a_success() {
         &["schema", "--help"],
         &["cache", "--help"],
         &["cache", "prune", "--help"],
+        #[cfg(feature = "oci")]
+        &["pull", "--help"],
+        #[cfg(feature = "oci")]
+        &["push", "--help"],
+        #[cfg(feature = "oci")]
+        &["login", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {
@@ -26,6 +32,8 @@ fn help_goes_to_stdout_and_is_a_success() {
     }
 }
 
+// A build without registries has no word of them.
+#[cfg(feature = "oci")]
 #[test]
 fn help_reads_like_this() {
     insta::assert_snapshot!("help_short", run(["-h"]).stdout);
@@ -78,10 +86,30 @@ fn the_manual_has_a_page_for_each_command() {
             "wasmrun-config.1",
             "wasmrun-engines.1",
             "wasmrun-flatten.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-images.1",
             "wasmrun-inspect.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-load.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-login.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-logout.1",
             "wasmrun-man.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-prune.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-pull.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-push.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-rmi.1",
             "wasmrun-run.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-save.1",
             "wasmrun-schema.1",
+            #[cfg(feature = "oci")]
+            "wasmrun-tag.1",
             "wasmrun-workspace-changes.1",
             "wasmrun-workspace-commit.1",
             "wasmrun-workspace-diff.1",

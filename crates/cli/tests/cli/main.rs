@@ -28,6 +28,8 @@ mod flatten;
 #[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
 mod full_disk;
 mod help;
+#[cfg(all(unix, feature = "oci", feature = "wasmi"))]
+mod images;
 mod inspect;
 #[cfg(feature = "wasmtime")]
 mod invoke;
