@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
 
+use crate::containers::args::{ContainersCommand, DetachArgs};
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
@@ -21,6 +22,8 @@ const USAGE: &str = "wasmrun [run] [OPTIONS] GUEST [ARGS]...
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
        wasmrun workspace new|ls|changes|diff|commit|reset|fork|export|import|rm
+       wasmrun run --detach [--name NAME] [OPTIONS] GUEST [ARGS]...
+       wasmrun ps|start|stop|kill|wait|logs|stats|rm
        wasmrun engines [--json]
        wasmrun inspect GUEST [--json]
        wasmrun schema
@@ -185,6 +188,8 @@ pub enum Command {
     ///
     /// `wasmrun run --workspace NAME` runs a guest in one. They are kept in wasmrun/workspaces in the user's directory for data.
     Workspace(WorkspaceArgs),
+    #[command(flatten)]
+    Containers(ContainersCommand),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -260,6 +265,9 @@ pub struct RunArgs {
     /// Compile the guest anew, and keep no code
     #[arg(long, help_heading = "Engine")]
     pub no_cache: bool,
+
+    #[command(flatten)]
+    pub detach: DetachArgs,
 
     #[command(flatten)]
     pub guest: GuestArgs,

@@ -73,10 +73,13 @@ struct All {
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Finds the program of an image.
+type Images = Box<dyn Fn(&str, PullPolicy) -> Result<Guest> + Send + Sync>;
+
 /// What all containers stand on.
 struct House {
     engines: Engines,
-    images: Box<dyn Fn(&str, PullPolicy) -> Result<Guest> + Send + Sync>,
+    images: Images,
     agenda: Arc<Agenda>,
     happenings: Arc<Happenings>,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use wasmrun::{
     Error, ErrorKind, Limits, LiveStats, Log, LogStream, NetworkStats, Outcome, exit_code,
 };
@@ -163,8 +163,10 @@ pub struct Info {
 #[non_exhaustive]
 pub struct ContainerStats {
     /// Time since its start, or from its start to its end.
+    #[serde(rename = "elapsed_ms", serialize_with = "millis")]
     pub elapsed: Duration,
     /// Processor time.
+    #[serde(rename = "cpu_ms", serialize_with = "maybe_millis")]
     pub cpu: Option<Duration>,
     /// Bytes of all linear memories and tables together, now.
     pub memory: Option<u64>,
@@ -182,6 +184,14 @@ pub struct ContainerStats {
     pub stdout_bytes: u64,
     /// Likewise to standard error.
     pub stderr_bytes: u64,
+}
+
+fn millis<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    maybe_millis(&Some(*time), to)
+}
+
+fn maybe_millis<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64() * 1e3).serialize(to)
 }
 
 impl ContainerStats {

@@ -13,14 +13,16 @@ use wasmrun_testkit::guests;
 const MANY: usize = 1000;
 
 fn containers() -> Containers {
-    let images = |reference: &str, _| {
-        Ok(match reference {
-            "sleep" => {
-                guests::wasi(r#"(func (export "_start") (call $sleep (i64.const 86400000000000)))"#)
-            }
-            "fails" => guests::exit(1),
-            _ => guests::hello(),
-        })
+    let sleep =
+        guests::wasi(r#"(func (export "_start") (call $sleep (i64.const 86400000000000)))"#);
+    let (fails, hello) = (guests::exit(1), guests::hello());
+    let images = move |reference: &str, _| {
+        let guest = match reference {
+            "sleep" => &sleep,
+            "fails" => &fails,
+            _ => &hello,
+        };
+        Ok(guest.clone())
     };
     Containers::with_images(Engines::new(), images)
 }
@@ -80,7 +82,7 @@ fn nothing_stays_of_a_thousand_containers() {
     churn(&containers, 200);
     let count = || (entries("/proc/self/task"), entries("/proc/self/fd"));
     let (before, resident_before) = (count(), resident());
-    churn(&containers, 4 * MANY);
+    churn(&containers, 2 * MANY);
     assert_eq!(count(), before);
     let grown = resident().saturating_sub(resident_before);
     assert!(grown < 16 << 20, "{grown} bytes more");
