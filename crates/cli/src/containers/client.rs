@@ -273,14 +273,15 @@ fn ps(json: bool) -> Result<u8> {
     let rows = records.iter().map(|record| {
         [
             record.name.clone(),
-            record.state.to_string(),
             record.engine.clone().unwrap_or_default(),
             ago(record.started_ms),
             record.restarts.to_string(),
             shown(&record.guest),
+            // Last, as it may have a reason.
+            shown(&record.state.to_string()),
         ]
     });
-    let heads = ["NAME", "STATE", "ENGINE", "STARTED", "RESTARTS", "GUEST"];
+    let heads = ["NAME", "ENGINE", "STARTED", "RESTARTS", "GUEST", "STATE"];
     Ok(say::print(table(heads, rows)))
 }
 

@@ -133,7 +133,7 @@ fn a_container_goes_on_in_a_session_of_its_own_until_it_is_stopped() {
     let (_, fields) = stat.rsplit_once(')').expect("as in proc(5)");
     let session = fields.split_whitespace().nth(3).expect("a session");
     assert_eq!(session, user.pid().to_string());
-    assert!(user.says(&["ps"]).contains("web   running  wasmi"));
+    assert!(user.says(&["ps"]).contains("app.wat  running\n"));
     for _ in 0..2 {
         user.says(&["stop", "--time", "10ms", "web"]);
         let web = user.web();
@@ -429,4 +429,15 @@ fn a_directory_that_others_may_write_to_is_not_obeyed() {
     assert_eq!(code, 125);
     assert!(message.contains("mode 0700"), "{message}");
     fs::set_permissions(user.root(), fs::Permissions::from_mode(0o700)).expect("ours");
+}
+
+#[test]
+fn without_a_directory_for_the_login_containers_are_in_the_one_for_state() {
+    let user = User::new();
+    let mut ps = user.command(&["ps"]);
+    ps.env_remove("XDG_RUNTIME_DIR")
+        .env("XDG_STATE_HOME", user.runtime.path());
+    let seen = Seen::from(ps.output().expect("it starts"));
+    assert_eq!((seen.code, &*seen.stderr), (Some(0), ""));
+    assert!(user.root().is_dir());
 }
