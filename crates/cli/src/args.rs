@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
 
+use crate::containers::args::{ContainersCommand, DetachArgs};
 use crate::mounts;
 use crate::values::{self, DirArg, EnvArg, StdinArg};
 
@@ -25,6 +26,8 @@ macro_rules! usage {
        wasmrun compile [OPTIONS] GUEST
        wasmrun cache dir|list|verify|clear|prune
        wasmrun workspace new|ls|changes|diff|commit|reset|fork|export|import|rm
+       wasmrun run --detach [--name NAME] [OPTIONS] GUEST [ARGS]...
+       wasmrun ps|start|stop|kill|wait|logs|stats|rm
 ",
             $images,
             "       wasmrun engines [--json]
@@ -210,6 +213,8 @@ pub enum Command {
     #[cfg(feature = "oci")]
     #[command(flatten)]
     Images(crate::images::ImageCommand),
+    #[command(flatten)]
+    Containers(ContainersCommand),
     /// Show every engine: where it is, its version, what it can do
     Engines(EnginesArgs),
     /// Show what a program is, what it needs, and which engines can run it
@@ -285,6 +290,9 @@ pub struct RunArgs {
     /// Compile the guest anew, and keep no code
     #[arg(long, help_heading = "Engine")]
     pub no_cache: bool,
+
+    #[command(flatten)]
+    pub detach: DetachArgs,
 
     #[command(flatten)]
     pub guest: GuestArgs,

@@ -10,6 +10,7 @@ mod changes;
 mod compare;
 mod compile;
 mod config;
+mod containers;
 mod ending;
 mod engines;
 mod flatten;
@@ -53,6 +54,9 @@ use wasmrun::exit_code;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    if containers::is_supervisor() {
+        return ExitCode::from(containers::supervise());
+    }
     signals::end_quietly_on_a_closed_pipe();
     if bench::spawner::is_meant() {
         return ExitCode::from(bench::spawner::serve());
@@ -87,6 +91,7 @@ fn dispatch(cli: Cli, matches: &ArgMatches) -> u8 {
         Some(Command::Flatten(args)) => flatten::flatten(&args),
         Some(Command::Cache(args)) => cache::cache(&args),
         Some(Command::Workspace(args)) => workspace::workspace(&args),
+        Some(Command::Containers(command)) => containers::containers(&command),
         Some(Command::Engines(args)) => engines::engines(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         #[cfg(feature = "oci")]

@@ -17,10 +17,13 @@ use crate::images;
 use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
-use crate::{cache, progress, say, signals, workspace};
+use crate::{cache, containers, progress, say, signals, workspace};
 
 /// Runs the guest; returns the exit code.
 pub fn run(args: &RunArgs) -> u8 {
+    if args.detach.detach {
+        return containers::detach(args);
+    }
     signals::end_with_the_process();
     let engines = match args.no_cache {
         true => Engines::new(),

@@ -76,7 +76,7 @@ pub use instance::{
 };
 pub use layer::{Change, ChangeKind, ChangedType, Changes, Layer, Layers};
 pub use limits::{Limits, Overflow};
-pub use log::{LogLine, LogStream};
+pub use log::{FollowedLog, Log, LogLine, LogStream};
 pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount, SamePath};
 pub use network::{
     Attempt, Denials, Denied, DeniedAttempt, ListenRule, NetworkProtocol, NetworkRule,

@@ -284,6 +284,7 @@ impl Program {
             stdin,
             stdout,
             stderr,
+            log,
         } = attachments;
         let control = control.unwrap_or_default();
         let inner = &*self.0;
@@ -327,7 +328,8 @@ impl Program {
             }
         };
         let started = |error: Error| error.with_operation("start");
-        let (mut task, mut streams) = resolve(&inner.guest, config, &control).map_err(started)?;
+        let (mut task, mut streams) =
+            resolve(&inner.guest, config, &control, log).map_err(started)?;
         if let (Some(stdin), Some(pipe)) = (stdin, streams.stdin.take_if(|_| attached.0)) {
             feed(stdin, pipe).map_err(started)?;
         }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 
 use crate::host::Listener;
 use crate::pump::Chunks;
-use crate::{Control, HostFunctions, RunConfig};
+use crate::{Control, HostFunctions, Log, RunConfig};
 
 /// What is asked for a guest: a config, and functions of the host for it to import. A config alone is one without
 /// such functions.
@@ -62,6 +62,7 @@ pub struct Attachments {
     pub(crate) stdin: Option<Box<dyn Read + Send>>,
     pub(crate) stdout: Option<Box<dyn Write + Send>>,
     pub(crate) stderr: Option<Box<dyn Write + Send>>,
+    pub(crate) log: Option<Log>,
 }
 
 impl Attachments {
@@ -118,6 +119,14 @@ impl Attachments {
     #[must_use]
     pub fn stderr(mut self, writer: impl Write + Send + 'static) -> Self {
         self.stderr = Some(Box::new(writer));
+        self
+    }
+
+    /// Keeps what the guest writes in this log, in place of one of the run's own: it may be read after the run, and be the
+    /// log of several. [`Run::logs`](crate::Run::logs) and the report have none of it.
+    #[must_use]
+    pub fn log(mut self, log: &Log) -> Self {
+        self.log = Some(log.clone());
         self
     }
 

@@ -199,12 +199,17 @@ impl Run {
     /// As for [`Run::kill`], before anything is done, and [`Run::wait`].
     pub fn stop(mut self, grace: Duration) -> Result<Report> {
         let killer = self.killer()?;
-        drop(self.stdin.take());
-        self.control.ask_to_end();
+        self.ask_to_end();
         if self.wait_timeout(grace)?.is_none() {
             killer.kill();
         }
         self.wait()
+    }
+
+    /// Asks the guest to end, as [`stop`](Run::stop) does, and leaves it at that. Returns at once.
+    pub fn ask_to_end(&mut self) {
+        drop(self.stdin.take());
+        self.control.ask_to_end();
     }
 
     /// Ends the guest. Returns at once; [`Run::wait`] tells when it is gone.

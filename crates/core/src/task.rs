@@ -28,6 +28,7 @@ pub(crate) fn resolve(
     guest: &Guest,
     config: &RunConfig,
     control: &Control,
+    log: Option<Log>,
 ) -> Result<(Task, Streams)> {
     let args = arguments(guest, config)?;
     let env = environment(config)?;
@@ -38,10 +39,10 @@ pub(crate) fn resolve(
         .map(guest_path::normalise)
         .transpose()?;
     let mut streams = Streams {
-        log: config.logs.map(Log::new),
+        log: config.logs.filter(|_| log.is_none()).map(Log::new),
         ..Streams::default()
     };
-    let log = streams.log.clone();
+    let log = log.or(streams.log.clone());
     let recorder = |stream| log.clone().map(|log| Recorder { log, stream });
     let task = Task {
         args,
@@ -364,7 +365,7 @@ mod tests {
     }
 
     fn resolved(config: &RunConfig) -> Result<(Task, Streams)> {
-        resolve(&guest(), config, &Control::new())
+        resolve(&guest(), config, &Control::new(), None)
     }
 
     fn refused(config: RunConfig) -> Error {

@@ -89,27 +89,35 @@ fn the_manual_has_a_page_for_each_command() {
             #[cfg(feature = "oci")]
             "wasmrun-images.1",
             "wasmrun-inspect.1",
+            "wasmrun-kill.1",
             #[cfg(feature = "oci")]
             "wasmrun-load.1",
             #[cfg(feature = "oci")]
             "wasmrun-login.1",
             #[cfg(feature = "oci")]
             "wasmrun-logout.1",
+            "wasmrun-logs.1",
             "wasmrun-man.1",
             #[cfg(feature = "oci")]
             "wasmrun-prune.1",
+            "wasmrun-ps.1",
             #[cfg(feature = "oci")]
             "wasmrun-pull.1",
             #[cfg(feature = "oci")]
             "wasmrun-push.1",
+            "wasmrun-rm.1",
             #[cfg(feature = "oci")]
             "wasmrun-rmi.1",
             "wasmrun-run.1",
             #[cfg(feature = "oci")]
             "wasmrun-save.1",
             "wasmrun-schema.1",
+            "wasmrun-start.1",
+            "wasmrun-stats.1",
+            "wasmrun-stop.1",
             #[cfg(feature = "oci")]
             "wasmrun-tag.1",
+            "wasmrun-wait.1",
             "wasmrun-workspace-changes.1",
             "wasmrun-workspace-commit.1",
             "wasmrun-workspace-diff.1",

@@ -18,6 +18,8 @@ mod common;
 mod compare;
 #[cfg(all(unix, feature = "wasmi"))]
 mod config;
+#[cfg(all(target_os = "linux", feature = "wasmi"))]
+mod containers;
 #[cfg(all(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]
 mod engines;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
