@@ -8,6 +8,7 @@ use std::path::Path;
 use wasmrun_guest::{Error, ErrorKind, Result, shown};
 
 use crate::digest::Hasher;
+use crate::layers::is_extension;
 use crate::layout::{self, Kind};
 use crate::manifest::{self, Descriptor, Index, NAME};
 use crate::{Digest, Reference, Store, media_type};
@@ -93,6 +94,8 @@ impl Store {
         for (count, member) in tar::Archive::new(file)
             .entries()
             .map_err(unreadable)?
+            // No name that matters here needs an extension, which would be read as a whole.
+            .raw(true)
             .enumerate()
         {
             let mut member = member.map_err(unreadable)?;
@@ -105,7 +108,7 @@ impl Store {
             let path = String::from_utf8_lossy(&member.path_bytes()).into_owned();
             let path = path.trim_start_matches("./");
             let kind = member.header().entry_type();
-            if kind.is_dir() {
+            if kind.is_dir() || is_extension(kind) {
                 continue;
             }
             if !kind.is_file() {

@@ -174,6 +174,11 @@ impl DockerConfig {
     ///
     /// As for [`get`](DockerConfig::get), and if it cannot be written.
     pub fn put(&self, registry: &str, user: &str, password: &Secret) -> Result<Option<String>> {
+        if user.contains(':') {
+            // RFC 7617, 2: it would end there.
+            let message = "the name of a user has no `:` in it, as that is where a password begins";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
         let mut whole = self.read()?.unwrap_or_else(|| json!({}));
         let config: Config = self.parsed(whole.clone())?;
         if let Some(helper) = config.helper(registry) {
@@ -395,6 +400,13 @@ mod tests {
             r#"{"auths":{"https://h:1/v2/":{"auth":"YTpi"},"other":{"auth":"Yzpk"}},"HttpHeaders":{"x":"y"}}"#,
         );
         assert_eq!(config.get("h:1").expect("readable"), basic("a", "b"));
+        let wrong = config.put("h:1", "m:e", &Secret::new("p"));
+        assert!(
+            wrong
+                .expect_err("no name")
+                .to_string()
+                .contains("has no `:`")
+        );
         config.put("h:1", "me", &Secret::new("p:w")).expect("kept");
         assert_eq!(config.get("h:1").expect("readable"), basic("me", "p:w"));
         let text = fs::read_to_string(config.path()).expect("readable");

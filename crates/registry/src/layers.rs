@@ -114,6 +114,8 @@ pub(crate) struct Tree {
     entries: BTreeMap<String, Entry>,
     /// Members that were read.
     count: u64,
+    /// Bytes of their names, and of what links lead to.
+    names: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +152,20 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// The longest path of a member.
 const PATH_MOST: usize = 4096;
 
+/// So many bytes of names are kept of an image.
+const NAMES_MOST: u64 = 64 << 20;
+
+/// The longest header that extends another, in bytes. It is read as a whole.
+const EXTENSION_MOST: u64 = 64 << 10;
+
+/// Whether a member says something of the next one, or of all.
+pub(crate) fn is_extension(kind: EntryType) -> bool {
+    kind.is_gnu_longname()
+        || kind.is_gnu_longlink()
+        || kind.is_pax_local_extensions()
+        || kind.is_pax_global_extensions()
+}
+
 impl Tree {
     /// Puts the layer of the number `layer` on those before.
     ///
@@ -161,6 +177,17 @@ impl Tree {
             let message = format!("{name}: its layer {layer} is no tar archive that can be read");
             Error::new(ErrorKind::Invalid, message).with_source(error)
         };
+        tar.seek(SeekFrom::Start(0)).map_err(broken)?;
+        let mut archive = tar::Archive::new(tar);
+        for member in archive.entries_with_seek().map_err(broken)?.raw(true) {
+            let header = member.map_err(broken)?;
+            if is_extension(header.header().entry_type()) && header.size() > EXTENSION_MOST {
+                let message = format!(
+                    "{name}: its layer {layer} has a header of more than {EXTENSION_MOST} bytes"
+                );
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        }
         tar.seek(SeekFrom::Start(0)).map_err(broken)?;
         let mut archive = tar::Archive::new(tar);
         let mut own = BTreeMap::new();
@@ -256,6 +283,14 @@ impl Tree {
         }
         if !matches!(node, Node::Directory) {
             self.hide_below(&path);
+        }
+        let target = match &node {
+            Node::Link(target) => target.len(),
+            _ => 0,
+        };
+        self.names += (path.len() + target) as u64;
+        if self.names > NAMES_MOST {
+            return Err(format!("all names have more than {NAMES_MOST} bytes"));
         }
         own.insert(path, Entry { layer, node });
         Ok(())
@@ -373,6 +408,21 @@ mod tests {
         file
     }
 
+    /// The same with another type of its first member.
+    fn retyped(mut file: File, kind: EntryType) -> File {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0)).expect("a file");
+        file.read_to_end(&mut bytes).expect("readable");
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes().copy_from_slice(&bytes[..512]);
+        header.set_entry_type(kind);
+        header.set_cksum();
+        bytes[..512].copy_from_slice(header.as_bytes());
+        file.seek(SeekFrom::Start(0)).expect("a file");
+        file.write_all(&bytes).expect("written");
+        file
+    }
+
     const FILE: EntryType = EntryType::Regular;
     const DIR: EntryType = EntryType::Directory;
     const LINK: EntryType = EntryType::Symlink;
@@ -457,6 +507,13 @@ mod tests {
             let error = tree(layers).expect_err(why).to_string();
             assert!(error.contains(why) && !error.contains('\u{1b}'), "{error}");
         }
+        let long = "x".repeat(100_000);
+        let long = archive(&[("././@LongLink", FILE, &long), ("a", FILE, "")]);
+        // The first is what says how the second is called.
+        let long = retyped(long, EntryType::GNULongName);
+        let error = Tree::default().add("x", 0, &long, &Limits::default());
+        let error = error.expect_err("a long header").to_string();
+        assert!(error.contains("more than 65536 bytes"), "{error}");
         let few = Limits {
             entries: 1,
             ..Limits::default()
