@@ -23,6 +23,13 @@ pub trait DerivedStore: Send + Sync + fmt::Debug {
 #[derive(Default)]
 pub(crate) struct Derived(Mutex<HashMap<TypeId, Slot>>);
 
+/// What is made of a guest may have its name, which a clone may change: it begins anew.
+impl Clone for Derived {
+    fn clone(&self) -> Self {
+        Derived::default()
+    }
+}
+
 /// Of its own for each, so that making one does not wait for another.
 type Slot = Arc<OnceLock<Arc<dyn Any + Send + Sync>>>;
 
