@@ -33,6 +33,13 @@ impl Sha256 {
     }
 }
 
+/// A digest that was made elsewhere.
+impl From<[u8; 32]> for Sha256 {
+    fn from(digest: [u8; 32]) -> Self {
+        Sha256(digest)
+    }
+}
+
 /// 64 hexadecimal digits.
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

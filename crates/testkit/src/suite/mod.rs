@@ -20,6 +20,7 @@ mod mounts;
 mod network;
 mod outcome;
 mod overlays;
+mod packages;
 mod profiles;
 mod sandbox;
 mod streams;
@@ -55,6 +56,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
     ("overlays", overlays::RULES),
+    ("packages", packages::RULES),
     ("component_files", component_files::RULES),
     ("sandbox", sandbox::RULES),
     ("network", network::RULES),
