@@ -36,6 +36,8 @@
 //!
 //! The feature `flatten` adds `flatten`: a component as one core module, as engines without components are given it.
 //!
+//! The feature `webc` lets programs come in webc packages, whose volumes they see: [`PackageChoice`], and the module `webc`.
+//!
 //! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
@@ -92,6 +94,7 @@ mod command;
 mod compile;
 mod engines;
 pub mod env_file;
+mod packaged;
 mod registry;
 mod run_file;
 mod select;
@@ -99,6 +102,7 @@ mod workspace;
 
 pub use command::Command;
 pub use engines::{Engines, own_command};
+pub use packaged::PackageChoice;
 pub use run_file::{Launch, RunFile};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
@@ -114,6 +118,16 @@ struct Guide;
 #[cfg(feature = "flatten")]
 pub mod flatten {
     pub use wasmrun_flatten::{Flattened, Import, flatten};
+}
+
+/// Packages of programs and files: what is in them, and their commands as guests. [`Command`] and [`RunFile`] open those
+/// that they are given.
+#[cfg(feature = "webc")]
+pub mod webc {
+    pub use wasmrun_webc::{
+        Manifest, Package, PackageInspection, PackagedCommand, PackedAtom, PackedCommand,
+        PackedDependency, PackedMapping, PackedVolume, Problem, Use,
+    };
 }
 
 /// What a [`Cache`] tells of itself.

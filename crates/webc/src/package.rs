@@ -48,6 +48,19 @@ impl<P: Into<PathBuf>> From<P> for Use {
     }
 }
 
+impl Use {
+    /// As it is written: a path, or `NAME=FILE`.
+    pub fn parse(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, path)) if !Path::new(text).exists() => Use {
+                name: Some(name.into()),
+                path: path.into(),
+            },
+            _ => Use::from(text),
+        }
+    }
+}
+
 impl Package {
     /// Whether a file begins as a package does. What cannot be read is none.
     pub fn is_one(path: &Path) -> bool {
