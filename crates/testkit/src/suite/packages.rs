@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use wasmrun_core::{Access, ErrorKind, Guest, Mount, Outcome, Program, RunConfig, SamePath};
+use wasmrun_core::{
+    Access, ErrorKind, Guest, Mount, Outcome, Program, RunConfig, SamePath, WasiVersion,
+};
 use wasmrun_webc::{Package, PackagedCommand, Use};
 
 use super::directories::holds;
@@ -21,6 +23,7 @@ crate::suite::rules![
     a_component_is_run_from_a_package,
     a_package_of_version_2_is_run,
     a_volume_that_is_damaged_is_an_error,
+    a_wasix_guest_sees_and_changes_the_volumes_of_its_package,
 ];
 
 fn made(case: &Case, name: &str, packed: &Packed) -> PathBuf {
@@ -95,7 +98,8 @@ fn the_volumes_of_a_package_are_seen_where_it_says(case: &Case) {
             ("open a 3:l read", "ok"),
             ("pread a 0 9", "ok deep\\n"),
             ("stat 3:d/deep", "ok file 5"),
-            ("list 3:inner", "ok f"),
+            ("open i 3:inner dir", "ok"),
+            ("list i", "ok f"),
         ],
     );
 }
@@ -217,5 +221,57 @@ fn a_volume_that_is_damaged_is_an_error(case: &Case) {
     if let Some(error) = failure(case, command.guest(), &config) {
         assert_eq!(error.kind(), ErrorKind::Preopen, "{error:?}");
         assert!(error.to_string().contains("SHA-256"), "{error}");
+    }
+}
+
+/// Copies the file `o/kept` to standard output, and makes `o/new`, by a descriptor of the root. Ends with the number of the
+/// call that failed.
+const WASIX: &str = r#"(module
+    (import "wasix_32v1" "proc_id" (func $proc_id (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "o/kept")
+    (data (i32.const 8) "o/new")
+    (func $check (param $errno i32) (param $call i32)
+        (if (local.get $errno) (then (call $exit (local.get $call)))))
+    (func (export "_start")
+        (call $check (call $proc_id (i32.const 64)) (i32.const 1))
+        (call $check
+            (call $open (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 0)
+                (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 32))
+            (i32.const 2))
+        (i32.store (i32.const 40) (i32.const 1024))
+        (i32.store (i32.const 44) (i32.const 100))
+        (call $check
+            (call $read (i32.load (i32.const 32)) (i32.const 40) (i32.const 1) (i32.const 48))
+            (i32.const 3))
+        (i32.store (i32.const 44) (i32.load (i32.const 48)))
+        (call $check (call $write (i32.const 1) (i32.const 40) (i32.const 1) (i32.const 48)) (i32.const 4))
+        (call $check
+            (call $open (i32.const 4) (i32.const 0) (i32.const 8) (i32.const 5) (i32.const 1)
+                (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 32))
+            (i32.const 5))
+        (call $check
+            (call $write (i32.load (i32.const 32)) (i32.const 40) (i32.const 1) (i32.const 48))
+            (i32.const 6))))"#;
+
+fn a_wasix_guest_sees_and_changes_the_volumes_of_its_package(case: &Case) {
+    let guest = guests::text("wasix.wasm", WASIX);
+    assert_eq!(guest.wasi(), WasiVersion::Wasix);
+    let packed = simple(&guest, &[], &[])
+        .file("assets", "kept", "kept")
+        .shows(None, "assets", "/o");
+    let path = made(case, "app.webc", &packed);
+    let before = case.tree();
+    let command = command(&path, &[]);
+    if let Some(report) = case.run(command.guest(), &command.under(&captured())) {
+        assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "kept");
+        assert_eq!(told(layer(&report)), ["+ new 4"]);
+        assert_eq!(case.tree(), before);
     }
 }
