@@ -60,7 +60,10 @@ pub(crate) struct Table<'a> {
     pub(crate) size: u64,
 }
 
-/// A directory that is still to be read.
+/// The name of an entry, and its place in the table.
+type Child<'a> = (&'a str, u64);
+
+/// An entry that is still to be read.
 struct Pending {
     path: String,
     at: u64,
@@ -119,7 +122,7 @@ impl Table<'_> {
     }
 
     /// What is at a place of the table, and what is in it.
-    fn entry(&self, path: &str, at: u64) -> Result<(Entry, Vec<(&str, u64)>), Problem> {
+    fn entry(&self, path: &str, at: u64) -> Result<(Entry, Vec<Child<'_>>), Problem> {
         let bytes = usize::try_from(at).ok().and_then(|at| self.bytes.get(at..));
         let mut bytes = Bytes::of(bytes.ok_or_else(|| {
             Problem::new(format!(
@@ -166,7 +169,7 @@ impl Table<'_> {
         Ok((entry, children))
     }
 
-    fn child<'a>(&self, bytes: &mut Bytes<'a>) -> Result<(&'a str, u64), Problem> {
+    fn child<'a>(&self, bytes: &mut Bytes<'a>) -> Result<Child<'a>, Problem> {
         let at = bytes.number()?;
         if self.version == Version::Three {
             bytes.digest()?;

@@ -41,13 +41,14 @@ fn describe(package: &PackageInspection) -> String {
         label("atom", &[format!("{}: {what}", shown(&atom.name))]);
     }
     for volume in &package.volumes {
-        let mut what = vec![format!("{} files", volume.files)];
-        what.push(format!("{} directories", volume.directories));
+        let mut what = vec![
+            format!("{}: {}", shown(&volume.name), size(volume.bytes)),
+            format!("files: {}", volume.files),
+            format!("directories: {}", volume.directories),
+        ];
         if volume.links > 0 {
-            what.push(format!("{} links", volume.links));
+            what.push(format!("links: {}", volume.links));
         }
-        what.push(size(volume.bytes));
-        what[0] = format!("{}: {}", shown(&volume.name), what[0]);
         label("volume", &what);
     }
     for told in &package.mappings {

@@ -96,7 +96,7 @@ fn the_volumes_of_a_package_are_seen_where_it_says(case: &Case) {
         &[
             ("list 3", "ok d/ inner/ kept l@ removed"),
             ("open a 3:l read", "ok"),
-            ("pread a 0 9", "ok deep\\n"),
+            ("pread a 0 4", "ok deep"),
             ("stat 3:d/deep", "ok file 5"),
             ("open i 3:inner dir", "ok"),
             ("list i", "ok f"),
@@ -189,6 +189,7 @@ fn a_component_is_run_from_a_package(case: &Case) {
     let command = open(case, &simple(&component, &[], &[]));
     if let Some(report) = case.run(command.guest(), &command.under(&captured())) {
         assert_eq!(report.outcome, Outcome::Exited(0));
+        assert_eq!(stdout(&report), "hello\n");
     }
 }
 
