@@ -1,10 +1,12 @@
 //! Modules that import WASIX, through wasmer-wasix.
 //!
-//! A guest gets arguments, an environment and standard streams, and a file system in memory; it
-//! runs on one thread, so that nothing of it is left when it ends: core refuses guests that start
-//! threads, and to start a process fails in the guest. All else that could be asked is refused, because wasmer-wasix cannot keep it:
-//! its directories follow symbolic links to anywhere, and some of its calls cannot be cut short.
+//! A guest gets arguments, an environment and standard streams, and a file system in memory, in which archives, volumes of
+//! packages, memory and overlays of these are mounted (`files.rs`). It runs on one thread, so that nothing of it is left when
+//! it ends: core refuses guests that start threads, and to start a process fails in the guest. All else that could be asked
+//! is refused, because wasmer-wasix cannot keep it: it keeps more of directories in mind than it should where others may
+//! change them, as on the host, and some of its calls cannot be cut short.
 
+mod files;
 mod stdio;
 mod tasks;
 
@@ -19,8 +21,8 @@ use wasmer_wasix::{WasiEnvBuilder, WasiError, WasiFunctionEnv, WasiRuntimeError,
 use wasmrun_core::guest::shown;
 use wasmrun_core::stdio::Output;
 use wasmrun_core::{
-    Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Outcome,
-    Overflow, Ran, Random, Result, Stats, Task,
+    Artifact, Clock, Code, Compile, CompileOptions, Control, Error, ErrorKind, Guest, Mount,
+    Outcome, Overflow, Ran, Random, Result, Stats, Task,
 };
 
 use crate::code::{self, not_compiled, not_instantiated};
@@ -103,9 +105,11 @@ fn refuse(guest: &Guest, options: CompileOptions) -> Result<()> {
 }
 
 fn refuse_requests(task: &Task) -> Result<()> {
-    if let Some(mount) = task.mounts.first() {
+    let of_host = |mount: &&Mount| files::is_of_host(&mount.source);
+    if let Some(mount) = task.mounts.iter().find(of_host) {
         return Err(refused(format!(
-            "cannot show {} to a guest that uses WASIX: wasmer lets symbolic links lead out of it",
+            "cannot show {} to a guest that uses WASIX: it is of the host, and such a guest is shown memory, archives and \
+             volumes of packages",
             mount.path
         )));
     }
@@ -157,7 +161,7 @@ fn refused(message: impl Into<String>) -> Error {
 }
 
 impl Code for WasixCode {
-    fn run(&self, task: Task, _: &Control) -> Result<Ran> {
+    fn run(&self, task: Task, control: &Control) -> Result<Ran> {
         refuse_requests(&task)?;
         task.usage.on_this_thread();
         let began = Instant::now();
@@ -165,7 +169,7 @@ impl Code for WasixCode {
         let _context = reactor.enter();
         let mut store = Store::new(self.runtime.engine.clone());
         let mut stats = Stats::default();
-        let instantiated = environment(task)?
+        let instantiated = environment(task, control)?
             .runtime(self.runtime.clone())
             .instantiate(self.module.clone(), &mut store);
         let (instance, environment) = match instantiated {
@@ -207,7 +211,8 @@ impl WasixCode {
 }
 
 /// What the guest sees.
-fn environment(task: Task) -> Result<WasiEnvBuilder> {
+fn environment(task: Task, control: &Control) -> Result<WasiEnvBuilder> {
+    let mounted = files::mounted(&task, control)?;
     let mut args = task.args.iter();
     let environment = WasiEnvBuilder::new(args.next().map_or("", String::as_str))
         .args(args)
@@ -215,7 +220,14 @@ fn environment(task: Task) -> Result<WasiEnvBuilder> {
         .stdin(Box::new(Stream::input(task.stdin)?))
         .stdout(Box::new(Stream::output(task.stdout, std::io::stdout())?))
         .stderr(Box::new(Stream::output(task.stderr, std::io::stderr())?));
-    Ok(environment)
+    let Some(mounted) = mounted else {
+        return Ok(environment);
+    };
+    // A guest finds files by what is opened for it: the root, which is where it begins as well.
+    let environment = environment.mount_fs(mounted).preopen_dir("/");
+    environment
+        .and_then(|environment| environment.map_dir(".", "/"))
+        .map_err(not_started)
 }
 
 fn ended(error: WasiRuntimeError) -> Result<Outcome> {

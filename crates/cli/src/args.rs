@@ -331,7 +331,7 @@ pub struct RunArgs {
 /// A guest, and how it is to be run: the same for every command that runs one.
 #[derive(Debug, Args)]
 pub struct GuestArgs {
-    /// The program (a .wasm module or component, or .wat text; - is standard input), and its arguments
+    /// The program (a .wasm module or component, a .webc package, or .wat text; - is standard input), and its arguments
     ///
     /// For `run` it may be a reference, oci://HOST/REPOSITORY:TAG, to what is in a registry or in the store. What its image
     /// says of arguments, variables and files is there, and what is asked here goes over it.
@@ -358,6 +358,26 @@ pub struct GuestArgs {
     /// Run the guest only if its file has this SHA-256 digest
     #[arg(long, value_name = "DIGEST")]
     pub sha256: Option<Sha256>,
+
+    /// Of a webc package: run this command of it, or of a package that it uses
+    ///
+    /// Without it, the package's entrypoint or only command is run. Its arguments come before ARGS, its variables are there
+    /// unless they are given otherwise, and its volumes are seen where it says, each below an overlay: what is written there
+    /// goes to memory, and is told by --changes. A mount at the path of a volume is an error without --replace-dirs,
+    /// --keep-dirs or --layer-dirs.
+    #[arg(long, value_name = "NAME", help_heading = "Packages")]
+    pub command: Option<String>,
+
+    /// Of a webc package: let it use another, FILE or NAME=FILE, or those in a directory
+    ///
+    /// Packages are found by what they say of themselves. NAME, a package or what another calls it, says so in their place.
+    #[arg(
+        long,
+        value_name = "PACKAGE",
+        value_hint = ValueHint::AnyPath,
+        help_heading = "Packages"
+    )]
+    pub r#use: Vec<String>,
 
     /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
     ///
@@ -422,6 +442,16 @@ pub struct GuestArgs {
     /// The order is: every --dir, every --mount, every --overlay, every --tmpfs, every --volume.
     #[arg(long, help_heading = "What the guest sees")]
     pub replace_dirs: bool,
+
+    /// Let an earlier mount keep its path, and show nothing of a later one at it
+    ///
+    /// The volumes of a package are the first, so this is what keeps them. The order is as with --replace-dirs.
+    #[arg(
+        long,
+        conflicts_with_all = ["replace_dirs", "layer_dirs"],
+        help_heading = "What the guest sees"
+    )]
+    pub keep_dirs: bool,
 
     /// Let a later mount lie over an earlier one at its path
     ///

@@ -1,5 +1,8 @@
 //! `wasmrun inspect GUEST`.
 
+#[cfg(feature = "webc")]
+mod package;
+
 use std::collections::BTreeMap;
 
 use bytesize::ByteSize;
@@ -13,6 +16,10 @@ use crate::{guest, say};
 
 /// Shows what a guest is; returns the exit code.
 pub fn inspect(args: &InspectArgs) -> u8 {
+    #[cfg(feature = "webc")]
+    if wasmrun::webc::Package::is_one(&args.guest) {
+        return package::inspect(args);
+    }
     let engines = Engines::new();
     let guest = match guest::open(&engines, &args.guest, args.max_guest_size, None) {
         Ok(guest) => guest,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wasmrun::{
     Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Limits, Mount, MountSource,
-    Network, NetworkRules, Place, Random, Result, RunConfig, RunFile, SamePath, Sha256, Stdin,
-    Stdout, env_file, guest_path, volume_directory,
+    Network, NetworkRules, PackageChoice, Place, Random, Result, RunConfig, RunFile, SamePath,
+    Sha256, Stdin, Stdout, env_file, guest_path, volume_directory,
 };
 
 use crate::args::{GuestArgs, LaunchArgs};
@@ -20,6 +20,8 @@ pub struct Request {
     pub max_guest_bytes: u64,
     /// What the guest has to be.
     pub sha256: Option<Sha256>,
+    /// If it comes in a package.
+    pub package: PackageChoice,
     pub config: RunConfig,
     /// What the guest is a reference to, if it is one.
     #[cfg(feature = "oci")]
@@ -46,24 +48,38 @@ impl Request {
             guest,
             max_guest_bytes: file.max_guest_bytes(),
             sha256: file.launch.sha256,
+            package: file.package_choice(),
             config,
             #[cfg(feature = "oci")]
             image: None,
         })
     }
 
-    /// Reads the guest, or what these engines' cache knows of it.
-    pub fn open(&self, engines: &Engines) -> Result<Guest> {
+    /// Whether the guest comes in a package.
+    #[cfg(feature = "webc")]
+    pub fn is_packaged(&self) -> bool {
+        wasmrun::webc::Package::is_one(&self.guest)
+    }
+
+    /// Whether the guest comes in a package, of which this build opens none.
+    #[cfg(not(feature = "webc"))]
+    pub fn is_packaged(&self) -> bool {
+        false
+    }
+
+    /// Reads the guest, or what these engines' cache knows of it, and tells what it is run with.
+    pub fn open(&self, engines: &Engines) -> Result<(Guest, RunConfig)> {
+        let (path, most, expected) = (&self.guest, self.max_guest_bytes, self.sha256.as_ref());
         #[cfg(feature = "oci")]
         if let Some(image) = &self.image {
-            return image_guest(engines, image, self.max_guest_bytes, self.sha256.as_ref());
+            let guest = image_guest(engines, image, most, expected)?;
+            return Ok((guest, self.config.clone()));
         }
-        guest::open(
-            engines,
-            &self.guest,
-            self.max_guest_bytes,
-            self.sha256.as_ref(),
-        )
+        if let Some(packaged) = self.package.open(path, most, expected, &self.config)? {
+            return Ok(packaged);
+        }
+        let guest = guest::open(engines, path, most, expected)?;
+        Ok((guest, self.config.clone()))
     }
 }
 
@@ -137,6 +153,10 @@ pub fn asked(args: &GuestArgs) -> Result<RunFile> {
     }
     launch.sha256 = args.sha256.or(launch.sha256);
     launch.max_guest_size = args.max_guest_size.or(launch.max_guest_size);
+    if args.command.is_some() {
+        launch.command.clone_from(&args.command);
+    }
+    launch.uses.extend_from_slice(&args.r#use);
     environment(args, &mut file)?;
     config(args, &mut file.config)?;
     Ok(file)
@@ -194,10 +214,13 @@ fn config(args: &GuestArgs, config: &mut RunConfig) -> Result<()> {
             .all(|over| !guest_path::same(&over.path, &mount.path))
     });
     config.mounts.extend(mounts);
-    match (args.replace_dirs, args.layer_dirs) {
-        (true, _) => config.same_path = SamePath::Replace,
-        (_, true) => config.same_path = SamePath::Layer,
-        (false, false) => {}
+    let same_path = [
+        (args.replace_dirs, SamePath::Replace),
+        (args.keep_dirs, SamePath::Keep),
+        (args.layer_dirs, SamePath::Layer),
+    ];
+    if let Some((_, same_path)) = same_path.into_iter().find(|(is_typed, _)| *is_typed) {
+        config.same_path = same_path;
     }
     let over = |typed: &Option<String>, file: &mut Option<String>| {
         if typed.is_some() {

@@ -109,11 +109,10 @@ fn execute(
         control.expire_after(timeout)?;
     }
     let began = Instant::now();
-    let guest = request.open(engines)?;
+    let (guest, mut config) = request.open(engines)?;
     ending.lock().report.read(&guest, began.elapsed());
 
-    let invocation = Invocation::of(&guest, &request.config)?;
-    let mut config = request.config.clone();
+    let invocation = Invocation::of(&guest, &config)?;
     if invocation.is_some() {
         (config.entry, config.args) = (None, Vec::new());
     }

@@ -137,16 +137,16 @@ impl Container {
     /// Finds its program, and compiles it.
     fn ready(&self, house: &House, control: &Control) -> Result<Ready> {
         let mut file = self.spec.run.clone();
-        let (engines, mut config) = (&house.engines, self.spec.own_streams()?);
+        let (engines, config) = (&house.engines, self.spec.own_streams()?);
         if let Some(timeout) = config.limits.timeout {
             control.expire_after(timeout)?;
         }
-        let guest = match &self.spec.guest {
+        let (guest, mut config) = match &self.spec.guest {
             GuestRef::Path(path) => {
                 file.launch.guest = Some(path.clone());
-                file.open(engines)?
+                file.open(engines, &config)?
             }
-            GuestRef::Image(reference) => (house.images)(reference, self.spec.pull)?,
+            GuestRef::Image(reference) => ((house.images)(reference, self.spec.pull)?, config),
         };
         let mut choice = file.choice(engines)?;
         let workspace = match file.launch.workspace {

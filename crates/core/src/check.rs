@@ -301,7 +301,10 @@ pub(crate) fn unmet_requests(
         let host = match &mount.source {
             MountSource::Bind(host) | MountSource::File(host) => Some(host),
             MountSource::Volume(_) => None,
-            MountSource::Memory(_) | MountSource::Tar(_) | MountSource::Overlay(_) => {
+            MountSource::Memory(_)
+            | MountSource::Tar(_)
+            | MountSource::Package(_)
+            | MountSource::Overlay(_) => {
                 found.unless(capability.own_mounts, "own_mounts", || {
                     format!("cannot show {} to a guest", mount.source)
                 });

@@ -77,7 +77,7 @@ pub use instance::{
 pub use layer::{Change, ChangeKind, ChangedType, Changes, Layer, Layers};
 pub use limits::{Limits, Overflow};
 pub use log::{FollowedLog, Log, LogLine, LogStream};
-pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount, SamePath};
+pub use mount::{Access, MemoryMount, Mount, MountSource, OverlayMount, PackageMount, SamePath};
 pub use network::{
     Attempt, Denials, Denied, DeniedAttempt, ListenRule, NetworkProtocol, NetworkRule,
     NetworkRules, NetworkStats, Pins, Traffic,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Sha256;
 use crate::written::{Count, Maybe, Size};
 
 /// Something that is shown to the guest at a path of its own.
@@ -48,6 +49,9 @@ struct MountTable {
     /// A file system in memory, empty at first and gone with the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<MemoryMount>,
+    /// A volume of a webc package of the host, which is read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<PackageMount>,
     /// Directories in one, none of which is changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     overlay: Option<OverlayMount>,
@@ -71,6 +75,8 @@ pub enum MountSource {
     Volume(String),
     /// What a tar archive of the host has in it, which is read-only. The archive may be compressed by gzip.
     Tar(PathBuf),
+    /// A volume of a webc package of the host, which is read-only. Only builds that read packages show it.
+    Package(PackageMount),
     /// A file system in memory, which is gone when the run has ended. It is empty at first, or a copy.
     Memory(MemoryMount),
     /// Directories in one, none of which is changed: what the guest writes goes elsewhere.
@@ -82,7 +88,7 @@ pub enum MountSource {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OverlayMount {
-    /// What the guest finds, the uppermost first: directories of the host, volumes and archives. What is a whiteout in the
+    /// What the guest finds, the uppermost first: directories of the host, volumes, archives and volumes of packages. What is a whiteout in the
     /// layers of an image is one here.
     pub lower: Vec<MountSource>,
     /// Where its changes go: memory, which it is where left out, or a directory of the host or a volume that is kept for
@@ -103,13 +109,14 @@ impl TryFrom<MountTable> for Mount {
             table.file.map(MountSource::File),
             table.volume.map(MountSource::Volume),
             table.tar.map(MountSource::Tar),
+            table.package.map(MountSource::Package),
             memory,
             overlay,
         ]
         .into_iter()
         .flatten();
         let (Some(source), None) = (sources.next(), sources.next()) else {
-            return Err("a mount has one of bind, file, volume, tar, memory and overlay");
+            return Err("a mount has one of bind, file, volume, tar, package, memory and overlay");
         };
         let written = match is_own {
             true => Access::ReadWrite,
@@ -137,6 +144,7 @@ impl From<Mount> for MountTable {
             MountSource::File(host) => table.file = Some(host),
             MountSource::Volume(name) => table.volume = Some(name),
             MountSource::Tar(archive) => table.tar = Some(archive),
+            MountSource::Package(package) => table.package = Some(package),
             MountSource::Memory(memory) => table.memory = Some(memory),
             MountSource::Overlay(overlay) => table.overlay = Some(overlay),
         }
@@ -182,6 +190,7 @@ impl MountSource {
             MountSource::Bind(path) | MountSource::File(path) | MountSource::Tar(path) => {
                 vec![path]
             }
+            MountSource::Package(package) => vec![&mut package.file],
             MountSource::Volume(_) => Vec::new(),
             MountSource::Memory(memory) => {
                 let from = memory.from.as_deref_mut();
@@ -201,6 +210,7 @@ impl fmt::Display for MountSource {
             MountSource::Bind(host) | MountSource::File(host) => host.display().fmt(f),
             MountSource::Volume(name) => write!(f, "the volume {name}"),
             MountSource::Tar(archive) => write!(f, "the archive {}", archive.display()),
+            MountSource::Package(package) => package.fmt(f),
             MountSource::Memory(MemoryMount { from: None, .. }) => {
                 f.write_str("a file system in memory")
             }
@@ -209,6 +219,31 @@ impl fmt::Display for MountSource {
             }) => write!(f, "a copy of {from} in memory"),
             MountSource::Overlay(_) => f.write_str("an overlay"),
         }
+    }
+}
+
+/// A volume of a webc package, or a directory in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PackageMount {
+    /// The package.
+    pub file: PathBuf,
+    /// The volume, by its name.
+    pub volume: String,
+    /// The directory of it that is shown; all of it where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The SHA-256 digest that the volume has to have. It has the one that the package says in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub sha256: Option<Sha256>,
+}
+
+impl fmt::Display for PackageMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (volume, file) = (&self.volume, self.file.display());
+        write!(f, "the volume {volume:?} of the package {file}")
     }
 }
 
@@ -224,8 +259,8 @@ pub struct MemoryMount {
     /// Files, directories, links and further names of files; one for each 4096 of the bytes where `None`.
     #[serde(with = "Maybe::<Count>")]
     pub entries: Option<u64>,
-    /// What it is a copy of when the run begins: a directory of the host, a volume or an archive; nothing where `None`. What
-    /// no guest can open, such as a FIFO or a device, is not copied. Only what the guest then changes is told as changed.
+    /// What it is a copy of when the run begins: a directory of the host, a volume, an archive or a volume of a package; nothing
+    /// where `None`. What no guest can open, such as a FIFO or a device, is not copied. Only what the guest then changes is told as changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Box<MountSource>>,
 }
@@ -318,6 +353,8 @@ pub enum SamePath {
     Refuse,
     /// The later takes the place of the earlier.
     Replace,
+    /// The earlier keeps its place, and nothing is seen of the later.
+    Keep,
     /// The later lies over the earlier, as in an [overlay](MountSource::Overlay): its names hide theirs, and directories
     /// of one name are merged. There may be more than two.
     ///

@@ -8,8 +8,8 @@ use crate::log::{Log, LogStream, Recorder};
 use crate::stdio::{Capture, open_input, open_output};
 use crate::{
     Access, Control, Denials, Error, ErrorKind, Guest, HostRun, InheritEnv, Layers, MemoryMount,
-    Mount, MountSource, OverlayMount, Result, RunConfig, SamePath, Task, Usage, VirtualClock,
-    guest_path, volume_directory,
+    Mount, MountSource, OverlayMount, PackageMount, Result, RunConfig, SamePath, Task, Usage,
+    VirtualClock, guest_path, volume_directory,
 };
 
 /// Our own ends of the guest's streams.
@@ -176,7 +176,9 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
     for mount in &config.mounts {
         let path = guest_path::normalise(&mount.path)?;
         let source = source(&mount.source, &path, config)?;
-        if let (MountSource::Tar(_), Access::ReadWrite) = (&source, mount.access) {
+        if let (MountSource::Tar(_) | MountSource::Package(_), Access::ReadWrite) =
+            (&source, mount.access)
+        {
             let message = format!("{source} cannot be written, but at {path} it is to be");
             return Err(Error::new(ErrorKind::Preopen, message));
         }
@@ -191,6 +193,7 @@ fn mounts(config: &RunConfig) -> Result<Vec<Mount>> {
         match (taken, config.same_path) {
             (None, _) => resolved.push(mount),
             (Some(place), SamePath::Replace) => resolved[place] = mount,
+            (Some(_), SamePath::Keep) => {}
             (Some(place), SamePath::Layer) => {
                 resolved[place] = layered(&resolved[place].source, mount)?;
             }
@@ -228,7 +231,10 @@ fn layered(below: &MountSource, mount: Mount) -> Result<Mount> {
         (MountSource::Overlay(OverlayMount { lower, upper }), _) => {
             (MountSource::clone(upper), lower.clone())
         }
-        (MountSource::Bind(_) | MountSource::Tar(_), Access::ReadOnly) => {
+        (
+            MountSource::Bind(_) | MountSource::Tar(_) | MountSource::Package(_),
+            Access::ReadOnly,
+        ) => {
             let nothing = MemoryMount::default();
             (MountSource::Memory(nothing), vec![mount.source.clone()])
         }
@@ -258,7 +264,10 @@ fn lowers(source: &MountSource) -> Option<Vec<MountSource>> {
     Some(match source {
         MountSource::Memory(memory) => memory.from.as_deref().cloned().into_iter().collect(),
         MountSource::Overlay(overlay) => [lowers(&overlay.upper)?, overlay.lower.clone()].concat(),
-        MountSource::Bind(_) | MountSource::Volume(_) | MountSource::Tar(_) => vec![source.clone()],
+        MountSource::Bind(_)
+        | MountSource::Volume(_)
+        | MountSource::Tar(_)
+        | MountSource::Package(_) => vec![source.clone()],
         MountSource::File(_) => return None,
     })
 }
@@ -277,19 +286,25 @@ fn source(source: &MountSource, path: &str, config: &RunConfig) -> Result<MountS
         }
         MountSource::File(host) => MountSource::File(file(host, path)?),
         MountSource::Tar(archive) => MountSource::Tar(file(archive, path)?),
+        MountSource::Package(package) => MountSource::Package(PackageMount {
+            file: file(&package.file, path)?,
+            ..package.clone()
+        }),
         MountSource::Memory(memory) => MountSource::Memory(self::memory(memory, path, config)?),
     })
 }
 
 fn memory(memory: &MemoryMount, path: &str, config: &RunConfig) -> Result<MemoryMount> {
-    use MountSource::{Bind, Tar, Volume};
+    use MountSource::{Bind, Package, Tar, Volume};
 
     let from = match memory.from.as_deref() {
         None => None,
-        Some(from @ (Bind(_) | Volume(_) | Tar(_))) => Some(Box::new(source(from, path, config)?)),
+        Some(from @ (Bind(_) | Volume(_) | Tar(_) | Package(_))) => {
+            Some(Box::new(source(from, path, config)?))
+        }
         Some(from) => {
             let message = format!(
-                "cannot begin the memory at {path} with {from}: it begins with a directory of the host, a volume or an archive"
+                "cannot begin the memory at {path} with {from}: it begins with a directory of the host, a volume, an archive or a volume of a package"
             );
             return Err(Error::new(ErrorKind::Preopen, message));
         }
@@ -301,7 +316,7 @@ fn memory(memory: &MemoryMount, path: &str, config: &RunConfig) -> Result<Memory
 }
 
 fn layers(overlay: &OverlayMount, path: &str, config: &RunConfig) -> Result<OverlayMount> {
-    use MountSource::{Bind, Memory, Tar, Volume};
+    use MountSource::{Bind, Memory, Package, Tar, Volume};
 
     let refuse = |why: String| {
         let message = format!("cannot make the overlay at {path}: {why}");
@@ -310,7 +325,8 @@ fn layers(overlay: &OverlayMount, path: &str, config: &RunConfig) -> Result<Over
     if overlay.lower.is_empty() {
         return refuse("it has no lower directory".into());
     }
-    let is_lower = |source: &&MountSource| matches!(source, Bind(_) | Volume(_) | Tar(_));
+    let is_lower =
+        |source: &&MountSource| matches!(source, Bind(_) | Volume(_) | Tar(_) | Package(_));
     if let Some(other) = overlay.lower.iter().find(|source| !is_lower(source)) {
         return refuse(format!("{other} cannot be below"));
     }
@@ -423,9 +439,12 @@ mod tests {
             .map_dir(dir.path(), "/data", Access::ReadWrite)
             .map_dir(dir.path(), "data/.", Access::ReadOnly);
         assert_eq!(refused(config.clone()).kind(), ErrorKind::Preopen);
-        let (task, _) = resolved(&config.same_path(SamePath::Replace)).expect("resolves");
+        let (task, _) = resolved(&config.clone().same_path(SamePath::Replace)).expect("resolves");
         assert_eq!(task.mounts.len(), 1);
         assert_eq!(task.mounts[0].access, Access::ReadOnly);
+        let (task, _) = resolved(&config.same_path(SamePath::Keep)).expect("resolves");
+        assert_eq!(task.mounts.len(), 1);
+        assert_eq!(task.mounts[0].access, Access::ReadWrite);
     }
 
     #[test]

@@ -111,6 +111,13 @@ fn root(
                 None => unopened(archive, mount, error),
             })
         }
+        MountSource::Package(package) => {
+            let root = volume(control, package);
+            root.map_err(|error| match control.interrupted() {
+                Some(_) => Error::new(ErrorKind::Interrupted, error.to_string()),
+                None => unopened(&package.file, mount, error),
+            })
+        }
         MountSource::Memory(memory) => Ok(in_memory(memory, task).root()),
         other => Err(unknown(other)),
     }
@@ -125,6 +132,21 @@ fn tar(control: &Control, archive: &Path) -> Result<Arc<dyn Directory>, crate::T
 #[cfg(not(unix))]
 fn tar(_: &Control, _: &Path) -> Result<Arc<dyn Directory>, std::io::Error> {
     Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(all(unix, feature = "webc"))]
+use crate::tar::volume;
+
+#[cfg(not(all(unix, feature = "webc")))]
+fn volume(
+    _: &Control,
+    _: &wasmrun_core::PackageMount,
+) -> Result<Arc<dyn Directory>, std::io::Error> {
+    let message = "this build of wasmrun does not read packages; it takes the feature `webc`";
+    Err(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        message,
+    ))
 }
 
 fn in_memory(mount: &MemoryMount, task: &Task) -> Memory {

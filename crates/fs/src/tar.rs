@@ -12,6 +12,8 @@ mod gzip;
 mod index;
 mod members;
 mod source;
+#[cfg(feature = "webc")]
+mod volume;
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -24,9 +26,11 @@ use rustix::fs::OFlags;
 use wasmrun_core::Control;
 
 use crate::{Directory, device};
-use contents::Contents;
+use contents::{Contents, Format};
 use directory::TarDirectory;
 use error::Problem;
+#[cfg(feature = "webc")]
+pub(crate) use volume::volume;
 
 /// A tar archive, shown as it is, read-only.
 ///
@@ -98,15 +102,12 @@ impl Tar {
     ///
     /// Those of [`Tar::open`], and one that says that the run is to end.
     pub fn open_until(control: &Control, path: &Path, limits: TarLimits) -> Result<Tar, TarError> {
-        // A FIFO is refused, and not waited for.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let tar = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(path)
+        let format = Format::Tar(limits);
+        let tar = open(path)
             .map_err(Problem::from)
-            .and_then(|file| Tar::read(file, limits, control));
-        tar.map_err(|problem| problem.in_archive(path.display()))
+            .and_then(|file| Archive::read(file, format, control));
+        tar.map(Tar)
+            .map_err(|problem| problem.in_archive(path.display()))
     }
 
     /// The archive that a file is, from its beginning on, whatever its cursor is at.
@@ -115,29 +116,39 @@ impl Tar {
     ///
     /// Those of [`Tar::open`].
     pub fn from_file(file: File, limits: TarLimits) -> Result<Tar, TarError> {
-        let tar = Tar::read(file, limits, &Control::new());
-        tar.map_err(|problem| problem.in_archive("tar archive"))
+        let tar = Archive::read(file, Format::Tar(limits), &Control::new());
+        tar.map(Tar)
+            .map_err(|problem| problem.in_archive("tar archive"))
     }
 
     /// Its root.
     pub fn root(&self) -> Arc<dyn Directory> {
         Arc::new(TarDirectory::root(&self.0))
     }
+}
 
-    fn read(file: File, limits: TarLimits, control: &Control) -> Result<Tar, Problem> {
+impl Archive {
+    fn read(file: File, format: Format, control: &Control) -> Result<Arc<Self>, Problem> {
         if !file.metadata()?.is_file() {
             return Err(Problem::new("expected a regular file"));
         }
-        let contents = cache::contents(&file, limits, control)?;
-        Ok(Tar(Arc::new(Archive {
+        let contents = cache::contents(&file, format, control)?;
+        Ok(Arc::new(Archive {
             file: match &contents.decompressed {
                 Some(decompressed) => Arc::clone(decompressed),
                 None => Arc::new(file),
             },
             contents,
             device: device::next(),
-        })))
+        }))
     }
+}
+
+/// Opens a file to be read. A FIFO is refused later, and not waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags).open(path)
 }
 
 impl fmt::Debug for Tar {

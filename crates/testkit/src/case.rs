@@ -272,7 +272,10 @@ impl Case {
         let own = |mount: &&Mount| {
             matches!(
                 mount.source,
-                MountSource::Memory(_) | MountSource::Tar(_) | MountSource::Overlay(_)
+                MountSource::Memory(_)
+                    | MountSource::Tar(_)
+                    | MountSource::Package(_)
+                    | MountSource::Overlay(_)
             )
         };
         let binds = || mounts().filter(|mount| !own(mount));

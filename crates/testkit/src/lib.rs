@@ -39,6 +39,7 @@ pub mod known_differences;
 pub mod matrix;
 mod null;
 mod oracle;
+pub mod packages;
 pub mod particular;
 pub mod programs;
 pub mod registry;

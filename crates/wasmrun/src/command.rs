@@ -8,7 +8,7 @@ use wasmrun_core::{
     Outcome, Program, Random, Report, Request, Result, Run, RunConfig, SamePath, Stdin, Stdout,
 };
 
-use crate::{Choice, Engines};
+use crate::{Choice, Engines, PackageChoice};
 
 /// Runs a guest, in the manner of [`std::process::Command`].
 ///
@@ -38,6 +38,7 @@ use crate::{Choice, Engines};
 pub struct Command {
     source: Source,
     max_guest_bytes: u64,
+    package: PackageChoice,
     choice: Choice,
     engines: Option<Engines>,
     cache: Option<Cache>,
@@ -78,6 +79,7 @@ impl Command {
         Command {
             source,
             max_guest_bytes: Guest::DEFAULT_MAX_BYTES,
+            package: PackageChoice::default(),
             choice: Choice::Auto,
             engines: None,
             cache: None,
@@ -111,6 +113,18 @@ impl Command {
     /// The largest file that is read; [`Guest::DEFAULT_MAX_BYTES`] unless set.
     pub fn max_guest_bytes(&mut self, bytes: u64) -> &mut Self {
         self.max_guest_bytes = bytes;
+        self
+    }
+
+    /// Of a package: runs this command of it, and not the package's own choice. To read packages takes the feature `webc`.
+    pub fn package_command(&mut self, name: impl Into<String>) -> &mut Self {
+        self.package.command = Some(name.into());
+        self
+    }
+
+    /// Of a package: lets it use another, or those in a directory: see [`PackageChoice::uses`].
+    pub fn package_uses(&mut self, package: impl Into<String>) -> &mut Self {
+        self.package.uses.push(package.into());
         self
     }
 
@@ -285,14 +299,14 @@ impl Command {
     pub fn spawn(&self) -> Result<Run> {
         let config = self.config(Stdin::Inherit, Stdout::Inherit).killable(true);
         let control = begin(&config)?;
-        self.compile(&config, &control)?
-            .start_with(&config, Attachments::new().control(&control))
+        let (program, config) = self.compile(&config, &control)?;
+        program.start_with(&config, Attachments::new().control(&control))
     }
 
     fn run(&self, config: &RunConfig) -> Result<Report> {
         let control = begin(config)?;
-        self.compile(config, &control)?
-            .run_with(config, Attachments::new().control(&control))
+        let (program, config) = self.compile(config, &control)?;
+        program.run_with(&config, Attachments::new().control(&control))
     }
 
     fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
@@ -308,7 +322,8 @@ impl Command {
             .stderr(self.stderr.clone().unwrap_or(output))
     }
 
-    fn compile(&self, config: &RunConfig, control: &Control) -> Result<Program> {
+    /// The program, and what it is run with.
+    fn compile(&self, config: &RunConfig, control: &Control) -> Result<(Program, RunConfig)> {
         let engines = self.engines.as_ref().unwrap_or(Engines::shared());
         let cached;
         let engines = match &self.cache {
@@ -318,14 +333,24 @@ impl Command {
                 &cached
             }
         };
-        let guest = match &self.source {
-            Source::File(path) => engines.guest(path, self.max_guest_bytes)?,
-            Source::Guest(guest) => guest.clone(),
+        let (guest, config) = match &self.source {
+            Source::Guest(guest) => (guest.clone(), config.clone()),
             #[cfg(feature = "oci")]
-            Source::Image(image) => crate::oci::guest(engines, image, self.max_guest_bytes)?,
+            Source::Image(image) => {
+                let guest = crate::oci::guest(engines, image, self.max_guest_bytes)?;
+                (guest, config.clone())
+            }
+            Source::File(path) => {
+                let most = self.max_guest_bytes;
+                match self.package.open(path, most, None, config)? {
+                    Some(packaged) => packaged,
+                    None => (engines.guest(path, most)?, config.clone()),
+                }
+            }
         };
-        let request = Request::new(config, &self.host);
-        engines.compile_for_run(&guest, request, &self.choice, control)
+        let request = Request::new(&config, &self.host);
+        let program = engines.compile_for_run(&guest, request, &self.choice, control)?;
+        Ok((program, config))
     }
 }
 

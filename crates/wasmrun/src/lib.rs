@@ -38,6 +38,8 @@
 //!
 //! The feature `oci` adds `oci`: guests from registries, and the store they are kept in. Without it nothing here speaks HTTP.
 //!
+//! The feature `webc` lets programs come in webc packages, whose volumes they see: [`PackageChoice`], and the module `webc`.
+//!
 //! The feature `tokio` adds `asynchronous`: runs as futures, and their streams as tokio has them.
 //!
 //! [`Engines`] opens them when they are asked for, takes those of your own
@@ -96,6 +98,7 @@ mod engines;
 pub mod env_file;
 #[cfg(feature = "oci")]
 pub mod oci;
+mod packaged;
 mod registry;
 mod run_file;
 mod select;
@@ -103,6 +106,7 @@ mod workspace;
 
 pub use command::Command;
 pub use engines::{Engines, own_command};
+pub use packaged::PackageChoice;
 pub use run_file::{Launch, RunFile};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
 pub use wasmrun_cache::Cache;
@@ -118,6 +122,16 @@ struct Guide;
 #[cfg(feature = "flatten")]
 pub mod flatten {
     pub use wasmrun_flatten::{Flattened, Import, flatten};
+}
+
+/// Packages of programs and files: what is in them, and their commands as guests. [`Command`] and [`RunFile`] open those
+/// that they are given.
+#[cfg(feature = "webc")]
+pub mod webc {
+    pub use wasmrun_webc::{
+        Manifest, Package, PackageInspection, PackagedCommand, PackedAtom, PackedCommand,
+        PackedDependency, PackedMapping, PackedVolume, Problem, Use,
+    };
 }
 
 /// What a [`Cache`] tells of itself.

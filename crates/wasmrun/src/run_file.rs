@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use wasmrun_core::units::{Maybe, Size};
 use wasmrun_core::{Error, ErrorKind, Guest, Result, RunConfig, Sha256, Stdin};
 
-use crate::{Choice, Engines, LockedWorkspace, Workspaces, env_file};
+use crate::{Choice, Engines, LockedWorkspace, PackageChoice, Workspaces, env_file};
 use node::{Kind, Node};
 use problem::{Problem, Step};
 
@@ -76,11 +76,16 @@ pub struct RunFile {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Launch {
-    /// The program: a .wasm module or component, or .wat text. For the command, `-` is standard input.
+    /// The program: a .wasm module or component, a .webc package, or .wat text. For the command, `-` is standard input.
     pub guest: Option<PathBuf>,
     /// The SHA-256 digest that the program's file has to have. It is compared before anything else is done with it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub sha256: Option<Sha256>,
+    /// Of a webc package: the command that is run, instead of the package's own choice.
+    pub command: Option<String>,
+    /// Of a webc package: other packages that it uses, as files, directories of such, or `NAME=FILE`.
+    #[serde(rename = "use")]
+    pub uses: Vec<String>,
     /// The largest program that is read; 256Mi where left out.
     #[serde(with = "Maybe::<Size>")]
     pub max_guest_size: Option<u64>,
@@ -216,6 +221,12 @@ impl RunFile {
                 *engine = format!("{name}={}", directory.join(path).display());
             }
         }
+        for used in &mut launch.uses {
+            *used = match used.split_once('=') {
+                Some((name, path)) => format!("{name}={}", directory.join(path).display()),
+                None => directory.join(&used).display().to_string(),
+            };
+        }
     }
 
     /// As text in TOML that is read as the same. What a file need not say is left out.
@@ -242,16 +253,32 @@ impl RunFile {
         schema::of_a_file()
     }
 
-    /// Opens the program. With a digest given, its file is read whatever the engines' cache knows of it.
+    /// Opens the program, and tells what it is run with: for one that comes in a package what that says, under what
+    /// `config` does, and otherwise `config`. With a digest given, the file is read whatever the engines' cache knows of
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if the file names none; otherwise as for [`Guest::open_expected`].
-    pub fn open(&self, engines: &Engines) -> Result<Guest> {
+    /// [`Config`](ErrorKind::Config) if the file names none; otherwise as for [`Guest::open_expected`] and
+    /// [`PackageChoice::open`].
+    pub fn open(&self, engines: &Engines, config: &RunConfig) -> Result<(Guest, RunConfig)> {
         let path = self.guest()?;
-        match &self.launch.sha256 {
-            None => engines.guest(path, self.max_guest_bytes()),
-            Some(expected) => Guest::open_expected(path, self.max_guest_bytes(), expected),
+        let (most, expected) = (self.max_guest_bytes(), self.launch.sha256.as_ref());
+        if let Some(packaged) = self.package_choice().open(path, most, expected, config)? {
+            return Ok(packaged);
+        }
+        let guest = match expected {
+            None => engines.guest(path, most),
+            Some(expected) => Guest::open_expected(path, most, expected),
+        };
+        Ok((guest?, config.clone()))
+    }
+
+    /// What it says of a package.
+    pub fn package_choice(&self) -> PackageChoice {
+        PackageChoice {
+            command: self.launch.command.clone(),
+            uses: self.launch.uses.clone(),
         }
     }
 

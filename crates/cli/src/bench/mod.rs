@@ -34,6 +34,12 @@ fn execute(args: &BenchArgs, matches: &ArgMatches) -> Result<u8> {
     // Before anything is measured that could then not be written.
     let page = args.html.as_deref().map(export::Page::create).transpose()?;
     let stage = Stage::set(&args.several)?;
+    if stage.request.is_packaged() {
+        return Err(usage(format!(
+            "{} is a package, and what is measured is a .wasm file and what it is run with",
+            stage.request.guest.display()
+        )));
+    }
     for output in [&stage.request.config.stdout, &stage.request.config.stderr] {
         if let Stdout::File(path) = output {
             return Err(usage(format!(

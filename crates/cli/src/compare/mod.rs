@@ -65,7 +65,8 @@ impl Stage {
         let mut request = resolve::resolve(&args.guest)?;
         // Without a cache: each is to do the same work.
         let engines = Engines::new();
-        let guest = request.open(&engines)?;
+        let (guest, config) = request.open(&engines)?;
+        request.config = config;
         let lineup = line_up(&engines, &args.engines, &guest, &request.config)?;
         let originals = Originals::of(&request.config)?;
         let scratch = Scratch::new()?;

@@ -46,6 +46,7 @@ mod network_rules;
     any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")
 ))]
 mod once;
+mod packages;
 #[cfg(all(target_os = "linux", feature = "wasmtime", feature = "wasmi"))]
 mod peers;
 #[cfg(any(feature = "wasmtime", feature = "wasmer", feature = "wasmi"))]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use wasmrun_core::{
     Access, Clock, InheritEnv, MemoryMount, Mount, MountSource, Network, NetworkRules, Overflow,
-    OverlayMount, Random, RunConfig, SamePath, Stdin, Stdout,
+    OverlayMount, PackageMount, Random, RunConfig, SamePath, Sha256, Stdin, Stdout,
 };
 
 fn optional<T: std::fmt::Debug + Clone + 'static>(
@@ -39,7 +39,12 @@ fn stdin() -> impl Strategy<Value = Stdin> {
 }
 
 fn same_path() -> impl Strategy<Value = SamePath> {
-    select(vec![SamePath::Refuse, SamePath::Replace, SamePath::Layer])
+    select(vec![
+        SamePath::Refuse,
+        SamePath::Replace,
+        SamePath::Keep,
+        SamePath::Layer,
+    ])
 }
 
 /// Few enough that rules are often about them.
@@ -135,10 +140,18 @@ fn source() -> BoxedStrategy<MountSource> {
         from: Some(Box::new(MountSource::Bind(from))),
         ..memory
     });
+    let package = (path(), any::<String>(), optional(any::<String>()));
+    let package = package.prop_map(|(file, volume, directory)| PackageMount {
+        sha256: directory.as_ref().map(|text| Sha256::of(text.as_bytes())),
+        file,
+        volume,
+        directory,
+    });
     let plain = prop_oneof![
         path().prop_map(MountSource::Bind),
         path().prop_map(MountSource::File),
         path().prop_map(MountSource::Tar),
+        package.prop_map(MountSource::Package),
         any::<String>().prop_map(MountSource::Volume),
         memory().prop_map(MountSource::Memory),
         copy.prop_map(MountSource::Memory),

@@ -11,8 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmrun_core::Control;
 
-use super::TarLimits;
-use super::contents::Contents;
+use super::contents::{Contents, Format};
 use super::error::Problem;
 use super::source::{Source, goes_on};
 
@@ -34,20 +33,20 @@ const LOOK: Duration = Duration::from_millis(10);
 /// What an archive has in it: as another run has read it, is reading it now, or as `control` leaves the time to read it.
 pub(super) fn contents(
     file: &File,
-    limits: TarLimits,
+    format: Format,
     control: &Control,
 ) -> Result<Arc<Contents>, Problem> {
     static CACHE: LazyLock<Cache> = LazyLock::new(|| Cache::new(MOST));
 
     let archive = Source { file, control };
     let now = seconds_since_1970();
-    let key = Key::of(&file.metadata()?, limits);
+    let key = Key::of(&file.metadata()?, format);
     if !key.is_certain(now) {
-        return Contents::of(archive, limits).map(Arc::new);
+        return Contents::of(archive, &key.format).map(Arc::new);
     }
-    CACHE.find_or_read(key, control, || {
-        let contents = Arc::new(Contents::of(archive, limits)?);
-        let is_same = Key::of(&file.metadata()?, limits) == key;
+    CACHE.find_or_read(&key, control, || {
+        let contents = Arc::new(Contents::of(archive, &key.format)?);
+        let is_same = Key::of(&file.metadata()?, key.format.clone()) == key;
         Ok((contents, is_same))
     })
 }
@@ -60,7 +59,7 @@ fn seconds_since_1970() -> i64 {
 }
 
 /// What an archive is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     device: u64,
     inode: u64,
@@ -68,18 +67,18 @@ struct Key {
     /// Seconds and nanoseconds since 1970.
     modified: (i64, i64),
     changed: (i64, i64),
-    limits: TarLimits,
+    format: Format,
 }
 
 impl Key {
-    fn of(metadata: &Metadata, limits: TarLimits) -> Self {
+    fn of(metadata: &Metadata, format: Format) -> Self {
         Key {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
-            limits,
+            format,
         }
     }
 
@@ -136,7 +135,7 @@ impl Cache {
     /// reads an archive, others wait for it; if it fails, one of them reads it.
     fn find_or_read(
         &self,
-        key: Key,
+        key: &Key,
         control: &Control,
         read: impl FnOnce() -> Result<(Arc<Contents>, bool), Problem>,
     ) -> Result<Arc<Contents>, Problem> {
@@ -152,10 +151,14 @@ impl Cache {
     }
 
     /// What is known by `key`; if nothing is, this thread is the one that reads it.
-    fn find_or_begin(&self, key: Key, control: &Control) -> Result<Option<Arc<Contents>>, Problem> {
+    fn find_or_begin(
+        &self,
+        key: &Key,
+        control: &Control,
+    ) -> Result<Option<Arc<Contents>>, Problem> {
         let mut state = self.state();
         loop {
-            let found = match state.known.get(&key) {
+            let found = match state.known.get(key) {
                 Some(Known::IsBeingRead) => {
                     let waited = self.changed.wait_timeout(state, LOOK);
                     (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +169,7 @@ impl Cache {
                 None => None,
             };
             let Some(contents) = found else {
-                state.known.insert(key, Known::IsBeingRead);
+                state.known.insert(key.clone(), Known::IsBeingRead);
                 return Ok(None);
             };
             let dropped = self.keep(&mut state, &contents);
@@ -198,7 +201,7 @@ impl Cache {
 /// That a thread reads an archive, until this is dropped.
 struct Reading<'a> {
     cache: &'a Cache,
-    key: Key,
+    key: &'a Key,
 }
 
 impl Reading<'_> {
@@ -210,7 +213,7 @@ impl Reading<'_> {
             Known::IsBeingRead => true,
             Known::Read(contents) => contents.strong_count() > 0,
         });
-        known.insert(self.key, Known::Read(Arc::downgrade(contents)));
+        known.insert(self.key.clone(), Known::Read(Arc::downgrade(contents)));
         drop(state);
         drop(dropped);
     }
@@ -219,8 +222,8 @@ impl Reading<'_> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let mut state = self.cache.state();
-        if let Some(Known::IsBeingRead) = state.known.get(&self.key) {
-            state.known.remove(&self.key);
+        if let Some(Known::IsBeingRead) = state.known.get(self.key) {
+            state.known.remove(self.key);
         }
         drop(state);
         self.cache.changed.notify_all();
@@ -236,6 +239,7 @@ mod tests {
 
     use wasmrun_core::Interrupt;
 
+    use super::super::TarLimits;
     use super::super::index::Builder;
     use super::*;
 
@@ -254,7 +258,7 @@ mod tests {
             size: 0,
             modified: (10, 0),
             changed: (11, 5),
-            limits: TarLimits::default(),
+            format: Format::Tar(TarLimits::default()),
         }
     }
 
@@ -262,6 +266,8 @@ mod tests {
         Arc::new(Contents {
             index: Builder::new(TarLimits::default()).finish(),
             decompressed: None,
+            #[cfg(feature = "webc")]
+            sha256: None,
             memory,
             disk,
         })
@@ -274,7 +280,7 @@ mod tests {
     /// Has an archive of this size: whether it was read for that.
     fn reads(cache: &Cache, inode: u64, memory: u64, disk: u64) -> bool {
         let mut was_read = false;
-        let found = cache.find_or_read(key(inode), &Control::new(), || {
+        let found = cache.find_or_read(&key(inode), &Control::new(), || {
             was_read = true;
             Ok((contents(memory, disk), true))
         });
@@ -332,7 +338,7 @@ mod tests {
     fn what_a_run_uses_is_not_read_again_whatever_is_kept() {
         let cache = cache();
         let too_large = contents(1000, 0);
-        let used = cache.find_or_read(key(1), &Control::new(), || Ok((too_large, true)));
+        let used = cache.find_or_read(&key(1), &Control::new(), || Ok((too_large, true)));
         assert!((2..20).all(|inode| reads(&cache, inode, 0, 0)));
         assert!(!reads(&cache, 1, 1000, 0));
         drop(used);
@@ -345,7 +351,7 @@ mod tests {
     fn threads_that_want_the_same_have_it_read_once() {
         let (cache, times) = (cache(), AtomicUsize::new(0));
         let run = || {
-            cache.find_or_read(key(1), &Control::new(), || {
+            cache.find_or_read(&key(1), &Control::new(), || {
                 times.fetch_add(1, SeqCst);
                 thread::sleep(Duration::from_millis(30));
                 Ok((contents(1000, 0), true))
@@ -373,7 +379,7 @@ mod tests {
             let (cache, (began, begins)) = (cache(), mpsc::channel());
             thread::scope(|scope| {
                 let fails = || {
-                    cache.find_or_read(key(1), &Control::new(), || {
+                    cache.find_or_read(&key(1), &Control::new(), || {
                         began.send(()).expect("is awaited");
                         thread::sleep(Duration::from_millis(30));
                         end()
@@ -391,12 +397,12 @@ mod tests {
     #[test]
     fn who_waits_ends_with_its_run() {
         let cache = cache();
-        let reads_on = cache.find_or_begin(key(1), &Control::new());
+        let reads_on = cache.find_or_begin(&key(1), &Control::new());
         assert!(reads_on.is_ok_and(|found| found.is_none()));
         let control = Control::new();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| {
-                let found = cache.find_or_read(key(1), &control, || panic!("is being read"));
+                let found = cache.find_or_read(&key(1), &control, || panic!("is being read"));
                 found
                     .err()
                     .map(|problem| problem.in_archive("a").to_string())

@@ -22,6 +22,7 @@ mod mounts;
 mod network;
 mod outcome;
 mod overlays;
+mod packages;
 mod profiles;
 mod sandbox;
 mod streams;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
     ("overlays", overlays::RULES),
+    ("packages", packages::RULES),
     ("component_files", component_files::RULES),
     ("compositions", compositions::RULES),
     ("sandbox", sandbox::RULES),

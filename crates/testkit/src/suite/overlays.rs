@@ -50,7 +50,7 @@ const CHANGES: &[&str] = &[
 ];
 
 /// Does operations, each of which succeeds: the report.
-fn after(case: &Case, config: &RunConfig, operations: &[&str]) -> Option<Report> {
+pub(super) fn after(case: &Case, config: &RunConfig, operations: &[&str]) -> Option<Report> {
     let args = operations.iter().map(|text| placed(text, config));
     let report = case.run(&files(), &config.clone().args(args))?;
     let text = stdout(&report);

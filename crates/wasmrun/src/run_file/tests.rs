@@ -185,11 +185,11 @@ fn a_value_that_is_wrong_is_told_with_its_place() {
         ),
         (
             "[[mounts]]\npath = '/a'",
-            "TOML: mounts[0]: a mount has one of bind, file, volume, tar, memory and overlay, line 1 column 1",
+            "TOML: mounts[0]: a mount has one of bind, file, volume, tar, package, memory and overlay, line 1 column 1",
         ),
         (
             "mounts = [{ path = '/a', bind = 'a', tar = 'b' }]",
-            "TOML: mounts[0]: a mount has one of bind, file, volume, tar, memory and overlay, line 1 column 11",
+            "TOML: mounts[0]: a mount has one of bind, file, volume, tar, package, memory and overlay, line 1 column 11",
         ),
         (
             "mounts = [{ path = '/a', overlay = {} }]",
