@@ -52,6 +52,9 @@ fn a_package_is_run_on_every_engine() {
         assert_eq!(seen.code, Some(0), "{seen:?}");
         assert_eq!(seen.stdout, "tool\0-x\0--y\0.");
     }
+    let all = format!("--engines={}", engines().join(","));
+    let seen = typed(&["compare", &all], &app, &["--y"]);
+    assert_eq!(seen.code, Some(0), "{seen:?}");
 }
 
 #[test]
