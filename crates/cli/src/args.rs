@@ -748,6 +748,14 @@ pub struct CompileArgs {
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub engine: String,
 
+    /// Of a webc package: the command that is compiled
+    #[arg(long, value_name = "NAME")]
+    pub command: Option<String>,
+
+    /// Of a webc package: another that it uses, FILE or NAME=FILE, or those in a directory
+    #[arg(long, value_name = "PACKAGE", value_hint = ValueHint::AnyPath)]
+    pub r#use: Vec<String>,
+
     /// For runs with --fuel
     #[arg(long)]
     pub fuel: bool,

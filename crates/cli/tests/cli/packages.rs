@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wasmrun::Sha256;
+use wasmrun::{Guest, Sha256};
 use wasmrun_testkit::guests;
 use wasmrun_testkit::packages::{Packed, PackedCommand};
 
@@ -51,6 +51,36 @@ fn a_package_is_run_on_every_engine() {
         let seen = typed(&["--engine", engine], &app, &["--y"]);
         assert_eq!(seen.code, Some(0), "{seen:?}");
         assert_eq!(seen.stdout, "tool\0-x\0--y\0.");
+    }
+    let all = format!("--engines={}", engines().join(","));
+    let seen = typed(&["compare", &all], &app, &["--y"]);
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+}
+
+#[test]
+fn what_is_compiled_of_a_package_is_found_again() {
+    let files = Guests::new();
+    // Compiled by nobody else.
+    let module = r#"(module (memory (export "memory") 3) (func (export "_start")))"#;
+    let module = Guest::from_bytes("unique.wat", module).expect("a guest");
+    let packed = Packed::new()
+        .atom("unique", module.bytes())
+        .command(PackedCommand {
+            name: "unique",
+            atom: "unique",
+            ..PackedCommand::default()
+        });
+    let app = write(&files, "app.webc", &packed);
+    let report = files.dir().join("report.json");
+    let option = format!("--report={}", report.display());
+    for engine in engines().into_iter().filter(|name| *name != "wasmi") {
+        let compiled = typed(&["compile", "--engine", engine], &app, &[]);
+        assert_eq!(compiled.code, Some(0), "{compiled:?}");
+        let seen = typed(&["--engine", engine, &option], &app, &[]);
+        assert_eq!(seen.code, Some(0), "{seen:?}");
+        let told: Value =
+            serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+        assert!(told["cache"].to_string().contains("hit"), "{told}");
     }
 }
 
