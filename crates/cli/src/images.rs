@@ -13,7 +13,7 @@ use wasmrun::oci::{
     self, Client, Digest, DockerConfig, Event, Image, Images, Listed, Progress, PullPolicy,
     Reference, Secret, Store,
 };
-use wasmrun::{Engines, Error, ErrorKind, Guest, Result};
+use wasmrun::{Engines, Error, ErrorKind, Guest, Result, RunConfig};
 
 use crate::resolve::{Request, usage};
 use crate::values::{self, DirArg};
@@ -174,6 +174,32 @@ pub fn open(engines: &Engines, path: &Path, max_bytes: u64) -> Result<Option<Gue
     };
     let image = get(&reference, &ImageArgs::default())?;
     oci::guest(engines, &image, max_bytes).map(Some)
+}
+
+/// Gets what a path is the reference of, if it is one.
+pub fn fetch(path: &Path, args: &ImageArgs) -> Result<()> {
+    match reference(path)? {
+        Some(reference) => get(&reference, args).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Whether a path is meant as a reference.
+pub fn is_reference(path: &Path) -> bool {
+    path.to_str().is_some_and(Reference::is_meant)
+}
+
+/// The guest of a reference, and what it is run with where that config is asked for. A registry is asked only if the
+/// image is not in the store.
+pub fn configured(
+    engines: &Engines,
+    reference: &str,
+    config: &RunConfig,
+    max_bytes: u64,
+) -> Result<(Guest, RunConfig)> {
+    let image = get(&reference.parse()?, &ImageArgs::default())?;
+    let guest = oci::guest(engines, &image, max_bytes)?;
+    Ok((guest, oci::configured(&image, config)))
 }
 
 fn get(reference: &Reference, args: &ImageArgs) -> Result<Image> {

@@ -72,6 +72,7 @@ impl Request {
         let (path, most, expected) = (&self.guest, self.max_guest_bytes, self.sha256.as_ref());
         #[cfg(feature = "oci")]
         if let Some(image) = &self.image {
+            self.package.refuse_for(self.guest.display())?;
             let guest = image_guest(engines, image, most, expected)?;
             return Ok((guest, self.config.clone()));
         }

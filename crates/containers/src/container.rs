@@ -146,7 +146,10 @@ impl Container {
                 file.launch.guest = Some(path.clone());
                 file.open(engines, &config)?
             }
-            GuestRef::Image(reference) => ((house.images)(reference, self.spec.pull)?, config),
+            GuestRef::Image(reference) => {
+                file.package_choice().refuse_for(reference)?;
+                (house.images)(reference, self.spec.pull, &config)?
+            }
         };
         let mut choice = file.choice(engines)?;
         let workspace = match file.launch.workspace {

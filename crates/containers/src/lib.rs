@@ -45,7 +45,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmrun::{Engines, Error, ErrorKind, Guest, Result, is_kept_name};
+use wasmrun::{Engines, Error, ErrorKind, Guest, Result, RunConfig, is_kept_name};
 
 use container::Container;
 use events::Happenings;
@@ -73,8 +73,8 @@ struct All {
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Finds the program of an image.
-type Images = Box<dyn Fn(&str, PullPolicy) -> Result<Guest> + Send + Sync>;
+/// Finds the program of an image, and what it is run with.
+type Images = Box<dyn Fn(&str, PullPolicy, &RunConfig) -> Result<(Guest, RunConfig)> + Send + Sync>;
 
 /// What all containers stand on.
 struct House {
@@ -95,16 +95,20 @@ impl fmt::Debug for House {
 impl Containers {
     /// None yet; they will run on these engines. With a [cache](Engines::with_cache) a program is compiled once for all.
     pub fn new(engines: Engines) -> Self {
-        Containers::with_images(engines, |reference, _| {
+        Containers::with_images(engines, |reference, _, _| {
             let message = format!("there is no store of images here to find {reference} in");
             Err(Error::new(ErrorKind::Unsupported, message))
         })
     }
 
-    /// As [`new`](Containers::new). `images` finds the program of an image by its reference, and fetches it as the policy says.
+    /// As [`new`](Containers::new). `images` finds the program of an image by its reference, fetches it as the policy says, and
+    /// tells what it is run with where that config is asked for.
     pub fn with_images(
         engines: Engines,
-        images: impl Fn(&str, PullPolicy) -> Result<Guest> + Send + Sync + 'static,
+        images: impl Fn(&str, PullPolicy, &RunConfig) -> Result<(Guest, RunConfig)>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         Containers(Arc::new(All {
             house: House {

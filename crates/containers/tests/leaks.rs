@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wasmrun::Engines;
+use wasmrun::{Engines, RunConfig};
 use wasmrun_containers::{Containers, RestartPolicy, Signal, Spec, State};
 use wasmrun_testkit::guests;
 
@@ -16,13 +16,13 @@ fn containers() -> Containers {
     let sleep =
         guests::wasi(r#"(func (export "_start") (call $sleep (i64.const 86400000000000)))"#);
     let (fails, hello) = (guests::exit(1), guests::hello());
-    let images = move |reference: &str, _| {
+    let images = move |reference: &str, _, config: &RunConfig| {
         let guest = match reference {
             "sleep" => &sleep,
             "fails" => &fails,
             _ => &hello,
         };
-        Ok(guest.clone())
+        Ok((guest.clone(), config.clone()))
     };
     Containers::with_images(Engines::new(), images)
 }

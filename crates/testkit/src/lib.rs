@@ -58,7 +58,7 @@ use wasmrun_core::{CodeCache, Engine, Result};
 
 pub use case::{Case, pack};
 pub use null::NullEngine;
-pub use restart::{restart_with_wasmedge, this_program};
+pub use restart::{restart_with_wasmedge, this_program, with_wasmedge};
 pub use tree::Tree;
 
 /// An engine, or what keeps it from being here.

@@ -4,7 +4,9 @@
 //! beside it, and the loader that goes with it, through which a whole process has to be started: what came from
 //! another libc cannot be loaded into one.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 /// Starts this process again, with the same arguments, through the loader of the WasmEdge in
@@ -13,9 +15,22 @@ pub fn restart_with_wasmedge() {
     if let Some(loader) = loader()
         && env::current_exe().is_ok_and(|program| program != loader)
     {
-        let error = restart(&loader);
+        let error = restart();
         eprintln!("cannot start through {}: {error}", loader.display());
     }
+}
+
+/// A command that starts a program through that loader, if there is one.
+pub fn with_wasmedge(program: impl AsRef<OsStr>) -> Command {
+    let Some(loader) = loader() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(&loader);
+    command
+        .arg("--library-path")
+        .arg(loader.parent().unwrap_or(&loader))
+        .arg(program.as_ref());
+    command
 }
 
 /// The executable of this process, also where a loader was started to load it.
@@ -55,22 +70,16 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 #[cfg(unix)]
-fn restart(loader: &Path) -> io::Error {
+fn restart() -> io::Error {
     use std::os::unix::process::CommandExt;
     let program = match env::current_exe() {
         Ok(program) => program,
         Err(error) => return error,
     };
-    let libraries = loader.parent().unwrap_or(loader);
-    std::process::Command::new(loader)
-        .arg("--library-path")
-        .arg(libraries)
-        .arg(program)
-        .args(env::args_os().skip(1))
-        .exec()
+    with_wasmedge(program).args(env::args_os().skip(1)).exec()
 }
 
 #[cfg(not(unix))]
-fn restart(_: &Path) -> io::Error {
+fn restart() -> io::Error {
     io::ErrorKind::Unsupported.into()
 }

@@ -334,9 +334,13 @@ impl Command {
             }
         };
         let (guest, config) = match &self.source {
-            Source::Guest(guest) => (guest.clone(), config.clone()),
+            Source::Guest(guest) => {
+                self.package.refuse_for(guest.name())?;
+                (guest.clone(), config.clone())
+            }
             #[cfg(feature = "oci")]
             Source::Image(image) => {
+                self.package.refuse_for(&image.name)?;
                 let guest = crate::oci::guest(engines, image, self.max_guest_bytes)?;
                 (guest, config.clone())
             }

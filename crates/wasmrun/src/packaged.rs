@@ -1,5 +1,6 @@
 //! Programs that come in packages.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use wasmrun_core::{Error, ErrorKind, Guest, Result, RunConfig, Sha256};
@@ -34,7 +35,7 @@ impl PackageChoice {
         use crate::webc::{Package, Use};
 
         if !Package::is_one(path) {
-            return self.not_for(path).map(|()| None);
+            return self.refuse_for(path.display()).map(|()| None);
         }
         let package = match expected {
             None => Package::open(path)?,
@@ -58,10 +59,15 @@ impl PackageChoice {
         _: Option<&Sha256>,
         _: &RunConfig,
     ) -> Result<Option<(Guest, RunConfig)>> {
-        self.not_for(path).map(|()| None)
+        self.refuse_for(path.display()).map(|()| None)
     }
 
-    fn not_for(&self, path: &Path) -> Result<()> {
+    /// Nothing, if it says nothing: for a program that comes in no package.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if a command or packages to use are said.
+    pub fn refuse_for(&self, program: impl Display) -> Result<()> {
         let what = match self {
             PackageChoice {
                 command: Some(command),
@@ -70,11 +76,10 @@ impl PackageChoice {
             PackageChoice { uses, .. } if !uses.is_empty() => format!("the package {}", uses[0]),
             _ => return Ok(()),
         };
-        let path = path.display();
         let message = match cfg!(feature = "webc") {
-            true => format!("{what} is asked of {path}, which is no webc package"),
+            true => format!("{what} is asked of {program}, which is no webc package"),
             false => format!(
-                "{what} is asked of {path}, but this build of wasmrun reads no packages; it takes the feature `webc`"
+                "{what} is asked of {program}, but this build of wasmrun reads no packages; it takes the feature `webc`"
             ),
         };
         Err(Error::new(ErrorKind::Config, message))

@@ -35,6 +35,8 @@ fn made(args: &RunArgs) -> Result<String> {
     let mut file = resolve::asked_on(&args.launch, &args.guest)?;
     let guest = file.guest()?.to_owned();
     refuse_ours(args, &file)?;
+    #[cfg(feature = "oci")]
+    crate::images::fetch(&guest, &args.images)?;
     // Whatever comes of the host's environment, it is what it was when this was typed.
     file.launch.variables.clear();
     let kept = Kept {

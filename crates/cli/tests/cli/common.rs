@@ -24,9 +24,20 @@ pub fn wasmrun() -> Command {
     with_cache(&cache_dir())
 }
 
+/// The same, which finds the WasmEdge of `scripts/runtimes`.
+#[cfg(feature = "wasmedge")]
+pub fn wasmrun_with_wasmedge() -> Command {
+    prepared(wasmrun_testkit::with_wasmedge(WASMRUN), &cache_dir())
+}
+
+const WASMRUN: &str = env!("CARGO_BIN_EXE_wasmrun");
+
 /// The same with another cache.
 pub fn with_cache(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmrun"));
+    prepared(Command::new(WASMRUN), directory)
+}
+
+fn prepared(mut command: Command, directory: &Path) -> Command {
     command
         .stdin(Stdio::null())
         .env("WASMRUN_CACHE_DIR", directory);

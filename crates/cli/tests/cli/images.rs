@@ -11,6 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wasmrun_testkit::registry::DockerRegistry;
 
+#[cfg(feature = "wasmedge")]
+use crate::common::wasmrun_with_wasmedge;
 use crate::common::{ARGS_AND_ENV, NOTHING, Seen, engines, wasmrun};
 
 /// `me` with the password `hunter2`, as bcrypt has it.
@@ -34,7 +36,10 @@ impl User {
     }
 
     fn command(&self) -> Command {
-        let mut command = wasmrun();
+        self.of(wasmrun())
+    }
+
+    fn of(&self, mut command: Command) -> Command {
         command
             .env("XDG_DATA_HOME", self.path("data"))
             .env("DOCKER_CONFIG", self.path("docker"));
@@ -112,6 +117,13 @@ fn cpython_comes_from_a_registry_on_every_engine() {
         let ran = other.prints(&["--engine", engine, &reference, "-c", PROGRAM]);
         assert_eq!(ran, "1 from the image\n", "{engine}");
     }
+    #[cfg(feature = "wasmedge")]
+    {
+        let mut wasmedge = other.of(wasmrun_with_wasmedge());
+        let wasmedge = wasmedge.args(["--engine", "wasmedge", &reference, "-c", PROGRAM]);
+        let seen = Seen::from(wasmedge.output().expect("wasmrun starts"));
+        assert_eq!(seen.stdout, "1 from the image\n", "{seen:?}");
+    }
     // With the registry gone.
     drop(registry);
     for policy in ["never", "missing"] {
@@ -157,6 +169,8 @@ fn what_an_image_says_is_under_what_is_asked() {
         let told = user.fails(125, &[verb, &reference]);
         assert!(told.contains("not on what is in a registry"), "{told}");
     }
+    let told = user.fails(125, &["--command", "x", &reference]);
+    assert!(told.contains("which is no webc package"), "{told}");
     let digest = "0".repeat(64);
     let told = user.fails(126, &["--sha256", &digest, &reference]);
     assert!(told.contains("is not the expected program"), "{told}");
@@ -322,4 +336,37 @@ fn a_pull_that_is_ended_anywhere_leaves_the_store_whole() {
     }
     other.prints(&["pull", &reference]);
     assert_eq!(fs::read_dir(&blobs).expect("a directory").count(), 3);
+}
+
+#[test]
+fn an_image_runs_as_a_container() {
+    let Some(registry) = DockerRegistry::start(None) else {
+        return;
+    };
+    let (user, other) = (User::new(), User::new());
+    let guest = user.file("show.wat", ARGS_AND_ENV);
+    let reference = format!("oci://{}/show:1", registry.address());
+    user.prints(&["push", &guest, &reference]);
+
+    fs::create_dir(other.path("run")).expect("a directory");
+    let prints = |args: &[&str]| {
+        let mut command = other.command();
+        let command = command.env("XDG_RUNTIME_DIR", other.path("run")).args(args);
+        let seen = Seen::from(command.output().expect("wasmrun starts"));
+        assert_eq!(
+            (seen.code, &*seen.stderr),
+            (Some(0), ""),
+            "{args:?}: {seen:?}"
+        );
+        seen.stdout
+    };
+    let detach = ["run", "--detach", "--name", "web", "--engine", "wasmi"];
+    prints(&[&detach[..], &["--env", "K=V", &reference, "a"]].concat());
+    prints(&["wait", "web"]);
+    assert_eq!(prints(&["logs", "web"]), "show.wat\0a\0K=V\0\n");
+    // It was fetched, and is started again with the registry gone.
+    drop(registry);
+    prints(&["start", "web"]);
+    prints(&["wait", "web"]);
+    prints(&["rm", "web"]);
 }

@@ -18,7 +18,9 @@ pub const ENGINES: &[&str] = &[
 
 /// Containers whose images are guests of the test kit.
 pub fn containers() -> Containers {
-    Containers::with_images(Engines::new(), |reference, _| image(reference))
+    Containers::with_images(Engines::new(), |reference, _, config| {
+        Ok((image(reference)?, config.clone()))
+    })
 }
 
 fn image(reference: &str) -> Result<Guest, Error> {
