@@ -5,7 +5,7 @@
 //! [`Sockets`](crate::Sockets). But the streams of a connection are wasmtime-wasi's, so what goes through them is not counted.
 //!
 //! Streams have a life of their own here: the host serves one that the component has long forgotten. So they are counted, and
-//! no more than a run may have files open are [served](Served) at a time; and a stream that the host moves from
+//! no more than a run may have files open are served at a time; and a stream that the host moves from
 //! one place to another, with no code of the component's in between, looks whether the run is to end.
 
 mod cli;

@@ -133,6 +133,12 @@ impl fmt::Display for NetworkRule {
             write!(f, "{protocol}:")?;
         }
         match &self.host {
+            // Otherwise taken for the protocol.
+            Host::Name(name)
+                if self.protocol.is_none() && ["tcp", "udp"].contains(&name.as_str()) =>
+            {
+                write!(f, "{name}.")?;
+            }
             Host::Name(name) => f.write_str(name)?,
             Host::Below(above) if above.is_empty() => f.write_str("*")?,
             Host::Below(above) => write!(f, "*.{above}")?,
@@ -307,6 +313,7 @@ mod tests {
             ("[2001:db8::/32]:80-80", "[2001:db8::/32]:80"),
             ("[::ffff:10.0.0.0/104]:80", "10.0.0.0/8:80"),
             ("tcp:tcp:80", "tcp:tcp:80"),
+            ("deny:udp.:80", "deny:udp.:80"),
             ("allow:deny:80", "allow:deny:80"),
             ("deny:allow:80", "deny:allow:80"),
         ] {
