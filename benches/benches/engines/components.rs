@@ -13,16 +13,15 @@ use wasmrun_testkit::{compiler, programs};
 use wasmrun_wasi_preview2::Flattening;
 
 use crate::group::{Group, timed};
-use crate::{engines, files};
+use crate::{engines, files, hello};
 
 pub fn benches(criterion: &mut Criterion) {
     let config = RunConfig::new().stdout(Stdout::Null).stderr(Stdout::Null);
     let nothing = component(&compiler::c("nothing", "int main(void) { return 0; }\n"));
     runs(criterion, "component instantiate", &nothing, &config);
 
-    let source = "#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n";
-    let hello = component(&compiler::c("hello-c", source));
-    runs(criterion, "component hello-c", &hello, &config);
+    let hello_c = component(&hello::from_c());
+    runs(criterion, "component hello-c", &hello_c, &config);
 
     let small = files::directory();
     let source = include_str!("../../guests/files.c").replace("OPERATION", "reads");
@@ -48,7 +47,7 @@ pub fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flatten");
     group.sample_size(10);
     for (name, guest) in [
-        ("hello-c", hello),
+        ("hello-c", hello_c),
         ("boolector", component(&programs::program("boolector.wasm"))),
         ("cpython", component(&programs::program("python.wasm"))),
     ] {

@@ -50,16 +50,20 @@ fn set_time(time: NewTimestamp) -> Result<SetTime, Errno> {
     Ok(match time {
         NewTimestamp::NoChange => SetTime::Keep,
         NewTimestamp::Now => SetTime::Now,
-        NewTimestamp::Timestamp(time) => {
-            let nanoseconds = u64::from(time.nanoseconds);
-            if nanoseconds >= SECOND {
-                return Err(Errno::Inval);
-            }
-            let seconds = time.seconds.checked_mul(SECOND);
-            let time = seconds.and_then(|seconds| seconds.checked_add(nanoseconds));
-            SetTime::To(time.ok_or(Errno::Overflow)?)
-        }
+        NewTimestamp::Timestamp(time) => time_to_set(Some(time.seconds), time.nanoseconds)?,
     })
+}
+
+/// A time that is to be set; `None` for seconds before the year 1970, which are as much out of reach as those after 2554.
+pub(crate) fn time_to_set(seconds: Option<u64>, nanoseconds: u32) -> Result<SetTime, Errno> {
+    let nanoseconds = u64::from(nanoseconds);
+    if nanoseconds >= SECOND {
+        return Err(Errno::Inval);
+    }
+    let time = seconds
+        .and_then(|seconds| seconds.checked_mul(SECOND))
+        .and_then(|seconds| seconds.checked_add(nanoseconds));
+    Ok(SetTime::To(time.ok_or(Errno::Overflow)?))
 }
 
 /// What tells one file from all others, as long as it is there. Guests take half of it for an inode number, so neither

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use wasmrun_guest::ErrorKind;
-use wasmrun_registry::{Client, Event, Limits, PullPolicy, QUIET, Store};
+use wasmrun_guest::{ErrorKind, Result};
+use wasmrun_registry::{Client, Event, Image, Limits, PullPolicy, QUIET, Store};
 
 use crate::content::{Blob, INDEX, MANIFEST, artifact, preview1, says};
 use crate::own::{Asked, Registry, client, head, reply, store};
@@ -23,6 +23,12 @@ fn with_artifact(
     let [manifest, config, layer] = &blobs;
     registry.put("1", manifest, &[config, layer]);
     (registry, blobs)
+}
+
+/// Gets what is there under the tag `1`.
+fn pull(store: &Store, registry: &Registry) -> Result<Image> {
+    let reference = registry.reference("1");
+    store.pull(&client(), &reference, PullPolicy::IfNotPresent, QUIET)
 }
 
 /// Everything in the store that is a blob, or on its way to be one.
@@ -132,14 +138,7 @@ fn a_transfer_that_breaks_is_gone_on_with() {
         first
     });
     let (_directory, store) = store();
-    store
-        .pull(
-            &client(),
-            &registry.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect("pulled");
+    pull(&store, &registry).expect("pulled");
     let ranges = registry
         .asked()
         .into_iter()
@@ -211,26 +210,12 @@ fn another_digest_is_a_refusal() {
         lies
     });
     let (_directory, store) = store();
-    let error = store
-        .pull(
-            &client(),
-            &lying.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect_err("another digest");
+    let error = pull(&store, &lying).expect_err("another digest");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     says(&error, &[&layer.digest().to_string(), "refused"]);
     assert!(store.images().expect("readable").is_empty());
     is_whole(&store);
-    store
-        .pull(
-            &client(),
-            &registry.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect("it is honest");
+    pull(&store, &registry).expect("it is honest");
 }
 
 #[test]
@@ -275,14 +260,7 @@ fn another_manifest_than_the_digest_says_is_a_refusal() {
         }
         asked.is_manifest()
     });
-    let error = store
-        .pull(
-            &client(),
-            &lying.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect_err("another digest");
+    let error = pull(&store, &lying).expect_err("another digest");
     says(&error, &["is expected"]);
 }
 
@@ -311,14 +289,7 @@ fn another_length_is_a_refusal() {
             lies
         });
         let (_directory, store) = store();
-        let error = store
-            .pull(
-                &client(),
-                &lying.reference("1"),
-                PullPolicy::IfNotPresent,
-                QUIET,
-            )
-            .expect_err(what);
+        let error = pull(&store, &lying).expect_err(what);
         says(&error, &["bytes"]);
         is_whole(&store);
     }
@@ -342,14 +313,7 @@ fn a_manifest_of_a_gibibyte_is_not_read() {
             true
         });
         let (_directory, store) = store();
-        let error = store
-            .pull(
-                &client(),
-                &registry.reference("1"),
-                PullPolicy::IfNotPresent,
-                QUIET,
-            )
-            .expect_err("too large");
+        let error = pull(&store, &registry).expect_err("too large");
         says(&error, &["more than 4194304 bytes", "refused"]);
     }
 }
@@ -428,14 +392,7 @@ fn a_redirect_is_followed_within_loopback_and_nowhere_else() {
         moved
     });
     let (_directory, store) = store();
-    store
-        .pull(
-            &client(),
-            &registry.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect("followed");
+    pull(&store, &registry).expect("followed");
     for (location, what) in [
         (
             "http://192.0.2.1/secret?token=hunter2",
@@ -461,14 +418,7 @@ fn a_redirect_is_followed_within_loopback_and_nowhere_else() {
             asked.is_blob()
         });
         let (_directory, store) = self::store();
-        let error = store
-            .pull(
-                &client(),
-                &registry.reference("1"),
-                PullPolicy::IfNotPresent,
-                QUIET,
-            )
-            .expect_err(location);
+        let error = pull(&store, &registry).expect_err(location);
         says(&error, &[what]);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
@@ -481,14 +431,7 @@ fn a_redirect_is_followed_within_loopback_and_nowhere_else() {
         );
         true
     });
-    let error = store
-        .pull(
-            &client(),
-            &registry.reference("1"),
-            PullPolicy::IfNotPresent,
-            QUIET,
-        )
-        .expect_err("round and round");
+    let error = pull(&store, &registry).expect_err("round and round");
     says(&error, &["redirects more than 5 times"]);
 }
 

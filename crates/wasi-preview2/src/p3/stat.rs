@@ -6,7 +6,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorStat, DescriptorType, NewTimestamp,
 };
 
-use crate::stat::SECOND;
+use crate::stat::{SECOND, time_to_set};
 
 pub(super) fn descriptor_type(file_type: FileType) -> DescriptorType {
     match file_type {
@@ -52,15 +52,7 @@ fn set_time(time: NewTimestamp) -> Result<SetTime, Errno> {
         NewTimestamp::NoChange => SetTime::Keep,
         NewTimestamp::Now => SetTime::Now,
         NewTimestamp::Timestamp(time) => {
-            let nanoseconds = u64::from(time.nanoseconds);
-            if nanoseconds >= SECOND {
-                return Err(Errno::Inval);
-            }
-            let seconds = u64::try_from(time.seconds).ok();
-            let time = seconds
-                .and_then(|seconds| seconds.checked_mul(SECOND))
-                .and_then(|seconds| seconds.checked_add(nanoseconds));
-            SetTime::To(time.ok_or(Errno::Overflow)?)
+            time_to_set(u64::try_from(time.seconds).ok(), time.nanoseconds)?
         }
     })
 }
