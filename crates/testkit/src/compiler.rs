@@ -27,6 +27,11 @@ fn cache() -> PathBuf {
         .join("wasmrun")
 }
 
+/// Where engines' code of real programs is kept, beside these. It is known by all that it follows from, as a user's is.
+pub fn kept() -> PathBuf {
+    cache().join("compiled")
+}
+
 /// Compiles a C program for WASI, or finds it compiled.
 ///
 /// # Panics

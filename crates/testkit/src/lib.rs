@@ -36,6 +36,7 @@ pub mod concurrent;
 pub mod differential;
 pub mod guests;
 pub mod known_differences;
+mod made;
 pub mod matrix;
 mod null;
 mod oracle;

@@ -1,9 +1,8 @@
 //! Real programs from the package registries, on every engine: the same output, the same files.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use wasmrun_core::{
@@ -13,6 +12,7 @@ use wasmrun_core::{
 use crate::case::{Case, captured, stderr, stdout};
 use crate::compiler;
 use crate::guests::hello;
+use crate::made::Made;
 use crate::suite::{Rule, named, rules};
 
 rules![
@@ -59,19 +59,12 @@ fn shown(case: &Case, guest: &str) -> (RunConfig, String) {
 /// CPython for an engine, with no limits; `None` as for [`Case::compile`]. It takes long to compile, so all trials of an
 /// engine have the same.
 fn cpython(case: &Case, config: &RunConfig) -> Option<Program> {
-    type Compiled = Arc<OnceLock<Option<Program>>>;
-    static COMPILED: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
+    static COMPILED: Made<Option<Program>> = Made::new();
     let guest = program("python.wasm");
     if case.refuses(&guest, config) {
         return None;
     }
-    let compiled = {
-        let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(case.name().to_owned()).or_default().clone()
-    };
-    compiled
-        .get_or_init(|| case.compile(&guest, &captured()))
-        .clone()
+    COMPILED.get(case.name(), || case.compile(&guest, &captured()))
 }
 
 fn cpython_reads_its_world_and_writes_a_file(case: &Case) {

@@ -5,28 +5,30 @@
 mod flattened;
 mod workspaces;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmrun::{Cache, Engines};
 use wasmrun_core::{CodeCache, Engine};
-use wasmrun_testkit::{Named, known_differences, matrix, restart_with_wasmedge, trials};
+use wasmrun_testkit::{Named, compiler, known_differences, matrix, restart_with_wasmedge, trials};
 
 fn main() -> ExitCode {
     restart_with_wasmedge();
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most trials wait: for a process to start, a deadline, a disk.
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * processors);
     let known: Vec<_> = Engines::shared()
         .all()
         .into_iter()
         .map(|(name, engine)| Named::new(name, engine))
         .collect();
     let all = known.len();
-    let kept = tempfile::tempdir().expect("a temporary directory");
-    let code: Arc<dyn CodeCache> =
-        Arc::new(Cache::open(kept.path().join("code")).expect("a cache"));
+    let code: Arc<dyn CodeCache> = Arc::new(Cache::open(compiler::kept()).expect("a cache"));
     let (mut trials, here) = trials(known, Some(&code));
     trials.extend(workspaces::trials(&here));
     trials.extend(flattened::trials(&here));
