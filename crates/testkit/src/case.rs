@@ -81,6 +81,11 @@ impl Case {
         }
     }
 
+    /// Another case, with a directory of its own, that keeps its code in the same place.
+    pub(crate) fn on(&self, engine: &Arc<dyn Engine>) -> Self {
+        Case::new(engine.clone()).keeping(self.code.clone())
+    }
+
     pub(crate) fn reference(&self) -> Option<&Arc<dyn Engine>> {
         self.reference.as_ref()
     }

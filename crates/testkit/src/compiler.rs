@@ -27,7 +27,8 @@ fn cache() -> PathBuf {
         .join("wasmrun")
 }
 
-/// Where engines' code of real programs is kept, beside these. It is known by all that it follows from, as a user's is.
+/// Where engines' code of programs is kept, for the next time that the tests run. As that of a user's programs, it is known by all
+/// that it follows from.
 pub fn kept() -> PathBuf {
     cache().join("compiled")
 }

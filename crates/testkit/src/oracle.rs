@@ -82,7 +82,7 @@ pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
         return;
     };
     for shown in [Shown::AsTheyAre, Shown::InMemory, Shown::BelowOverlays] {
-        let case = Case::new(case.engine().clone()).shown(shown);
+        let case = case.on(case.engine()).shown(shown);
         let host = directory(case.mkdir("wasi"), scene);
         let guest = as_guest(&case, &compiled, scene, &host);
         let native = on_linux(&program, scene, shown);
@@ -109,7 +109,7 @@ fn agrees_as_component(case: &Case, reference: &Arc<dyn Engine>, program: &Progr
     // It is flattened once for all engines, as is what is right.
     static COMPONENTS: Made<(Guest, Seen)> = Made::new();
     let seen = |engine: &Arc<dyn Engine>, component: &Guest| {
-        let case = Case::new(engine.clone());
+        let case = case.on(engine);
         let host = directory(case.mkdir("wasi"), scene);
         let compiled = case.compile(component, &config(scene, &host))?;
         Some(as_guest(&case, &compiled, scene, &host))

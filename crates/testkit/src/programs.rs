@@ -13,7 +13,7 @@ use crate::case::{Case, captured, stderr, stdout};
 use crate::compiler;
 use crate::guests::hello;
 use crate::made::Made;
-use crate::suite::{Rule, named, rules};
+use crate::suite::{rules, trial};
 
 rules![
     cpython_reads_its_world_and_writes_a_file,
@@ -25,9 +25,9 @@ rules![
 
 /// The programs as trials of `engine`, named `engine::programs::rule`. What is compiled is kept in `code`.
 pub(crate) fn trials(engine: &Arc<dyn Engine>, code: Option<&Arc<dyn CodeCache>>) -> Vec<Trial> {
-    let trials = RULES.iter().map(|(name, rule): &Rule| {
+    let trials = RULES.iter().map(|rule| {
         let case = Case::new(engine.clone()).keeping(code.cloned());
-        named(engine, "programs", name, move || rule(&case))
+        trial(case, "programs", *rule)
     });
     trials.collect()
 }

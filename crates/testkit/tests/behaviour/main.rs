@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let code: Arc<dyn CodeCache> = Arc::new(Cache::open(compiler::kept()).expect("a cache"));
     let (mut trials, here) = trials(known, Some(&code));
     trials.extend(workspaces::trials(&here));
-    trials.extend(flattened::trials(&here));
+    trials.extend(flattened::trials(&here, &code));
     // The page tells of every engine: it cannot be compared where one is missing, and that is what
     // the trial of that engine says.
     if here.len() == all {
