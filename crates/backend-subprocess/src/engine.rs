@@ -45,11 +45,6 @@ impl SubprocessEngine {
             && self.0.adapter.components().is_some()
             && guest.entries().len() > 1
     }
-
-    /// Whether functions of the host are to work on more memories than messages are about.
-    fn shows_too_much(&self, guest: &Guest) -> bool {
-        self.0.adapter.components().is_none() && flattened::shows_several_memories(guest)
-    }
 }
 
 impl fmt::Debug for SubprocessEngine {
@@ -99,9 +94,6 @@ impl Engine for SubprocessEngine {
         if self.chooses_itself(guest) {
             capability.entry = Support::Unsupported;
         }
-        if self.shows_too_much(guest) {
-            capability.components = Support::Unsupported;
-        }
         if self.0.is_too_large(guest) {
             capability.modules = Support::Unsupported;
             capability.components = Support::Unsupported;
@@ -128,9 +120,6 @@ impl Engine for SubprocessEngine {
             }
             "modules" | "components" if self.0.is_too_large(guest) => Some(
                 "this one's memory has all the pages that 32 bits address, and here it may have one less".into(),
-            ),
-            "components" if self.shows_too_much(guest) => Some(
-                "as a module this one has functions of the host work on several memories, and here it is one".into(),
             ),
             _ if self.0.adapter.components().is_none() => flattened::reason(guest, &self.capability(), what),
             _ => None,

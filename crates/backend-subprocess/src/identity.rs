@@ -33,6 +33,7 @@ const OURS: u64 = fingerprint([
     include_bytes!("ahead.rs"),
     include_bytes!("component.rs"),
     include_bytes!("packed.rs"),
+    include_bytes!("relay/apart.rs"),
     include_bytes!("relay/call.rs"),
     include_bytes!("relay/distant.rs"),
     include_bytes!("relay/memory.rs"),

@@ -15,8 +15,8 @@ pub(crate) fn transcoder(way: Transcode) -> String {
         Transcode::Copy(FixedEncoding::Latin1) => (COPY_LATIN1, &[]),
         Transcode::Latin1ToUtf16 => (LATIN1_TO_UTF16, &[]),
         Transcode::Latin1ToUtf8 => (LATIN1_TO_UTF8, &[ENCODE_UTF8]),
-        Transcode::Utf16ToCompactProbablyUtf16 => (UTF16_TO_COMPACT, &[DECODE_UTF16]),
-        Transcode::Utf16ToCompactUtf16 => (UTF16_TO_REST, &[INFLATE, DECODE_UTF16]),
+        Transcode::Utf16ToCompactProbablyUtf16 => (UTF16_TO_COMPACT, &[COPY_UTF16, DECODE_UTF16]),
+        Transcode::Utf16ToCompactUtf16 => (UTF16_TO_REST, &[INFLATE, COPY_UTF16, DECODE_UTF16]),
         Transcode::Utf16ToLatin1 => (UTF16_TO_LATIN1, &[]),
         Transcode::Utf16ToUtf8 => (UTF16_TO_UTF8, &[DECODE_UTF16, ENCODE_UTF8]),
         Transcode::Utf8ToCompactUtf16 => (UTF8_TO_REST, &[INFLATE, ENCODE_UTF16, DECODE_UTF8]),
@@ -189,38 +189,24 @@ const UTF8_TO_REST: &str = r#"
 const UTF16_TO_REST: &str = r#"
 (func $utf16-to-rest (param $src i32) (param $length i32) (param $dst i32) (param $room i32)
   (param $latin1 i32) (result i32)
-  (local $at i32) (local $end i32)
   (call $inflate (local.get $dst) (local.get $latin1))
-  (local.set $at (local.get $src))
-  (local.set $end (i32.add (local.get $src) (i32.shl (local.get $length) (i32.const 1))))
-  (loop $next
-    (if (i32.ne (local.get $at) (local.get $end)) (then
-      (local.set $at (i32.wrap_i64 (i64.shr_u
-        (call $decode-utf16 (local.get $at) (local.get $end)) (i64.const 32))))
-      (br $next))))
-  (memory.copy $to $from
-    (i32.add (local.get $dst) (i32.shl (local.get $latin1) (i32.const 1)))
-    (local.get $src)
-    (i32.shl (local.get $length) (i32.const 1)))
+  (call $utf16-to-utf16 (local.get $src) (local.get $length)
+    (i32.add (local.get $dst) (i32.shl (local.get $latin1) (i32.const 1))))
   (i32.add (local.get $length) (local.get $latin1)))"#;
 
 /// The length, with its uppermost bit set if it is of UTF-16.
 const UTF16_TO_COMPACT: &str = r#"
 (func $utf16-to-compact (param $src i32) (param $length i32) (param $dst i32) (result i32)
-  (local $at i32) (local $end i32) (local $decoded i64) (local $wide i32)
-  (local.set $at (local.get $src))
-  (local.set $end (i32.add (local.get $src) (i32.shl (local.get $length) (i32.const 1))))
+  (local $at i32)
+  (call $utf16-to-utf16 (local.get $src) (local.get $length) (local.get $dst))
   (loop $next
-    (if (i32.ne (local.get $at) (local.get $end)) (then
-      (local.set $decoded (call $decode-utf16 (local.get $at) (local.get $end)))
-      (local.set $wide (i32.or (local.get $wide)
-        (i32.gt_u (i32.wrap_i64 (local.get $decoded)) (i32.const 0xff))))
-      (local.set $at (i32.wrap_i64 (i64.shr_u (local.get $decoded) (i64.const 32))))
+    (if (i32.ne (local.get $at) (local.get $length)) (then
+      (if (i32.gt_u
+        (i32.load16_u $to (i32.add (local.get $dst) (i32.shl (local.get $at) (i32.const 1))))
+        (i32.const 0xff)) (then
+          (return (i32.or (local.get $length) (i32.const 0x80000000)))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
       (br $next))))
-  (memory.copy $to $from
-    (local.get $dst) (local.get $src) (i32.shl (local.get $length) (i32.const 1)))
-  (if (local.get $wide) (then
-    (return (i32.or (local.get $length) (i32.const 0x80000000)))))
   (local.set $at (i32.const 0))
   (loop $next
     (if (i32.ne (local.get $at) (local.get $length)) (then

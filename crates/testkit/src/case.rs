@@ -81,6 +81,11 @@ impl Case {
         }
     }
 
+    /// Another case, with a directory of its own, that keeps its code in the same place.
+    pub(crate) fn on(&self, engine: &Arc<dyn Engine>) -> Self {
+        Case::new(engine.clone()).keeping(self.code.clone())
+    }
+
     pub(crate) fn reference(&self) -> Option<&Arc<dyn Engine>> {
         self.reference.as_ref()
     }
@@ -104,9 +109,14 @@ impl Case {
     /// name and before anything happened, and that has been asserted.
     pub fn run(&self, guest: &Guest, config: &RunConfig) -> Option<Report> {
         let program = self.compile(guest, config)?;
-        let can = self.engine.capability_for(guest).own_mounts;
+        Some(self.run_compiled(&program, config))
+    }
+
+    /// Runs what was compiled for that.
+    pub(crate) fn run_compiled(&self, program: &Program, config: &RunConfig) -> Report {
+        let can = self.engine.capability_for(program.guest()).own_mounts;
         if self.shown == Shown::AsTheyAre || !can.is_supported() {
-            return Some(self.ran(program.run(config)));
+            return self.ran(program.run(config));
         }
         let archives = TempDir::new().expect("a directory");
         let mut config = config.clone();
@@ -117,7 +127,7 @@ impl Case {
         for layer in &report.layers {
             layer.commit().expect("changes are made");
         }
-        Some(report)
+        report
     }
 
     /// Has a directory of the host be shown as it is to be.

@@ -27,6 +27,12 @@ fn cache() -> PathBuf {
         .join("wasmrun")
 }
 
+/// Where engines' code of programs is kept, for the next time that the tests run. As that of a user's programs, it is known by all
+/// that it follows from.
+pub fn kept() -> PathBuf {
+    cache().join("compiled")
+}
+
 /// Compiles a C program for WASI, or finds it compiled.
 ///
 /// # Panics

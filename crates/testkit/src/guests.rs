@@ -73,6 +73,24 @@ pub fn component(module: &Guest) -> Guest {
     }
 }
 
+/// What a component needs to take and give what is in memory, of two pages: `$memory` and `$realloc`.
+pub(crate) const MEMORY: &str = r#"
+    (core module $libc
+      (memory (export "memory") 2)
+      (global $next (mut i32) (i32.const 4096))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and
+          (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
+          (i32.sub (i32.const 0) (local.get 2))))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (memory.copy (local.get $at) (local.get 0)
+          (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))
+        (local.get $at)))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))"#;
+
 /// Writes `hello` to standard output.
 pub fn hello() -> Guest {
     wasi(HELLO)

@@ -36,6 +36,7 @@ pub mod concurrent;
 pub mod differential;
 pub mod guests;
 pub mod known_differences;
+mod made;
 pub mod matrix;
 mod null;
 mod oracle;
@@ -92,7 +93,8 @@ pub fn run(engines: impl IntoIterator<Item = Named>) -> ExitCode {
 
 /// Every trial on every engine, and the engines that are here. An engine that is not fails [a trial](Named::present).
 ///
-/// Real programs take long to compile: what comes of it is kept in `code`, if there is one, between their trials and runs.
+/// Real programs and those in C take long to compile: what comes of it is kept in `code`, if there is one, between their
+/// trials and runs.
 pub fn trials(
     engines: impl IntoIterator<Item = Named>,
     code: Option<&Arc<dyn CodeCache>>,
@@ -104,10 +106,10 @@ pub fn trials(
         here.extend(named.engine.ok());
     }
     for engine in &here {
-        trials.extend(suite::trials(engine));
+        trials.extend(suite::trials(engine, code));
         trials.extend(programs::trials(engine, code));
     }
-    trials.extend(suite::as_components(&here));
+    trials.extend(suite::as_components(&here, code));
     trials.extend(differential::trials(&here));
     (trials, here)
 }

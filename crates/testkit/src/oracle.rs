@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use wasmrun_core::{Access, Engine, Guest, Outcome, RunConfig, Stdin, Stdout};
+use wasmrun_core::{Access, Engine, Guest, Outcome, Program as Compiled, RunConfig, Stdin, Stdout};
 
 use crate::case::{Case, Shown};
+use crate::made::Made;
 use crate::{Tree, compiler, guests};
 
 /// A program of `guests/oracle/`, by its name.
@@ -62,7 +63,7 @@ pub(crate) const SCENE: Scene = Scene {
 };
 
 /// What is to be the same.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     said: String,
     written: Vec<u8>,
@@ -76,32 +77,49 @@ pub(crate) fn agrees(case: &Case, program: Program, scene: &Scene) {
     if let Some(reference) = case.reference() {
         return agrees_as_component(case, reference, &program, scene);
     }
+    let guest = compiled(&program);
+    let Some(compiled) = case.compile(&guest, &config(scene, &case.mkdir("wasi"))) else {
+        return;
+    };
     for shown in [Shown::AsTheyAre, Shown::InMemory, Shown::BelowOverlays] {
-        let case = Case::new(case.engine().clone()).shown(shown);
+        let case = case.on(case.engine()).shown(shown);
         let host = directory(case.mkdir("wasi"), scene);
-        let guest = as_guest(&case, &compiled(&program), scene, &host);
-        let Some(guest) = guest else {
-            return;
-        };
-        let memory = tempfile::tempdir_in("/dev/shm").expect("Linux has memory for files there");
-        let native = match shown {
-            Shown::AsTheyAre => case.mkdir("native"),
-            _ => memory.path().to_owned(),
-        };
-        let native = as_native(&program, scene, &directory(native, scene));
+        let guest = as_guest(&case, &compiled, scene, &host);
+        let native = on_linux(&program, scene, shown);
         same(&format!("{}, {shown:?}", program.name), guest, native);
     }
 }
 
+/// What it finds as a program of this machine, whatever engine that is compared with: in memory, unless directories are as
+/// they are.
+fn on_linux(program: &Program, scene: &Scene, shown: Shown) -> Seen {
+    static FOUND: Made<Seen> = Made::new();
+    let (place, memory) = match shown {
+        Shown::AsTheyAre => ("on the disk", std::env::temp_dir()),
+        // Linux has memory for files there.
+        _ => ("in memory", "/dev/shm".into()),
+    };
+    FOUND.get(&format!("{} {place}", program.name), || {
+        let native = tempfile::tempdir_in(memory).expect("a temporary directory");
+        as_native(program, scene, &directory(native.path().to_owned(), scene))
+    })
+}
+
 fn agrees_as_component(case: &Case, reference: &Arc<dyn Engine>, program: &Program, scene: &Scene) {
-    let component = guests::component(&compiled(program));
-    let [seen, expected] = [case.engine(), reference].map(|engine| {
-        let case = Case::new(engine.clone());
+    // It is flattened once for all engines, as is what is right.
+    static COMPONENTS: Made<(Guest, Seen)> = Made::new();
+    let seen = |engine: &Arc<dyn Engine>, component: &Guest| {
+        let case = case.on(engine);
         let host = directory(case.mkdir("wasi"), scene);
-        as_guest(&case, &component, scene, &host)
+        let compiled = case.compile(component, &config(scene, &host))?;
+        Some(as_guest(&case, &compiled, scene, &host))
+    };
+    let (component, expected) = COMPONENTS.get(program.name, || {
+        let component = guests::component(&compiled(program));
+        let expected = seen(reference, &component).expect("it has components");
+        (component, expected)
     });
-    if let Some(seen) = seen {
-        let expected = expected.expect("it has components");
+    if let Some(seen) = seen(case.engine(), &component) {
         same(program.name, seen, expected);
     }
 }
@@ -129,8 +147,8 @@ fn directory(directory: PathBuf, scene: &Scene) -> PathBuf {
     directory
 }
 
-fn as_guest(case: &Case, guest: &Guest, scene: &Scene, host: &Path) -> Option<Seen> {
-    let config = RunConfig::new()
+fn config(scene: &Scene, host: &Path) -> RunConfig {
+    RunConfig::new()
         .map_dir(host, "/d", Access::ReadWrite)
         .arg("/d")
         .stdin(Stdin::Bytes(scene.stdin.into()))
@@ -138,9 +156,12 @@ fn as_guest(case: &Case, guest: &Guest, scene: &Scene, host: &Path) -> Option<Se
             Some(path) => Stdout::File(path.into()),
             None => Stdout::Capture,
         })
-        .stderr(Stdout::Capture);
-    let report = case.run(guest, &config)?;
-    Some(Seen {
+        .stderr(Stdout::Capture)
+}
+
+fn as_guest(case: &Case, compiled: &Compiled, scene: &Scene, host: &Path) -> Seen {
+    let report = case.run_compiled(compiled, &config(scene, host));
+    Seen {
         said: String::from_utf8_lossy(&report.stderr.bytes).into_owned(),
         written: report.stdout.bytes,
         code: match report.outcome {
@@ -148,7 +169,7 @@ fn as_guest(case: &Case, guest: &Guest, scene: &Scene, host: &Path) -> Option<Se
             _ => None,
         },
         tree: read(host),
-    })
+    }
 }
 
 fn as_native(program: &Program, scene: &Scene, directory: &Path) -> Seen {

@@ -1,9 +1,8 @@
 //! Real programs from the package registries, on every engine: the same output, the same files.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use wasmrun_core::{
@@ -13,7 +12,8 @@ use wasmrun_core::{
 use crate::case::{Case, captured, stderr, stdout};
 use crate::compiler;
 use crate::guests::hello;
-use crate::suite::{Rule, named, rules};
+use crate::made::Made;
+use crate::suite::{rules, trial};
 
 rules![
     cpython_reads_its_world_and_writes_a_file,
@@ -25,9 +25,9 @@ rules![
 
 /// The programs as trials of `engine`, named `engine::programs::rule`. What is compiled is kept in `code`.
 pub(crate) fn trials(engine: &Arc<dyn Engine>, code: Option<&Arc<dyn CodeCache>>) -> Vec<Trial> {
-    let trials = RULES.iter().map(|(name, rule): &Rule| {
+    let trials = RULES.iter().map(|rule| {
         let case = Case::new(engine.clone()).keeping(code.cloned());
-        named(engine, "programs", name, move || rule(&case))
+        trial(case, "programs", *rule)
     });
     trials.collect()
 }
@@ -59,19 +59,12 @@ fn shown(case: &Case, guest: &str) -> (RunConfig, String) {
 /// CPython for an engine, with no limits; `None` as for [`Case::compile`]. It takes long to compile, so all trials of an
 /// engine have the same.
 fn cpython(case: &Case, config: &RunConfig) -> Option<Program> {
-    type Compiled = Arc<OnceLock<Option<Program>>>;
-    static COMPILED: LazyLock<Mutex<HashMap<String, Compiled>>> = LazyLock::new(Mutex::default);
+    static COMPILED: Made<Option<Program>> = Made::new();
     let guest = program("python.wasm");
     if case.refuses(&guest, config) {
         return None;
     }
-    let compiled = {
-        let mut all = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(case.name().to_owned()).or_default().clone()
-    };
-    compiled
-        .get_or_init(|| case.compile(&guest, &captured()))
-        .clone()
+    COMPILED.get(case.name(), || case.compile(&guest, &captured()))
 }
 
 fn cpython_reads_its_world_and_writes_a_file(case: &Case) {

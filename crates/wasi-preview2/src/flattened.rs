@@ -9,7 +9,6 @@ use wasmrun_core::{
     Artifact, Capability, Code, Compile, Control, ErrorKind, Guest, GuestKind, Network, Outcome,
     Proposals, Ran, Result, Stats, Support, Task,
 };
-use wasmrun_flatten::Caller;
 use wasmrun_wasi_preview1::block_on_ready;
 
 use crate::System;
@@ -168,14 +167,6 @@ impl Flat {
             instances: u64::from_le_bytes(instances),
         })
     }
-}
-
-/// Whether a component becomes a module that has functions of the host work on several of its memories.
-pub fn shows_several_memories(component: &Guest) -> bool {
-    let is_other = |name: &str| Caller::of(name).is_some_and(|(_, caller)| caller.memory > 0);
-    is_flattened(component)
-        && matches!(&*flattened(component), Ok(flat)
-            if flat.module.imports().iter().any(|import| is_other(&import.name)))
 }
 
 /// Whether a component is of the kind that is flattened.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmrun_core::Access;
-use wasmrun_fs::{Advice, Errno, OpenFiles, OpenOptions, Opened, Place, SyncWrites};
+use wasmrun_fs::{Errno, OpenFiles, OpenOptions, Opened, Place, SyncWrites};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -17,7 +17,7 @@ use crate::descriptor::{Descriptor, OpenDirectory, OpenFile};
 use crate::errors::{Failure, Result, Told, code_of, interrupted};
 use crate::handles::{Handle, inner, outer};
 use crate::listing::Listing;
-use crate::stat::{descriptor_stat, descriptor_type, hash, set_times};
+use crate::stat::{advice, descriptor_stat, descriptor_type, hash, set_times};
 use crate::streams::{Reader, Writer};
 
 pub(crate) type Fd = Resource<types::Descriptor>;
@@ -209,17 +209,9 @@ impl types::HostDescriptor for FilesViewMut<'_> {
         fd: Fd,
         offset: u64,
         length: u64,
-        advice: types::Advice,
+        told: types::Advice,
     ) -> FsResult<()> {
-        let advice = match advice {
-            types::Advice::Normal => Advice::Normal,
-            types::Advice::Sequential => Advice::Sequential,
-            types::Advice::Random => Advice::Random,
-            types::Advice::WillNeed => Advice::WillNeed,
-            types::Advice::DontNeed => Advice::DontNeed,
-            types::Advice::NoReuse => Advice::NoReuse,
-        };
-        self.get(&fd)?.advise(offset, length, advice).told()
+        self.get(&fd)?.advise(offset, length, advice(told)).told()
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {

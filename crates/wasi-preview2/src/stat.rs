@@ -1,34 +1,76 @@
 //! What is known of a file, as WASI tells it.
 
-use wasmrun_fs::{Errno, FileType, SetTime, SetTimes, Stat};
+use wasmrun_fs::{Advice, Errno, FileType, SetTime, SetTimes, Stat};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorStat, DescriptorType, MetadataHashValue, NewTimestamp,
+    self, DescriptorStat, DescriptorType, MetadataHashValue, NewTimestamp,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
-pub(crate) fn descriptor_type(file_type: FileType) -> DescriptorType {
-    match file_type {
-        FileType::Regular => DescriptorType::RegularFile,
-        FileType::Directory => DescriptorType::Directory,
-        FileType::Symlink => DescriptorType::SymbolicLink,
-        FileType::CharacterDevice => DescriptorType::CharacterDevice,
-        FileType::BlockDevice => DescriptorType::BlockDevice,
-        FileType::Other => DescriptorType::Unknown,
-    }
+/// What versions of WASI say alike, each in types of its own. What is no kind of file that they know is `$other`, and `$moment`
+/// tells a time.
+macro_rules! told_alike {
+    ($other:expr, $moment:ident) => {
+        pub(crate) fn descriptor_type(file_type: FileType) -> DescriptorType {
+            match file_type {
+                FileType::Regular => DescriptorType::RegularFile,
+                FileType::Directory => DescriptorType::Directory,
+                FileType::Symlink => DescriptorType::SymbolicLink,
+                FileType::CharacterDevice => DescriptorType::CharacterDevice,
+                FileType::BlockDevice => DescriptorType::BlockDevice,
+                FileType::Other => $other,
+            }
+        }
+
+        pub(crate) fn descriptor_stat(stat: &Stat) -> DescriptorStat {
+            DescriptorStat {
+                type_: descriptor_type(stat.file_type),
+                link_count: stat.links,
+                size: stat.size,
+                data_access_timestamp: Some($moment(stat.accessed)),
+                data_modification_timestamp: Some($moment(stat.modified)),
+                status_change_timestamp: Some($moment(stat.changed)),
+            }
+        }
+
+        /// The times that are to be set: [`Errno::Inval`] for one that is none, [`Errno::Overflow`] for one before the year
+        /// 1970 or after 2554.
+        pub(crate) fn set_times(
+            accessed: NewTimestamp,
+            modified: NewTimestamp,
+        ) -> Result<SetTimes, Errno> {
+            Ok(SetTimes {
+                accessed: set_time(accessed)?,
+                modified: set_time(modified)?,
+            })
+        }
+
+        fn set_time(time: NewTimestamp) -> Result<SetTime, Errno> {
+            Ok(match time {
+                NewTimestamp::NoChange => SetTime::Keep,
+                NewTimestamp::Now => SetTime::Now,
+                NewTimestamp::Timestamp(time) => time_to_set(time.seconds, time.nanoseconds)?,
+            })
+        }
+
+        pub(crate) fn advice(told: types::Advice) -> Advice {
+            match told {
+                types::Advice::Normal => Advice::Normal,
+                types::Advice::Sequential => Advice::Sequential,
+                types::Advice::Random => Advice::Random,
+                types::Advice::WillNeed => Advice::WillNeed,
+                types::Advice::DontNeed => Advice::DontNeed,
+                types::Advice::NoReuse => Advice::NoReuse,
+            }
+        }
+    };
 }
 
-pub(crate) fn descriptor_stat(stat: &Stat) -> DescriptorStat {
-    DescriptorStat {
-        type_: descriptor_type(stat.file_type),
-        link_count: stat.links,
-        size: stat.size,
-        data_access_timestamp: Some(datetime(stat.accessed)),
-        data_modification_timestamp: Some(datetime(stat.modified)),
-        status_change_timestamp: Some(datetime(stat.changed)),
-    }
-}
+told_alike!(DescriptorType::Unknown, datetime);
+
+#[cfg(feature = "p3")]
+pub(crate) use told_alike;
 
 pub(crate) fn datetime(nanoseconds: u64) -> Datetime {
     Datetime {
@@ -38,28 +80,13 @@ pub(crate) fn datetime(nanoseconds: u64) -> Datetime {
     }
 }
 
-/// The times that are to be set: [`Errno::Inval`] for one that is none, [`Errno::Overflow`] for one after the year 2554.
-pub(crate) fn set_times(accessed: NewTimestamp, modified: NewTimestamp) -> Result<SetTimes, Errno> {
-    Ok(SetTimes {
-        accessed: set_time(accessed)?,
-        modified: set_time(modified)?,
-    })
-}
-
-fn set_time(time: NewTimestamp) -> Result<SetTime, Errno> {
-    Ok(match time {
-        NewTimestamp::NoChange => SetTime::Keep,
-        NewTimestamp::Now => SetTime::Now,
-        NewTimestamp::Timestamp(time) => time_to_set(Some(time.seconds), time.nanoseconds)?,
-    })
-}
-
-/// A time that is to be set; `None` for seconds before the year 1970, which are as much out of reach as those after 2554.
-pub(crate) fn time_to_set(seconds: Option<u64>, nanoseconds: u32) -> Result<SetTime, Errno> {
+/// A time that is to be set. Seconds before the year 1970 are as much out of reach as those after 2554.
+pub(crate) fn time_to_set(seconds: impl TryInto<u64>, nanoseconds: u32) -> Result<SetTime, Errno> {
     let nanoseconds = u64::from(nanoseconds);
     if nanoseconds >= SECOND {
         return Err(Errno::Inval);
     }
+    let seconds = seconds.try_into().ok();
     let time = seconds
         .and_then(|seconds| seconds.checked_mul(SECOND))
         .and_then(|seconds| seconds.checked_add(nanoseconds));

@@ -6,6 +6,7 @@ use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 use wasmrun_rewrite::Rewriter;
 use wasmrun_wasi_preview1::HOSTCALL_FUEL;
 
+use super::apart::ApartFunctions;
 use super::protocol::{HEADER, Layout, MAGIC, MESSAGE, MOVED, STDOUT, VECTOR, hinted, own};
 
 /// The body of `(number, arguments…, address, length, hinted) -> value`, which makes a call and returns what comes
@@ -18,6 +19,7 @@ pub(super) struct Caller<'a> {
     transfer: u32,
     /// The function whose body is that of [`Obeying`](super::obey::Obeying).
     obey: u32,
+    apart: Option<ApartFunctions>,
     area: Area,
     locals: Locals,
 }
@@ -58,6 +60,7 @@ impl<'a> Caller<'a> {
         layout: Layout,
         has: Has,
         [transfer, obey]: [u32; 2],
+        apart: Option<ApartFunctions>,
     ) -> Self {
         let address = ARGUMENTS + layout.arguments as u32;
         let saved = address + 3;
@@ -69,6 +72,7 @@ impl<'a> Caller<'a> {
             has,
             transfer,
             obey,
+            apart,
             area: Area { memory: wire, zero },
             locals: Locals {
                 address,
@@ -116,7 +120,7 @@ impl<'a> Caller<'a> {
         code.local_get(address).i64_extend_i32_u();
         code.local_get(length).i64_extend_i32_u();
         code.i64_const(3).i64_shl().i64_add();
-        self.module.memory_bytes(code, self.area.memory);
+        self.memory_bytes(code);
         code.i64_gt_u().br_if(0);
         code.loop_(BlockType::Empty);
         code.local_get(vector).local_get(length);
@@ -135,16 +139,20 @@ impl<'a> Caller<'a> {
         code.i32_const(0).local_set(length).end();
     }
 
-    /// The hint must be where there is memory, and not where messages are prepared.
+    /// The hint must be where there is memory, and not where messages are prepared in the wire's.
     fn check_hint(&self, code: &mut InstructionSink<'_>) {
         let Locals {
             address, length, ..
         } = self.locals;
         code.local_get(address).i32_const(self.layout.room() as i32);
         code.i32_lt_u();
+        if self.apart.is_some() {
+            self.memory(code);
+            code.i32_eqz().i32_and();
+        }
         code.local_get(address).i64_extend_i32_u();
         code.local_get(length).i64_extend_i32_u().i64_add();
-        self.module.memory_bytes(code, self.area.memory);
+        self.memory_bytes(code);
         code.i64_gt_u().i32_or();
         code.local_get(length).i32_const(HOSTCALL_FUEL as i32);
         code.i32_gt_u().i32_or().if_(BlockType::Empty);
@@ -163,10 +171,10 @@ impl<'a> Caller<'a> {
         code.local_get(vectors).local_get(written).i64_or();
         code.i64_const(3).i64_and().i64_eqz().i32_eqz().i32_or();
         code.local_get(written).i64_const(4).i64_add();
-        self.module.memory_bytes(code, self.area.memory);
+        self.memory_bytes(code);
         code.i64_gt_u().i32_or().if_(BlockType::Empty);
         code.local_get(hinted);
-        code.i32_const((hinted::FOLLOWS | hinted::VECTORS) as i32);
+        code.i32_const(!hinted::UNAWAITED as i32);
         code.i32_and().local_set(hinted).end();
     }
 
@@ -186,7 +194,7 @@ impl<'a> Caller<'a> {
         code.i32_store(area.word(MESSAGE));
         code.local_get(zero).local_get(NUMBER);
         code.i32_store(area.word(MESSAGE + 4)).local_get(zero);
-        self.module.memory_bytes(code, area.memory);
+        self.memory_bytes(code);
         code.i64_store(area.long(MESSAGE + 8));
         for (place, local) in [address, length, vector, hinted].into_iter().enumerate() {
             code.local_get(zero).local_get(local);
@@ -199,8 +207,20 @@ impl<'a> Caller<'a> {
         code.local_get(address);
         code.local_get(length).i32_const(0);
         self.is_hinted(code, hinted::FOLLOWS);
+        if self.apart.is_some() {
+            self.memory(code);
+            code.i32_eqz().i32_and();
+        }
         code.select();
         code.call(self.transfer);
+        if let Some(apart) = self.apart {
+            self.memory(code);
+            code.if_(BlockType::Empty);
+            code.i32_const(STDOUT);
+            self.memory(code);
+            code.local_get(address).local_get(length);
+            code.call(apart.exchange).end();
+        }
     }
 
     /// Does as it is told, if an answer comes. Where none does, what it would be told is known.
@@ -216,6 +236,9 @@ impl<'a> Caller<'a> {
         code.if_(BlockType::Empty);
         for place in 0..self.saved_count() {
             code.local_get(saved + place);
+        }
+        if self.apart.is_some() {
+            self.memory(code);
         }
         code.call(self.obey).return_().end();
 
@@ -236,6 +259,23 @@ impl<'a> Caller<'a> {
     fn is_hinted(&self, code: &mut InstructionSink<'_>, what: u32) {
         code.local_get(self.locals.hinted);
         code.i32_const(what as i32).i32_and();
+    }
+
+    /// The number of the memory that the call is about.
+    fn memory(&self, code: &mut InstructionSink<'_>) {
+        code.local_get(self.locals.hinted);
+        code.i32_const(hinted::MEMORY as i32).i32_shr_u();
+    }
+
+    /// Its bytes.
+    fn memory_bytes(&self, code: &mut InstructionSink<'_>) {
+        match self.apart {
+            None => self.module.memory_bytes(code, self.area.memory),
+            Some(apart) => {
+                self.memory(code);
+                code.call(apart.size);
+            }
+        }
     }
 
     fn saved_count(&self) -> u32 {

@@ -165,12 +165,16 @@ fn plan(function: &Function, arguments: &[u64], args: Strings, env: Strings) -> 
     }
 }
 
-/// Our copy of a guest's memory: as large, and true where a call needs it.
+/// Our copy of the guest's memory that a call is about: as large, and true where the call needs it.
 #[derive(Debug)]
 pub(super) struct Mirror {
     layout: Layout,
+    size: usize,
+    /// At least as many.
     bytes: Zeros,
-    /// Whether the start of the memory is true, which the guest keeps aside during a call.
+    /// Bytes of the start of the memory that the guest keeps aside during a call.
+    area: usize,
+    /// Whether they are true.
     has_area: bool,
     /// Whether it is to be replaced there when the call returns.
     replaces_area: bool,
@@ -200,7 +204,9 @@ impl Mirror {
     pub(super) fn new(layout: Layout) -> Self {
         Mirror {
             layout,
+            size: 0,
             bytes: Zeros::default(),
+            area: 0,
             has_area: false,
             replaces_area: false,
             given: 0..0,
@@ -209,7 +215,7 @@ impl Mirror {
     }
 
     pub(super) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..self.size]
     }
 
     /// Fetches what `function` is going to read.
@@ -221,7 +227,7 @@ impl Mirror {
         call: &Call,
         (args, env): (Strings, Strings),
     ) -> io::Result<Access> {
-        self.resize(size)?;
+        self.resize(size, false)?;
         self.has_area = false;
         let mut plan = plan(function, &call.arguments, args, env);
         let hinted = call.hint.map(|hint| {
@@ -258,33 +264,40 @@ impl Mirror {
         let access = Access { plan, buffer };
         // What is around the bytes that change there must be true as well.
         if access.may_change().any(|range| self.is_in_area(&range)) {
-            self.read(wire, slice::from_ref(&(0..self.area())))?;
+            self.read(wire, slice::from_ref(&(0..self.area)))?;
         }
         Ok(access)
     }
 
-    /// Makes our copy as large as the guest's memory, which has no more than 32 bits of addresses and
-    /// room for messages.
-    fn resize(&mut self, size: u64) -> io::Result<()> {
+    /// Makes our copy as large as the guest's memory, which has no more than 32 bits of addresses and, unless it is
+    /// apart from the wire's, room for messages.
+    fn resize(&mut self, size: u64, apart: bool) -> io::Result<()> {
         const MOST: u64 = 1 << 32;
-        let sound = size == 0 || (self.layout.room().into()..=MOST).contains(&size);
+        let (area, room) = match apart {
+            true => (0, 0),
+            false => (self.layout.area(), self.layout.room()),
+        };
+        let sound = size == 0 || (room.into()..=MOST).contains(&size);
         let size = usize::try_from(size).ok().filter(|_| sound);
         let size = size.ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "no memory has such a size")
         })?;
-        if size != self.bytes.len() {
+        self.area = area as usize;
+        if size > self.bytes.len() {
+            self.size = 0;
             self.bytes = Zeros::new(size)?;
         }
+        self.size = size;
         Ok(())
     }
 
-    /// Begins a call of a function that says as it goes what it reads and writes, of a guest whose memory has so many
-    /// bytes.
-    pub(super) fn begin(&mut self, size: u64) -> io::Result<()> {
+    /// Begins a call of a function that says as it goes what it reads and writes, of a memory of so many bytes, which may be
+    /// apart from the wire's.
+    pub(super) fn begin(&mut self, size: u64, apart: bool) -> io::Result<()> {
         self.has_area = false;
         self.replaces_area = false;
         self.given = 0..0;
-        self.resize(size)
+        self.resize(size, apart)
     }
 
     /// Receives what comes with such a call.
@@ -298,7 +311,7 @@ impl Mirror {
 
     /// Bytes of the memory.
     pub(super) fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.size as u64
     }
 
     /// Fills `bytes` with what is at that place, where there is memory.
@@ -378,8 +391,7 @@ impl Mirror {
     }
 
     fn receive_area(&mut self, wire: &mut Dialogue) -> io::Result<()> {
-        let area = self.area();
-        wire.receive(&mut self.bytes[..area])?;
+        wire.receive(&mut self.bytes[..self.area])?;
         self.has_area = true;
         Ok(())
     }
@@ -392,7 +404,7 @@ impl Mirror {
 
     /// How many of these bytes are at the start of the memory.
     fn within_area(&self, range: &Range<usize>) -> usize {
-        range.end.min(self.area()).saturating_sub(range.start)
+        range.end.min(self.area).saturating_sub(range.start)
     }
 
     /// Stores what the function wrote, and returns `value` from it.
@@ -471,7 +483,7 @@ impl Mirror {
         command.write(&mut self.out);
         self.out.extend(&self.bytes[write]);
         if code == command::REPLACE {
-            self.out.extend(&self.bytes[..self.area()]);
+            self.out.extend(&self.bytes[..self.area]);
         }
     }
 
@@ -480,6 +492,7 @@ impl Mirror {
         if self.out.len() > KEPT {
             self.out = Vec::new();
             self.bytes = Zeros::default();
+            self.size = 0;
         }
         self.out.clear();
         sent
@@ -497,7 +510,7 @@ impl Mirror {
 
     /// A part of the memory that the guest says is there.
     fn part(&mut self, range: &Range<usize>) -> io::Result<&mut [u8]> {
-        self.bytes
+        self.bytes()
             .get_mut(range.clone())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a hint leads nowhere"))
     }
@@ -544,27 +557,23 @@ impl Mirror {
         Ok(())
     }
 
-    fn area(&self) -> usize {
-        self.layout.area() as usize
-    }
-
     fn is_in_area(&self, range: &Range<usize>) -> bool {
-        !range.is_empty() && range.start < self.area()
+        !range.is_empty() && range.start < self.area
     }
 
     fn beyond_area(&self, range: &Range<usize>) -> Option<Range<usize>> {
-        let range = range.start.max(self.area())..range.end;
+        let range = range.start.max(self.area)..range.end;
         (!range.is_empty()).then_some(range)
     }
 
     fn within(&self, range: &Range<usize>) -> Range<usize> {
-        let start = range.start.min(self.bytes.len());
-        start..range.end.clamp(start, self.bytes.len())
+        let start = range.start.min(self.size);
+        start..range.end.clamp(start, self.size)
     }
 
     /// The number at an address; 0 where there is none.
     pub(super) fn count(&self, at: usize) -> usize {
-        match self.bytes.get(at..at + 4) {
+        match self.bytes[..self.size].get(at..at + 4) {
             Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize,
             _ => 0,
         }

@@ -10,6 +10,7 @@
 //! A call costs a few system calls and switches between two processes, some tens of microseconds. A guest does not
 //! wait for writes that cannot fail, and does not ask what it was told when it began.
 
+mod apart;
 mod call;
 mod distant;
 mod file;

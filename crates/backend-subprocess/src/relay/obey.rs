@@ -5,23 +5,27 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, ValType};
 
+use super::apart::ApartFunctions;
 use super::call::{Area, move_one, push_message};
 use super::protocol::{
     COMMAND_BYTES, Layout, MESSAGE, SMALL_LENGTHS, STDIN, STDOUT, VECTOR, command,
 };
 
-/// The body of `(saved…) -> value`, which does what we say until the call returns. What was in the area is its
-/// parameters.
+/// The body of `(saved…, memory) -> value`, which does what we say until the call returns. What was in the area is its
+/// parameters, and the number of the memory, where calls are about several.
 pub(super) struct Obeying {
     layout: Layout,
     /// The function that moves bytes.
     transfer: u32,
+    apart: Option<ApartFunctions>,
     area: Area,
     locals: Locals,
 }
 
-/// Its locals behind the parameters.
+/// Its locals behind what was in the area.
 struct Locals {
+    /// A parameter, if calls are about several.
+    memory: u32,
     /// What is behind the area, while the area is sent or received itself.
     behind: u32,
     small: u32,
@@ -37,14 +41,22 @@ struct Locals {
 const SAVED: u32 = 0;
 
 impl Obeying {
-    pub(super) fn new(wire: u32, layout: Layout, transfer: u32) -> Self {
-        let behind = SAVED + layout.area() / 8;
+    pub(super) fn new(
+        wire: u32,
+        layout: Layout,
+        transfer: u32,
+        apart: Option<ApartFunctions>,
+    ) -> Self {
+        let memory = SAVED + layout.area() / 8;
+        let behind = memory + u32::from(apart.is_some());
         let zero = behind + 9;
         Obeying {
             layout,
             transfer,
+            apart,
             area: Area { memory: wire, zero },
             locals: Locals {
+                memory,
                 behind,
                 small: behind + 2,
                 value: behind + 3,
@@ -58,11 +70,14 @@ impl Obeying {
     }
 
     pub(super) fn params(&self) -> Vec<ValType> {
-        vec![ValType::I64; self.saved_count() as usize]
+        let mut params = vec![ValType::I64; self.saved_count() as usize];
+        params.extend(self.apart.map(|_| ValType::I32));
+        params
     }
 
     pub(super) fn body(&self) -> Function {
         let Locals {
+            memory,
             behind,
             small,
             value,
@@ -98,9 +113,18 @@ impl Obeying {
         // Standard output for what is to be read, standard input for what is to be written.
         const { assert!(command::READ == 0 && STDIN == 0 && STDOUT == 1) };
         code.local_get(command).i32_eqz();
-        code.i32_const(VECTOR as i32);
-        code.local_get(address).local_get(length);
-        move_one(&mut code, self.transfer);
+        match self.apart {
+            None => {
+                code.i32_const(VECTOR as i32);
+                code.local_get(address).local_get(length);
+                move_one(&mut code, self.transfer);
+            }
+            Some(apart) => {
+                code.local_get(memory);
+                code.local_get(address).local_get(length);
+                code.call(apart.exchange);
+            }
+        }
         is_below(&mut code, command::RETURN);
         code.br_if(0);
 
@@ -133,6 +157,6 @@ impl Obeying {
     }
 
     fn saved_count(&self) -> u32 {
-        self.locals.behind - SAVED
+        self.locals.memory - SAVED
     }
 }

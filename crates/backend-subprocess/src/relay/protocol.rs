@@ -15,7 +15,8 @@
 //! of a small number, and the end of the call with a value.
 //!
 //! What the guest prepares its messages in is the start of its own memory, whose bytes it keeps
-//! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them.
+//! aside: `keep` is answered by those, and `replace` is a `return` that is followed by others for them. Neither comes in a call
+//! about another memory of the guest's, which its [`hinted`](hinted::MEMORY) tells.
 //!
 //! A guest that stays ([`Purpose::Live`]) makes a call when it [waits](own::READY) to be called itself. The value that this
 //! returns is the [number](callable) of the function, and behind the command comes what it is given:
@@ -238,6 +239,8 @@ pub(super) mod hinted {
     pub(in crate::relay) const VECTORS: u32 = 2;
     /// The guest waits for no answer: all of what follows is written.
     pub(in crate::relay) const UNAWAITED: u32 = 4;
+    /// From this bit on, which memory the call is about: 0 for the wire's.
+    pub(in crate::relay) const MEMORY: u32 = 3;
 }
 
 /// What a guest is told when it begins.
@@ -290,8 +293,10 @@ impl Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: u32,
-    /// Bytes of the memory that the wire reads and writes.
+    /// Bytes of the memory that it is about.
     pub(super) memory: u64,
+    /// That is not the wire's.
+    pub(super) apart: bool,
     pub(super) hint: Option<Hint>,
     /// Nobody waits for an answer.
     pub(super) unawaited: bool,
@@ -320,6 +325,7 @@ impl Call {
         Call {
             number: word(0),
             memory: long(4),
+            apart: word(24) >> hinted::MEMORY != 0,
             hint: (word(16) > 0).then(|| Hint {
                 address: word(12),
                 length: word(16),

@@ -20,6 +20,7 @@ use wasmrun_core::{Entries, Error, ErrorKind, Guest, HostFunctions, Proposals, R
 use wasmrun_rewrite::{Bound, Growth, Meter, Parts, Rewriter, append, raw};
 use wasmrun_wasi_preview1::{Imported, imported, preview1};
 
+use super::apart::{self, Apart, MEMORY};
 use super::call::{Caller, Has, TRANSFER, transfer};
 use super::memory::{HintOf, hint};
 use super::obey::Obeying;
@@ -28,16 +29,13 @@ use super::standby::{Standby, Target};
 use super::streams::{FDSTAT, WRITE, answer_fdstat, forget, receive, takes_all};
 use super::values::{push, take};
 
-/// The name of the memory that WASI works on.
-const MEMORY: &str = "memory";
-
 /// What is to be known of a rewritten guest.
 #[derive(Debug, Clone)]
 pub(super) struct Relayed {
     /// What its calls ask for, by their numbers.
     pub(super) functions: Vec<Imported>,
     layout: Layout,
-    /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none.
+    /// Whether the wire's memory is the one WASI works on. Otherwise WASI has none; functions of the host may have another.
     pub(super) has_memory: bool,
 }
 
@@ -78,7 +76,7 @@ impl Relayed {
         Ok(Relayed {
             layout: Layout::of(guest, &functions, purpose)?,
             functions,
-            // If it has calls to send, they go through the memory that WASI works on.
+            // If it has calls of WASI to send, they go through the memory that this works on.
             has_memory: guest.exports().iter().any(is_memory),
         })
     }
@@ -115,7 +113,7 @@ pub(super) fn relayed(
 ) -> Result<(Vec<u8>, Relayed)> {
     let parts = Parts::of(guest)?;
     let functions = imported(guest, host)?;
-    has_memories(&parts, &functions, terms)?;
+    has_memories(&parts, terms)?;
     let layout = Layout::of(guest, &functions, purpose)?;
     let entries = Entries::of(guest);
     let entries: Vec<_> = match purpose {
@@ -138,14 +136,15 @@ pub(super) fn relayed(
             Some(found.flatten().collect())
         }
     };
-    let wire = wire_memory(&parts, layout, terms)?;
+    let wire = wire_memory(&parts, &functions, layout, purpose, terms)?;
+    let apart = apart(&parts, &functions, wire)?;
     let is_given_page = needs_page(&parts, wire)?;
     let relayed = Relayed {
         functions,
         layout,
         has_memory: parts.exported_memory == Some(wire),
     };
-    let mut wired = Wired::new(&parts, &relayed, wire);
+    let mut wired = Wired::new(&parts, &relayed, wire, apart);
     if is_given_page {
         wired.module.make_room(wire);
     }
@@ -153,9 +152,9 @@ pub(super) fn relayed(
     Ok((wasm, relayed))
 }
 
-/// Refuses memories that the runtime has not, or that messages cannot be about. A component that becomes a module may have
-/// several, which nobody could tell before.
-fn has_memories(parts: &Parts<'_>, functions: &[Imported], terms: Terms) -> Result<()> {
+/// Refuses memories that the runtime has not. A component that becomes a module may have several, which nobody could tell
+/// before.
+fn has_memories(parts: &Parts<'_>, terms: Terms) -> Result<()> {
     if parts.memories.len() > 1 && !terms.proposals.contains(Proposals::MULTI_MEMORY) {
         let what = format!(
             "lacks WebAssembly proposals that the guest uses, which has {} memories: {}",
@@ -164,30 +163,42 @@ fn has_memories(parts: &Parts<'_>, functions: &[Imported], terms: Terms) -> Resu
         );
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
-    match functions.iter().find_map(Imported::other_memory) {
-        None => Ok(()),
-        Some(name) => {
-            let what = format!(
-                "has functions of the host work on one memory only, and the guest passes them what is in {name} too"
-            );
-            Err(Error::new(ErrorKind::Unsupported, what))
-        }
+    Ok(())
+}
+
+/// The calls that are about another memory than the wire's, which has to lend them room.
+fn apart(parts: &Parts<'_>, functions: &[Imported], wire: u32) -> Result<Option<Apart>> {
+    let apart = Apart::of(parts, functions, wire)?;
+    let lends = |ty: &wasmparser::MemoryType| is_empty(ty) || has_room(ty, apart::BYTES);
+    if apart.is_some() && !parts.memories.get(wire as usize).is_none_or(lends) {
+        let bytes = apart::BYTES;
+        let what = format!(
+            "has functions of the host work on several memories only if the guest's first starts out with {bytes} bytes"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
     }
+    Ok(apart)
 }
 
 /// The number of the memory that messages go through: the one WASI is to work on, if it can be, or
 /// one that WASI has nothing to do with.
-fn wire_memory(parts: &Parts<'_>, layout: Layout, terms: Terms) -> Result<u32> {
+fn wire_memory(
+    parts: &Parts<'_>,
+    functions: &[Imported],
+    layout: Layout,
+    purpose: Purpose<'_>,
+    terms: Terms,
+) -> Result<u32> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, why));
     let room = layout.room();
-    let has_room = |memory: &wasmparser::MemoryType| {
-        let pages = memory.page_size_log2.unwrap_or(16);
-        let bytes = memory.initial.checked_shl(pages);
-        !memory.memory64 && bytes.is_some_and(|bytes| bytes >= room.into())
-    };
+    let has_room = |memory: &wasmparser::MemoryType| has_room(memory, room);
     let within_reach = |memory: u32| memory == 0 || !terms.first_memory_only;
+    // Functions of the host can do with the memory of another.
+    let is_host = |function: &Imported| function.wasi().is_none();
+    let need_not = purpose != Purpose::Live && functions.iter().all(is_host);
     if let Some(memory) = parts.exported_memory
         && !parts.imports.is_empty()
+        && (within_reach(memory) || !need_not)
     {
         return match &parts.memories[memory as usize] {
             ty if ty.memory64 => {
@@ -223,6 +234,13 @@ fn wire_memory(parts: &Parts<'_>, layout: Layout, terms: Terms) -> Result<u32> {
     }
 }
 
+/// Whether a memory starts out with so many bytes, which 32 bits address.
+fn has_room(memory: &wasmparser::MemoryType, room: u32) -> bool {
+    let page = memory.page_size_log2.unwrap_or(16);
+    let bytes = memory.initial.checked_shl(page);
+    !memory.memory64 && bytes.is_some_and(|bytes| bytes >= room.into())
+}
+
 /// Whether a memory starts out with no page, and can be given one that the guest does not see.
 fn is_empty(memory: &wasmparser::MemoryType) -> bool {
     memory.initial == 0 && !memory.memory64 && memory.page_size_log2.is_none()
@@ -254,6 +272,7 @@ struct Wired<'a> {
     module: Rewriter<'a>,
     relayed: &'a Relayed,
     wire: u32,
+    apart: Option<Apart>,
     layout: Layout,
     /// The helper that makes calls.
     call: u32,
@@ -262,11 +281,12 @@ struct Wired<'a> {
 }
 
 impl<'a> Wired<'a> {
-    fn new(parts: &'a Parts<'a>, relayed: &'a Relayed, wire: u32) -> Self {
+    fn new(parts: &'a Parts<'a>, relayed: &'a Relayed, wire: u32, apart: Option<Apart>) -> Self {
         Wired {
             module: Rewriter::new(parts, SHIFT),
             relayed,
             wire,
+            apart,
             layout: relayed.layout(),
             call: 0,
             streams: None,
@@ -287,19 +307,19 @@ impl<'a> Wired<'a> {
         let mut params = vec![I32];
         params.extend(vec![I64; self.layout.arguments]);
         params.extend([I32; 3]);
-        let mut hints = self
-            .relayed
-            .functions
-            .iter()
-            .map(|function| self.hint(function));
+        let apart = self.apart.as_ref();
+        let apart = apart.map(|apart| apart.functions(&mut self.module, self.layout, transfer));
+        let mut hints = (0..)
+            .zip(&self.relayed.functions)
+            .map(|(number, function)| self.hint(number, function));
         let has = Has {
             vectors: hints.any(|hint| matches!(hint, HintOf::Vectors { .. })),
             writes: self.relayed.writes(),
         };
         let (wire, layout) = (self.wire, self.layout);
-        let obeying = Obeying::new(wire, layout, transfer);
+        let obeying = Obeying::new(wire, layout, transfer, apart);
         let obey = self.module.helper(obeying.params(), [I64], obeying.body());
-        let caller = Caller::new(&self.module, wire, layout, has, [transfer, obey]);
+        let caller = Caller::new(&self.module, wire, layout, has, [transfer, obey], apart);
         let call = caller.body();
         self.call = self.module.helper(params, [I64], call);
         self.module.growth = Some(Growth {
@@ -407,12 +427,11 @@ impl<'a> Wired<'a> {
 
     // ---- sections -------------------------------------------------------------------------------
 
-    /// The guest's memories and, if the wire has one of its own, that.
+    /// The guest's memories and, if the wire has one of its own, that, and what keeps what it lends.
     fn memory_section(&self, module: &mut Module) {
         let own = self.module.memory_section();
-        if (self.wire as usize) < self.module.parts.memories.len() {
-            return raw(module, SectionId::Memory, &own);
-        }
+        let is_own = self.wire as usize >= self.module.parts.memories.len();
+        let more = usize::from(is_own) + usize::from(self.apart.is_some());
         let mut memory = Vec::new();
         MemoryType {
             minimum: 1,
@@ -422,7 +441,7 @@ impl<'a> Wired<'a> {
             page_size_log2: None,
         }
         .encode(&mut memory);
-        let memories = append(&own, [memory.as_slice()].into_iter());
+        let memories = append(&own, std::iter::repeat_n(memory.as_slice(), more));
         raw(module, SectionId::Memory, &memories);
     }
 
@@ -441,10 +460,16 @@ impl<'a> Wired<'a> {
 
     // ---- functions ------------------------------------------------------------------------------
 
-    /// Where WASI has no memory, there is nothing to hint at.
-    fn hint(&self, function: &Imported) -> HintOf {
+    /// The number of the memory that calls of that function are about.
+    fn memory(&self, number: u32) -> u32 {
+        let apart = self.apart.as_ref();
+        apart.map_or(0, |apart| apart.number(number))
+    }
+
+    /// Where a call has no memory, there is nothing to hint at.
+    fn hint(&self, number: u32, function: &Imported) -> HintOf {
         match function {
-            _ if !self.relayed.has_memory => HintOf::Nothing,
+            _ if !self.relayed.has_memory && self.memory(number) == 0 => HintOf::Nothing,
             Imported::Wasi(function) => hint(function.name),
             Imported::Host(function) => function.reads().map_or(HintOf::Nothing, HintOf::Text),
         }
@@ -475,7 +500,8 @@ impl<'a> Wired<'a> {
                 code.i64_const(0);
             }
         }
-        let hint = match self.hint(function) {
+        let memory = self.memory(number) << hinted::MEMORY;
+        let hint = match self.hint(number, function) {
             HintOf::Nothing => None,
             HintOf::Text(at) => Some((at, hinted::FOLLOWS)),
             HintOf::Vectors { at, read: true } => Some((at, hinted::VECTORS | hinted::FOLLOWS)),
@@ -485,8 +511,8 @@ impl<'a> Wired<'a> {
             Some((at, hinted)) => code
                 .local_get(at as u32)
                 .local_get(at as u32 + 1)
-                .i32_const(hinted as i32),
-            None => no_hint(&mut code),
+                .i32_const((hinted | memory) as i32),
+            None => code.i32_const(0).i32_const(0).i32_const(memory as i32),
         };
         if let Some(streams) = self.streams.filter(|_| wasi == WRITE) {
             takes_all(&mut code, streams);
@@ -587,6 +613,7 @@ fn no_hint<'a, 'b>(code: &'a mut InstructionSink<'b>) -> &'a mut InstructionSink
 #[cfg(test)]
 mod tests {
     use wasmparser::{Validator, WasmFeatures};
+    use wasmrun_core::RawFunction;
 
     use super::*;
 
@@ -698,6 +725,49 @@ mod tests {
         for wat in GUESTS {
             for terms in [TERMS, COUNTED] {
                 validate(&rewritten(wat, terms).expect("rewritten"));
+            }
+        }
+    }
+
+    /// A guest that exports its second memory as `memory` and its first as `other`, and imports a function for each.
+    fn of_two_memories(wire: u32, pages: u32, terms: Terms) -> Result<Vec<u8>> {
+        let text = format!(
+            r#"(module
+              (import "host" "on_memory" (func $on_memory (param i32 i32)))
+              (import "host" "on_other" (func $on_other (param i32 i32) (result i32)))
+              (memory (export "other") {pages}) (memory (export "memory") 1)
+              (func (export "_start")
+                (call $on_memory (i32.const 8) (i32.const 8))
+                (drop (call $on_other (i32.const 8) (i32.const 8)))))"#
+        );
+        let guest = Guest::from_bytes("guest.wasm", text).expect("a guest");
+        let signature = |results: &[ValueType]| FuncSignature {
+            params: vec![ValueType::I32; 2],
+            results: results.to_vec(),
+        };
+        let on_memory = RawFunction::new(signature(&[]), |_, _| Ok(())).reading(0);
+        let on_other = RawFunction::new(signature(&[ValueType::I32]), |_, _| Ok(()));
+        let host = HostFunctions::new()
+            .function("host", "on_memory", on_memory)
+            .function("host", "on_other", on_other.reading(0).on_memory("other"));
+        let purpose = Purpose::Run(Guest::DEFAULT_ENTRY);
+        let wasm = relayed(&guest, &host, purpose, terms)?.0;
+        let parts = Guest::from_bytes("rewritten.wasm", wasm.clone()).expect("a module");
+        let parts = Parts::of(&parts).expect("a module");
+        assert_eq!(parts.exported_memory, Some(wire));
+        assert_eq!(parts.memories.len(), 3);
+        Ok(wasm)
+    }
+
+    #[test]
+    fn calls_about_several_memories_go_through_one() {
+        let first_only = Terms {
+            first_memory_only: true,
+            ..COUNTED
+        };
+        for (wire, terms) in [(1, TERMS), (1, COUNTED), (0, first_only)] {
+            for pages in [0, 1] {
+                validate(&of_two_memories(wire, pages, terms).expect("rewritten"));
             }
         }
     }

@@ -215,7 +215,7 @@ impl Session {
                     self.results.clear();
                     self.results.extend(&call.arguments[1..]);
                     let size = self.memory_size(&call);
-                    self.mirror.begin(size)?;
+                    self.mirror.begin(size, call.apart)?;
                     return Ok(Served::Ready);
                 }
                 own::OVERFLOW => return Ok(Served::Ended(End::Overflowed)),
@@ -266,7 +266,7 @@ impl Session {
         self.results.extend(&call.arguments[..params]);
         self.results.resize(function.slots(), 0);
         let size = self.memory_size(call);
-        self.mirror.begin(size)?;
+        self.mirror.begin(size, call.apart)?;
         if let Some(hint) = call.hint {
             self.mirror.receive(wire, hint)?;
         }
@@ -283,9 +283,9 @@ impl Session {
         }
     }
 
-    /// Bytes of the memory that calls work on.
+    /// Bytes of the memory that a call works on.
     fn memory_size(&self, call: &Call) -> u64 {
-        match self.relayed.has_memory {
+        match self.relayed.has_memory || call.apart {
             true => call.memory,
             false => 0,
         }

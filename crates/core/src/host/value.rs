@@ -222,8 +222,7 @@ where
         }
     }
 
-    /// The same, for a guest that exports several memories: it works on the one that is exported by that name. Where the
-    /// engine is another process, that is refused.
+    /// The same, for a guest that exports several memories: it works on the one that is exported by that name.
     #[must_use]
     pub fn on_memory(self, name: impl Into<String>) -> Self {
         RawFunction {

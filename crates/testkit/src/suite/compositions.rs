@@ -3,11 +3,12 @@
 //! What each comes to is what it does on an engine that has components; others have it as one module.
 
 use wasmrun_core::{
-    Guest, HostFunctions, HostInterface, Outcome, Place, Program, Request, Support, TrapKind, check,
+    ErrorKind, Guest, HostFunctions, HostInterface, Outcome, Place, Program, Proposals, Refusal,
+    Report, Request, RunConfig, Support, TrapKind, check,
 };
 
 use crate::case::{Case, captured, stdout};
-use crate::guests::text;
+use crate::guests::{MEMORY, text};
 
 crate::suite::rules![
     resources_pass_between_components,
@@ -23,6 +24,7 @@ crate::suite::rules![
     lists_pass_between_memories,
     each_component_passes_the_host_what_is_in_its_own_memory,
     the_host_works_on_the_memory_that_is_meant,
+    much_passes_between_the_host_and_each_memory,
     the_memories_of_a_composition_are_limited_together,
     strings_of_the_host_are_in_the_encoding_of_the_component,
 ];
@@ -254,17 +256,8 @@ fn a_destructor_that_traps_ends_the_guest(case: &Case) {
 
 // ---- resources of the host -------------------------------------------------------------------------
 
-/// A component that prints on streams that it is lent or given, and one that has them: this is the body of its entry.
-fn printing(body: &str) -> Guest {
-    printing_after("", body)
-}
-
-/// Likewise, after another component.
-fn printing_after(other: &str, body: &str) -> Guest {
-    text(
-        "printing.wasm",
-        &format!(
-            r#"(component {other}
+/// Imports of a component whose components are to write: streams of the host's, and its standard output.
+const STREAMS: &str = r#"
   (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
   (alias export $error "error" (type $error-type))
   (import "wasi:io/streams@0.2.0" (instance $streams
@@ -281,14 +274,37 @@ fn printing_after(other: &str, body: &str) -> Guest {
     (alias outer 1 $stream (type $s'))
     (export "output-stream" (type $s (eq $s')))
     (export "get-stdout" (func (result (own $s))))))
-  (component $printer
+  (alias export $streams "stream-error" (type $failed))"#;
+
+/// What a component in it imports to write to a `$stream`: `$write`.
+const WRITE: &str = r#"
     (import "stream" (type $stream (sub resource)))
     (import "error" (type $e (sub resource)))
     (type $failed' (variant (case "last-operation-failed" (own $e)) (case "closed")))
     (import "stream-error" (type $failed (eq $failed')))
     (import "write" (func $write
       (param "self" (borrow $stream)) (param "contents" (list u8))
-      (result (result (error $failed)))))
+      (result (result (error $failed)))))"#;
+
+/// What it is given for that.
+const GIVEN_WRITE: &str = r#"(with "stream" (type $stream)) (with "error" (type $error-type))
+    (with "stream-error" (type $failed))
+    (with "write" (func $streams "[method]output-stream.blocking-write-and-flush"))"#;
+
+/// A component that prints on streams that it is lent or given, and one that has them: this is the body of its entry.
+fn printing(body: &str) -> Guest {
+    printing_after("", body)
+}
+
+/// Likewise, after another component.
+fn printing_after(other: &str, body: &str) -> Guest {
+    text(
+        "printing.wasm",
+        &format!(
+            r#"(component {other}
+  {STREAMS}
+  (component $printer
+    {WRITE}
     (core module $libc (memory (export "memory") 1))
     (core instance $libc (instantiate $libc))
     (core func $write (canon lower (func $write) (memory $libc "memory")))
@@ -318,11 +334,8 @@ fn printing_after(other: &str, body: &str) -> Guest {
       (canon lift (core func $i "kept")))
     (func (export "given") (param "to" (own $stream)) (param "char" u32) (result (own $stream))
       (canon lift (core func $i "given"))))
-  (alias export $streams "stream-error" (type $failed))
   (instance $printer (instantiate $printer
-    (with "stream" (type $stream)) (with "error" (type $error-type))
-    (with "stream-error" (type $failed))
-    (with "write" (func $streams "[method]output-stream.blocking-write-and-flush"))))
+    {GIVEN_WRITE}))
   (component $user
     (import "stream" (type $stream (sub resource)))
     (import "get-stdout" (func $stdout (result (own $stream))))
@@ -386,24 +399,6 @@ fn streams_of_the_host_are_their_components_alone(case: &Case) {
 }
 
 // ---- memories --------------------------------------------------------------------------------------
-
-/// A memory of its own for a component in a component: `$memory` and `$realloc`.
-const MEMORY: &str = r#"
-    (core module $libc
-      (memory (export "memory") 1)
-      (global $next (mut i32) (i32.const 4096))
-      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-        (local $at i32)
-        (local.set $at (i32.and
-          (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
-          (i32.sub (i32.const 0) (local.get 2))))
-        (global.set $next (i32.add (local.get $at) (local.get 3)))
-        (memory.copy (local.get $at) (local.get 0)
-          (select (local.get 1) (local.get 3) (i32.lt_u (local.get 1) (local.get 3))))
-        (local.get $at)))
-    (core instance $libc (instantiate $libc))
-    (alias core export $libc "memory" (core memory $memory))
-    (alias core export $libc "realloc" (core func $realloc))"#;
 
 /// A component that gives back the string that it is passed, in these bytes, and one that passes it this one, of so many
 /// units, and compares what it gets; each has strings in an encoding. What is compared is the length as the component is
@@ -561,50 +556,23 @@ fn writing(there: &str, here: Option<&str>) -> Guest {
             text.len()
         )
     });
-    let streams = r#"
-    (import "stream" (type $stream (sub resource)))
-    (import "error" (type $e (sub resource)))
-    (type $failed' (variant (case "last-operation-failed" (own $e)) (case "closed")))
-    (import "stream-error" (type $failed (eq $failed')))
-    (import "get-stdout" (func $stdout (result (own $stream))))
-    (import "write" (func $write
-      (param "self" (borrow $stream)) (param "contents" (list u8))
-      (result (result (error $failed)))))"#;
     let lowered = r#"
+    (import "get-stdout" (func $stdout (result (own $stream))))
     (core func $stdout (canon lower (func $stdout)))
     (core func $write (canon lower (func $write) (memory $memory)))"#;
     let imports = r#"
       (import "" "memory" (memory 1))
       (import "" "stdout" (func $stdout (result i32)))
       (import "" "write" (func $write (param i32 i32 i32 i32)))"#;
-    let given = r#"(with "stream" (type $stream)) (with "error" (type $error-type))
-    (with "stream-error" (type $failed))
-    (with "get-stdout" (func $stdout "get-stdout"))
-    (with "write" (func $streams "[method]output-stream.blocking-write-and-flush"))"#;
+    let given = format!(r#"{GIVEN_WRITE} (with "get-stdout" (func $stdout "get-stdout"))"#);
     let here = here.unwrap_or_default();
     text(
         "writing.wasm",
         &format!(
             r#"(component
-  (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
-  (alias export $error "error" (type $error-type))
-  (import "wasi:io/streams@0.2.0" (instance $streams
-    (alias outer 1 $error-type (type $e'))
-    (export "error" (type $e (eq $e')))
-    (export "output-stream" (type $stream (sub resource)))
-    (type $failed' (variant (case "last-operation-failed" (own $e)) (case "closed")))
-    (export "stream-error" (type $failed (eq $failed')))
-    (export "[method]output-stream.blocking-write-and-flush"
-      (func (param "self" (borrow $stream)) (param "contents" (list u8))
-        (result (result (error $failed)))))))
-  (alias export $streams "output-stream" (type $stream))
-  (alias export $streams "stream-error" (type $failed))
-  (import "wasi:cli/stdout@0.2.0" (instance $stdout
-    (alias outer 1 $stream (type $s'))
-    (export "output-stream" (type $s (eq $s')))
-    (export "get-stdout" (func (result (own $s))))))
+  {STREAMS}
   (component $there
-    {streams} {MEMORY} {lowered}
+    {WRITE} {MEMORY} {lowered}
     (core module $m {imports}
       (data (i32.const 512) "{there}")
       (func (export "write") (param i32 i32)
@@ -617,7 +585,7 @@ fn writing(there: &str, here: Option<&str>) -> Guest {
       (canon lift (core func $i "write") (memory $memory) (realloc (func $realloc)))))
   (instance $there (instantiate $there {given}))
   (component $here
-    {streams} {MEMORY} {lowered}
+    {WRITE} {MEMORY} {lowered}
     (import "there" (func $there (param "bytes" (list u8))))
     (core func $there (canon lower (func $there) (memory $memory)))
     (core module $m {imports}
@@ -677,18 +645,97 @@ fn the_host_works_on_the_memory_that_is_meant(case: &Case) {
     }
 }
 
+/// More than a page at a time, both ways, and nothing of it in another memory.
+fn much_passes_between_the_host_and_each_memory(case: &Case) {
+    const LENGTH: usize = 70_000;
+    let guest = text(
+        "asking-much.wasm",
+        &format!(
+            r#"(component
+  (import "acme:test/capitals@1.0.0" (instance $host
+    (export "capitals" (func (param "s" string) (result string)))))
+  (component $asking
+    (import "capitals" (func $capitals (param "s" string) (result string)))
+    {MEMORY}
+    (core func $capitals (canon lower (func $capitals) (memory $memory) (realloc (func $realloc))))
+    (core module $m
+      (import "" "memory" (memory 2))
+      (import "" "capitals" (func $capitals (param i32 i32 i32)))
+      (func (export "ask") (param $char i32) (result i32)
+        (drop (memory.grow (i32.const 2)))
+        (memory.fill (i32.const 60000) (local.get $char) (i32.const {LENGTH}))
+        (call $capitals (i32.const 60000) (i32.const {LENGTH}) (i32.const 8))
+        (call $is-there (local.get $char)))
+      (func $is-there (export "is-there") (param $char i32) (result i32)
+        (local $at i32) (local $end i32)
+        (local.set $at (i32.load (i32.const 8)))
+        (local.set $end (i32.add (local.get $at) (i32.load (i32.const 12))))
+        (if (i32.ne (i32.load (i32.const 12)) (i32.const {LENGTH})) (then (return (i32.const 0))))
+        (loop $next
+          (if (i32.ne (i32.add (i32.load8_u (local.get $at)) (i32.const 0x20)) (local.get $char))
+            (then (return (i32.const 0))))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br_if $next (i32.ne (local.get $at) (local.get $end))))
+        (i32.const 1)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "memory" (memory $memory)) (export "capitals" (func $capitals))))))
+    (func (export "ask") (param "char" u32) (result u32) (canon lift (core func $i "ask")))
+    (func (export "is-there") (param "char" u32) (result u32)
+      (canon lift (core func $i "is-there"))))
+  (instance $first (instantiate $asking (with "capitals" (func $host "capitals"))))
+  (instance $second (instantiate $asking (with "capitals" (func $host "capitals"))))
+  (component $both
+    (type $asking (instance
+      (export "ask" (func (param "char" u32) (result u32)))
+      (export "is-there" (func (param "char" u32) (result u32)))))
+    (import "first" (instance $first (type $asking)))
+    (import "second" (instance $second (type $asking)))
+    (core func $first (canon lower (func $first "ask")))
+    (core func $first' (canon lower (func $first "is-there")))
+    (core func $second (canon lower (func $second "ask")))
+    (core func $second' (canon lower (func $second "is-there")))
+    (core module $m
+      (import "first" "ask" (func $first (param i32) (result i32)))
+      (import "first" "is-there" (func $first' (param i32) (result i32)))
+      (import "second" "ask" (func $second (param i32) (result i32)))
+      (import "second" "is-there" (func $second' (param i32) (result i32)))
+      (func (export "run") (result i32)
+        (if (i32.eqz (call $first (i32.const 0x61))) (then (return (i32.const 0))))
+        (if (i32.eqz (call $second (i32.const 0x62))) (then (return (i32.const 0))))
+        (if (i32.eqz (call $first' (i32.const 0x61))) (then (return (i32.const 0))))
+        (if (i32.eqz (call $first (i32.const 0x63))) (then (return (i32.const 0))))
+        (call $second' (i32.const 0x62))))
+    (core instance $i (instantiate $m
+      (with "first" (instance (export "ask" (func $first)) (export "is-there" (func $first'))))
+      (with "second" (instance (export "ask" (func $second)) (export "is-there" (func $second'))))))
+    (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+  (instance $both (instantiate $both
+    (with "first" (instance $first)) (with "second" (instance $second))))
+  (instance $run (export "run" (func $both "run")))
+  (export "wasi:cli/run@0.2.0" (instance $run)))"#
+        ),
+    );
+    let interface = HostInterface::new().function("capitals", |_, (said,): (String,)| {
+        said.to_ascii_uppercase()
+    });
+    let host = HostFunctions::new().interface("acme:test/capitals@1.0.0", interface);
+    if let Some(report) = run_with(case, &guest, &host, &captured()) {
+        assert_eq!(report.outcome, Outcome::Exited(1));
+    }
+}
+
 /// All memories count. A runtime that has components itself cannot count them together, and lets none have a second.
 fn the_memories_of_a_composition_are_limited_together(case: &Case) {
     const PAGE: u64 = 1 << 16;
     let guest = writing("there", None);
     let apart = keeps_components(case);
-    for pages in [2, 1] {
+    for pages in [4, 2] {
         let config = captured().limit(|limits| limits.memory = Some(pages * PAGE));
         if several_memories(case, &guest)
             && let Some(report) = case.run(&guest, &config)
         {
             let expected = match pages {
-                2 if !apart => Outcome::Exited(0),
+                4 if !apart => Outcome::Exited(0),
                 _ => Outcome::OutOfMemory,
             };
             assert_eq!(report.outcome, expected, "{pages} pages");
@@ -699,24 +746,19 @@ fn the_memories_of_a_composition_are_limited_together(case: &Case) {
     }
 }
 
-/// Whether the engine has a module of several memories for this component, if it has one made of it. If it does not, it has
-/// been asserted that it says so.
+/// Whether the engine runs a component that has several memories when it is one module: every engine does that has modules of
+/// several. If it does not, it has been asserted that it says so.
 fn several_memories(case: &Case, guest: &Guest) -> bool {
-    if case.refuses(guest, &captured()) {
-        return false;
+    let can = case.capability();
+    let has = can.proposals.contains(Proposals::MULTI_MEMORY);
+    let refused = case.refuses(guest, &captured());
+    assert_eq!(refused, !(can.components.is_supported() && has));
+    if refused && can.components.is_supported() {
+        let refusals = check::refusals_of(&**case.engine(), guest, &captured());
+        let told = |refusal: &Refusal| refusal.reason.contains("multi-memory");
+        assert!(refusals.iter().any(told), "{refusals:?}");
     }
-    match Program::compile(case.engine().clone(), guest, &captured()) {
-        Ok(_) => true,
-        result => {
-            assert!(case.refused_itself(&result), "{result:?}");
-            let told = result
-                .err()
-                .map(|error| error.to_string())
-                .unwrap_or_default();
-            assert!(told.contains("memor"), "{told}");
-            false
-        }
-    }
+    !refused
 }
 
 /// A component with strings in this encoding that passes the host its first argument, and compares what it gets back with
@@ -780,17 +822,35 @@ fn strings_of_the_host_are_in_the_encoding_of_the_component(case: &Case) {
             let (bytes, length) = encoded(string, encoding);
             let guest = asking(encoding, (&bytes, length));
             let config = captured().arg(string);
-            let request = Request::new(&config, &host);
-            if !check::refusals_of(&**case.engine(), &guest, request).is_empty() {
-                assert!(!case.capability().host_functions.is_supported() || keeps_components(case));
-                return;
+            match run_with(case, &guest, &host, &config) {
+                Some(report) => {
+                    assert_eq!(report.outcome, Outcome::Exited(1), "{encoding}: {string}");
+                }
+                None => return,
             }
-            let program = Program::compile(case.engine().clone(), &guest, request);
-            let program = program.unwrap_or_else(|error| panic!("not compiled: {error:?}"));
-            let report = case.ran(program.run(&config));
-            assert_eq!(report.outcome, Outcome::Exited(1), "{encoding}: {string}");
         }
     }
+}
+
+/// Runs a guest that calls these. `None` if the engine has no such functions for it, or not its memories.
+fn run_with(
+    case: &Case,
+    guest: &Guest,
+    host: &HostFunctions,
+    config: &RunConfig,
+) -> Option<Report> {
+    let request = Request::new(config, host);
+    let refusals = check::refusals_of(&**case.engine(), guest, request);
+    let program = Program::compile(case.engine().clone(), guest, request);
+    if refusals.is_empty() {
+        let program = program.unwrap_or_else(|error| panic!("not compiled: {error:?}"));
+        return Some(case.ran(program.run(config)));
+    }
+    let can = case.engine().capability_for(guest);
+    assert!(!can.host_functions.is_supported() || !can.components.is_supported());
+    let error = program.expect_err("it is refused");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    None
 }
 
 /// Whether components stay with a runtime on `PATH`.

@@ -10,7 +10,7 @@ use wasmrun_core::{
 };
 
 use crate::case::{Case, captured};
-use crate::guests::{self, hello, plain};
+use crate::guests::{self, MEMORY, hello, plain};
 use crate::particular;
 
 crate::suite::rules![
@@ -42,22 +42,6 @@ crate::suite::rules![
 ];
 
 type V = ComponentValue;
-
-/// What a component needs to take and give what is in memory: `$memory` and `$realloc`.
-const MEMORY: &str = r#"
-    (core module $memory
-      (memory (export "memory") 2)
-      (global $next (mut i32) (i32.const 4096))
-      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-        (local $at i32)
-        (local.set $at (i32.and
-          (i32.add (global.get $next) (i32.sub (local.get 2) (i32.const 1)))
-          (i32.sub (i32.const 0) (local.get 2))))
-        (global.set $next (i32.add (local.get $at) (local.get 3)))
-        (local.get $at)))
-    (core instance $libc (instantiate $memory))
-    (alias core export $libc "memory" (core memory $memory))
-    (alias core export $libc "realloc" (core func $realloc))"#;
 
 fn component(fields: &str) -> Guest {
     let text = format!("(component {fields})");

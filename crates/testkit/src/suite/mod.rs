@@ -34,7 +34,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use wasmrun_core::{Engine, Support};
+use wasmrun_core::{CodeCache, Engine, Support};
 
 use crate::case::{Case, Shown};
 
@@ -49,12 +49,14 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
+const LINUX: &str = "linux";
+
 const TOPICS: &[(&str, &[Rule])] = &[
     ("outcome", outcome::RULES),
     ("streams", streams::RULES),
     ("environment", environment::RULES),
     ("arguments", arguments::RULES),
-    ("linux", linux::RULES),
+    (LINUX, linux::RULES),
     ("directories", directories::RULES),
     ("mounts", mounts::RULES),
     ("overlays", overlays::RULES),
@@ -75,11 +77,13 @@ const TOPICS: &[(&str, &[Rule])] = &[
     ("concurrent", concurrent::RULES),
 ];
 
-/// Every rule as a trial of `engine`, named `engine::topic::rule`.
-pub fn trials(engine: &Arc<dyn Engine>) -> Vec<Trial> {
-    let rules = TOPICS
-        .iter()
-        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)));
+/// Every rule as a trial of `engine`, named `engine::topic::rule`. What it makes of programs in C is kept in `code`.
+pub fn trials(engine: &Arc<dyn Engine>, code: Option<&Arc<dyn CodeCache>>) -> Vec<Trial> {
+    let rules = TOPICS.iter().flat_map(|(topic, rules)| {
+        let code = code.filter(|_| *topic == LINUX);
+        let case = move || Case::new(engine.clone()).keeping(code.cloned());
+        rules.iter().map(move |rule| trial(case(), topic, *rule))
+    });
     rules.chain(again(engine)).collect()
 }
 
@@ -91,9 +95,10 @@ pub fn of_components(engine: &Arc<dyn Engine>) -> Vec<Trial> {
         ("interfaces", interfaces::RULES),
         ("network", network::RULES),
     ];
-    let rules = topics
-        .iter()
-        .flat_map(|(topic, rules)| rules.iter().map(|rule| trial(engine, topic, *rule)));
+    let rules = topics.iter().flat_map(|(topic, rules)| {
+        let case = || Case::new(engine.clone());
+        rules.iter().map(move |rule| trial(case(), topic, *rule))
+    });
     rules.collect()
 }
 
@@ -124,13 +129,13 @@ fn again(engine: &Arc<dyn Engine>) -> impl Iterator<Item = Trial> {
                 && (way != Shown::InMemory || !rule.contains("fifo"))
                 && (way != Shown::InArchives || rule.contains("read_only_"))
         });
-        rules.map(move |rule| shown(engine, topic, *rule, way))
+        rules.map(move |rule| trial(Case::new(engine.clone()).shown(way), topic, *rule))
     })
 }
 
 /// The programs that Linux is asked about, as components by the adapter of toolchains: where one becomes a module, it has to
 /// do what it does on an engine that has components, which is the first of these.
-pub fn as_components(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
+pub fn as_components(engines: &[Arc<dyn Engine>], code: Option<&Arc<dyn CodeCache>>) -> Vec<Trial> {
     let support = |engine: &Arc<dyn Engine>| engine.capability().components;
     let Some(native) = engines.iter().find(|one| support(one) == Support::Native) else {
         return Vec::new();
@@ -142,9 +147,9 @@ pub fn as_components(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
         let rules = linux::RULES
             .iter()
             .filter(|(name, _)| !TELLS_TIMES.contains(name));
-        rules.map(move |(name, rule): &Rule| {
-            let case = Case::new(engine.clone()).like(native.clone());
-            named(engine, "linux_as_components", name, move || rule(&case))
+        rules.map(move |rule| {
+            let case = Case::new(engine.clone()).keeping(code.cloned());
+            trial(case.like(native.clone()), "linux_as_components", *rule)
         })
     });
     trials.collect()
@@ -159,23 +164,12 @@ const ONLY_AS_THEY_ARE: &[&str] = &[
     "read_only_and_read_write_may_show_one_directory",
 ];
 
-pub(crate) fn trial(engine: &Arc<dyn Engine>, topic: &str, rule: Rule) -> Trial {
-    shown(engine, topic, rule, Shown::AsTheyAre)
-}
-
-fn shown(engine: &Arc<dyn Engine>, topic: &str, (name, rule): Rule, shown: Shown) -> Trial {
-    let case = Case::new(engine.clone()).shown(shown);
-    named(engine, topic, name, move || rule(&case))
-}
-
-pub(crate) fn named(
-    engine: &Arc<dyn Engine>,
-    topic: &str,
-    name: &str,
-    rule: impl FnOnce() + Send + 'static,
-) -> Trial {
-    let name = format!("{}::{topic}::{name}", engine.info().name);
-    Trial::test(name.clone(), move || within_patience(&name, rule))
+/// A rule as a trial of its case.
+pub(crate) fn trial(case: Case, topic: &str, (name, rule): Rule) -> Trial {
+    let name = format!("{}::{topic}::{name}", case.name());
+    Trial::test(name.clone(), move || {
+        within_patience(&name, move || rule(&case))
+    })
 }
 
 /// No rule takes nearly as long; one that does has found a guest that cannot be ended, and must

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use libtest_mimic::Trial;
-use wasmrun_core::Engine;
+use wasmrun_core::{CodeCache, Engine};
 use wasmrun_testkit::suite;
 use wasmrun_wasi_preview2::Flattening;
 
 /// The rules about components as trials of `wasmtime-flattened`; none where wasmtime is not here.
-pub fn trials(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
+pub fn trials(engines: &[Arc<dyn Engine>], code: &Arc<dyn CodeCache>) -> Vec<Trial> {
     let mut wasmtime = engines.iter().filter(|one| one.info().name == "wasmtime");
     let Some(wasmtime) = wasmtime.next() else {
         return Vec::new();
@@ -16,6 +16,7 @@ pub fn trials(engines: &[Arc<dyn Engine>]) -> Vec<Trial> {
     let flattening = Flattening::new("wasmtime-flattened", wasmtime.clone());
     let flattening: Arc<dyn Engine> = Arc::new(flattening);
     let mut trials = suite::of_components(&flattening);
-    trials.extend(suite::as_components(&[wasmtime.clone(), flattening]));
+    let engines = [wasmtime.clone(), flattening];
+    trials.extend(suite::as_components(&engines, Some(code)));
     trials
 }

@@ -5,31 +5,33 @@
 mod flattened;
 mod workspaces;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use wasmrun::{Cache, Engines};
 use wasmrun_core::{CodeCache, Engine};
-use wasmrun_testkit::{Named, known_differences, matrix, restart_with_wasmedge, trials};
+use wasmrun_testkit::{Named, compiler, known_differences, matrix, restart_with_wasmedge, trials};
 
 fn main() -> ExitCode {
     restart_with_wasmedge();
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Many trials wait: for a process to start, a deadline, a disk. So even a small machine runs some at a time.
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(processors.max(4));
     let known: Vec<_> = Engines::shared()
         .all()
         .into_iter()
         .map(|(name, engine)| Named::new(name, engine))
         .collect();
     let all = known.len();
-    let kept = tempfile::tempdir().expect("a temporary directory");
-    let code: Arc<dyn CodeCache> =
-        Arc::new(Cache::open(kept.path().join("code")).expect("a cache"));
+    let code: Arc<dyn CodeCache> = Arc::new(Cache::open(compiler::kept()).expect("a cache"));
     let (mut trials, here) = trials(known, Some(&code));
     trials.extend(workspaces::trials(&here));
-    trials.extend(flattened::trials(&here));
+    trials.extend(flattened::trials(&here, &code));
     // The page tells of every engine: it cannot be compared where one is missing, and that is what
     // the trial of that engine says.
     if here.len() == all {

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use wasmrun_fs::{Advice, Errno};
+use wasmrun_fs::Errno;
 use wasmtime::component::{Access, Accessor, FutureReader, StreamReader};
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
@@ -13,7 +13,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
 use super::HasSystem;
-use super::stat::{descriptor_stat, descriptor_type, set_times};
+use super::stat::{advice, descriptor_stat, descriptor_type, set_times};
 use super::streams::{Entries, Reader, Verdict, Writer};
 use crate::errors::{self, Failure, Result};
 use crate::handles::inner;
@@ -159,18 +159,10 @@ impl<T: 'static> types::HostDescriptorWithStore<T> for HasSystem {
         fd: Fd,
         offset: u64,
         length: u64,
-        advice: types::Advice,
+        told: types::Advice,
     ) -> FilesystemResult<()> {
-        let advice = match advice {
-            types::Advice::Normal => Advice::Normal,
-            types::Advice::Sequential => Advice::Sequential,
-            types::Advice::Random => Advice::Random,
-            types::Advice::WillNeed => Advice::WillNeed,
-            types::Advice::DontNeed => Advice::DontNeed,
-            types::Advice::NoReuse => Advice::NoReuse,
-        };
         with(store, |files| {
-            Ok(files.get(&fd)?.advise(offset, length, advice)?)
+            Ok(files.get(&fd)?.advise(offset, length, advice(told))?)
         })
     }
 

@@ -1,34 +1,14 @@
 //! What is known of a file, as WASI 0.3 tells it.
 
-use wasmrun_fs::{Errno, FileType, SetTime, SetTimes, Stat};
+use wasmrun_fs::{Advice, Errno, FileType, SetTime, SetTimes, Stat};
 use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
-    DescriptorStat, DescriptorType, NewTimestamp,
+    self, DescriptorStat, DescriptorType, NewTimestamp,
 };
 
-use crate::stat::{SECOND, time_to_set};
+use crate::stat::{SECOND, time_to_set, told_alike};
 
-pub(super) fn descriptor_type(file_type: FileType) -> DescriptorType {
-    match file_type {
-        FileType::Regular => DescriptorType::RegularFile,
-        FileType::Directory => DescriptorType::Directory,
-        FileType::Symlink => DescriptorType::SymbolicLink,
-        FileType::CharacterDevice => DescriptorType::CharacterDevice,
-        FileType::BlockDevice => DescriptorType::BlockDevice,
-        FileType::Other => DescriptorType::Other(None),
-    }
-}
-
-pub(super) fn descriptor_stat(stat: &Stat) -> DescriptorStat {
-    DescriptorStat {
-        type_: descriptor_type(stat.file_type),
-        link_count: stat.links,
-        size: stat.size,
-        data_access_timestamp: Some(instant(stat.accessed)),
-        data_modification_timestamp: Some(instant(stat.modified)),
-        status_change_timestamp: Some(instant(stat.changed)),
-    }
-}
+told_alike!(DescriptorType::Other(None), instant);
 
 pub(super) fn instant(nanoseconds: u64) -> Instant {
     Instant {
@@ -36,25 +16,6 @@ pub(super) fn instant(nanoseconds: u64) -> Instant {
         seconds: (nanoseconds / SECOND) as i64,
         nanoseconds: (nanoseconds % SECOND) as u32,
     }
-}
-
-/// The times that are to be set: [`Errno::Inval`] for one that is none, [`Errno::Overflow`] for one before the year 1970 or
-/// after 2554.
-pub(super) fn set_times(accessed: NewTimestamp, modified: NewTimestamp) -> Result<SetTimes, Errno> {
-    Ok(SetTimes {
-        accessed: set_time(accessed)?,
-        modified: set_time(modified)?,
-    })
-}
-
-fn set_time(time: NewTimestamp) -> Result<SetTime, Errno> {
-    Ok(match time {
-        NewTimestamp::NoChange => SetTime::Keep,
-        NewTimestamp::Now => SetTime::Now,
-        NewTimestamp::Timestamp(time) => {
-            time_to_set(u64::try_from(time.seconds).ok(), time.nanoseconds)?
-        }
-    })
 }
 
 #[cfg(test)]
