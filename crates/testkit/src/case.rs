@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use wasmrun_core::{
     Access, Capability, Clock, CodeCache, Compilation, Engine, Error, ErrorKind, Guest, GuestKind,
-    InheritEnv, MemoryMount, Mount, MountSource, Network, OverlayMount, Place, Program, Random,
-    Report, Run, RunConfig, SamePath, Stdout, WasiVersion, check,
+    InheritEnv, MemoryMount, Mount, MountSource, Network, Outcome, OverlayMount, Place, Program,
+    Random, Report, Run, RunConfig, SamePath, Stdout, WasiVersion, check,
 };
 
 use crate::known_differences;
@@ -154,6 +155,26 @@ impl Case {
             }
             _ => {}
         }
+    }
+
+    /// Runs a guest that has no end of its own until its time is out, and asserts that it came as far as that. On a busy
+    /// machine a runtime may take all of a short time to start, and is given more.
+    pub(crate) fn run_out_of_time(
+        &self,
+        guest: &Guest,
+        config: &RunConfig,
+        came_so_far: impl Fn(&Report) -> bool,
+    ) -> Option<Report> {
+        for milliseconds in [300, 3_000, 30_000] {
+            let timeout = Some(Duration::from_millis(milliseconds));
+            let config = config.clone().limit(|limits| limits.timeout = timeout);
+            let report = self.run(guest, &config)?;
+            assert_eq!(report.outcome, Outcome::TimedOut, "{}", guest.name());
+            if came_so_far(&report) {
+                return Some(report);
+            }
+        }
+        panic!("{} has not come so far", guest.name());
     }
 
     /// Like [`Case::run`], for what an executable may refuse itself although it can do the like: a
