@@ -92,6 +92,6 @@ pub use volume::{is_kept_name, user_data_directory, volume_directory};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{
-    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, NoSha256, Proposals, Result, Sha256,
-    WasiVersion, exit_code, fingerprint,
+    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, NoSha256, Proposals, PullPolicy, Result,
+    Sha256, WasiVersion, exit_code, fingerprint,
 };

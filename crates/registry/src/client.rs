@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -28,7 +28,8 @@ use crate::{Limits, Reference};
 /// within the loopback interface, or within its origin, and takes no credentials to another origin. Proxies are those of
 /// the environment (`HTTPS_PROXY`, `NO_PROXY`), but not for the loopback interface.
 pub struct Client {
-    agent: Agent,
+    /// Made for the first request: to read the certificates of the system takes longer than many a guest runs.
+    agent: OnceLock<Agent>,
     limits: Limits,
     plain: BTreeSet<String>,
     config: Option<DockerConfig>,
@@ -107,7 +108,7 @@ impl Client {
 
     fn new(config: Option<DockerConfig>, limits: Limits) -> Client {
         Client {
-            agent: agent(&limits),
+            agent: OnceLock::new(),
             limits,
             plain: BTreeSet::new(),
             config,
@@ -119,7 +120,7 @@ impl Client {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Client {
         Client {
-            agent: agent(&limits),
+            agent: OnceLock::new(),
             limits,
             ..self
         }
@@ -276,14 +277,15 @@ impl Client {
         url: &Url,
         small: bool,
     ) -> Result<Response<Body>, ureq::Error> {
-        let mut config = self.agent.configure_request(request);
+        let agent = self.agent.get_or_init(|| agent(&self.limits));
+        let mut config = agent.configure_request(request);
         if is_loopback(url.as_str()) {
             config = config.proxy(None);
         }
         if small {
             config = config.timeout_global(Some(self.limits.silence * 2));
         }
-        self.agent.run(config.build())
+        agent.run(config.build())
     }
 
     /// What a failure of the connection is to the user.

@@ -89,7 +89,14 @@ impl Images {
     ///
     /// Those of [`Store::pull`].
     pub fn get(&self, reference: &Reference) -> Result<Image> {
-        let progress = self.progress.as_deref().unwrap_or(QUIET);
+        self.get_telling(reference, self.progress.as_deref().unwrap_or(QUIET))
+    }
+
+    pub(crate) fn get_telling(
+        &self,
+        reference: &Reference,
+        progress: &dyn Progress,
+    ) -> Result<Image> {
         self.store
             .pull(&self.client, reference, self.policy, progress)
     }
