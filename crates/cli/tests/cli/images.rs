@@ -217,7 +217,9 @@ fn a_reference_is_a_guest_for_every_command() {
     ];
     let measured = other.prints(&[&measure[..], &twice[..], &[&reference, "a"]].concat());
     let measured: serde_json::Value = serde_json::from_str(&measured).expect("JSON");
-    assert_eq!(measured["warnings"], serde_json::json!([]), "{measured}");
+    let left_out = |warning: &serde_json::Value| warning.to_string().contains("is left out");
+    let warnings = measured["warnings"].as_array().expect("warnings");
+    assert!(!warnings.iter().any(left_out), "{measured}");
     assert_eq!(measured["args"], serde_json::json!(["a"]));
 
     // What is said of registries is in the file, and is kept to from there.
