@@ -109,8 +109,8 @@ impl Launch {
             return Ok(self.at(of_reference(path)?));
         }
         let of_registries = match (self.pull, self.plain_http.first()) {
-            (Some(policy), _) => Some(format!("to pull it: {policy}")),
-            (None, Some(registry)) => Some(format!("plain HTTP with {registry}")),
+            (Some(policy), _) => Some(format!("pull = {policy}")),
+            (None, Some(registry)) => Some(format!("plain_http = {registry}")),
             (None, None) => None,
         };
         if let Some(asked) = of_registries {

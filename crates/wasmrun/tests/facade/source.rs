@@ -29,10 +29,7 @@ fn what_is_said_of_registries_is_refused_of_a_file() {
     let mut file = named("app.wasm");
     file.launch.plain_http = vec!["h:1".into()];
     let plain = file.open(&engines, &RunConfig::new());
-    for (opened, asked) in [
-        (pulled, "to pull it: always"),
-        (plain, "plain HTTP with h:1"),
-    ] {
+    for (opened, asked) in [(pulled, "pull = always"), (plain, "plain_http = h:1")] {
         let error = opened.expect_err("it is no reference");
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().starts_with(asked), "{error}");
