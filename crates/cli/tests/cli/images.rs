@@ -11,6 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wasmrun_testkit::registry::DockerRegistry;
 
+#[cfg(target_os = "linux")]
+use crate::common::on_a_terminal;
 #[cfg(feature = "wasmedge")]
 use crate::common::wasmrun_with_wasmedge;
 use crate::common::{ARGS_AND_ENV, NOTHING, Seen, engines, wasmrun};
@@ -404,6 +406,14 @@ fn a_pull_that_is_ended_anywhere_leaves_the_store_whole() {
     }
     other.prints(&["pull", &reference]);
     assert_eq!(fs::read_dir(&blobs).expect("a directory").count(), 3);
+    #[cfg(target_os = "linux")]
+    {
+        // With a bar for what is large, if somebody looks.
+        let program = wasmrun::Sha256::of(&fs::read(&large).expect("readable")).to_string();
+        let mut pull = User::new().command();
+        let shown = on_a_terminal(pull.args(["pull", &reference]).stdout(Stdio::null()));
+        assert!(shown.contains(&program[..12]), "{shown:?}");
+    }
 }
 
 #[test]

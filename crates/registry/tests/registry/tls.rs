@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -54,7 +54,7 @@ impl Authority {
 
 type Servers = HashMap<&'static str, Arc<ServerConfig>>;
 
-/// A proxy behind which each name is the registry, by that name's server; one that has none does not speak TLS. Returns
+/// A proxy behind which each name is the registry, by that name's server; one that has none speaks no TLS, but plainly. Returns
 /// its address.
 fn proxy(registry: &Registry, servers: Servers) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -77,16 +77,26 @@ fn connect(mut stream: TcpStream, registry: &str, servers: &Servers) -> io::Resu
         .and_then(|asked| asked.split(':').next());
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
     let Some(server) = name.and_then(|name| servers.get(name)) else {
-        return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let mut first = [0];
+        stream.peek(&mut first)?;
+        return match first {
+            [b'G'] => relayed(&mut stream, registry),
+            _ => stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        };
     };
     let connection = ServerConnection::new(server.clone()).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
-    let asked = head(&mut BufReader::new(&mut stream))?;
-    let mut upstream = TcpStream::connect(registry)?;
-    upstream.write_all(asked.as_bytes())?;
-    io::copy(&mut upstream, &mut stream)?;
+    relayed(&mut stream, registry)?;
     stream.conn.send_close_notify();
     stream.flush()
+}
+
+/// Lets the registry answer a request.
+fn relayed(stream: &mut (impl Read + Write), registry: &str) -> io::Result<()> {
+    let asked = head(&mut BufReader::new(&mut *stream))?;
+    let mut upstream = TcpStream::connect(registry)?;
+    upstream.write_all(asked.as_bytes())?;
+    io::copy(&mut upstream, stream).map(drop)
 }
 
 /// A request without a body.
@@ -130,8 +140,9 @@ fn pulls() {
     let host = std::env::var("OF_A_TEST").expect("a host");
     let reference = format!("oci://{host}/some/thing:1");
     let (_directory, store) = store();
+    let client = Client::anonymous().plain_http("plain.test:5000");
     let pulled = store.pull(
-        &Client::anonymous(),
+        &client,
         &reference.parse().expect("a reference"),
         PullPolicy::Always,
         QUIET,
@@ -181,6 +192,8 @@ fn whose_certificate_is_not_right_is_not_spoken_to() {
     assert!(told.starts_with("plain.test does not speak TLS"), "{told}");
     // Nobody of whom these are was asked for anything.
     assert_eq!(registry.asked().len(), asked);
+    // Without TLS, only to whom that is said of.
+    assert_eq!(pulled("plain.test:5000", &proxy, &file), "pulled");
 
     // What is named, and has nobody to trust in it, is not left aside for whom the system trusts.
     fs::write(&file, "nobody").expect("written");
