@@ -279,7 +279,14 @@ pub fn exit(code: i32) -> String {
 }
 
 /// What the command writes to a terminal that is its standard error.
-#[cfg(target_os = "linux")]
+#[cfg(all(
+    target_os = "linux",
+    any(
+        feature = "wasmtime",
+        feature = "wasmer",
+        all(feature = "oci", feature = "wasmi")
+    )
+))]
 pub fn on_a_terminal(command: &mut Command) -> String {
     use std::io::Read;
     use std::os::fd::{FromRawFd, OwnedFd};

@@ -13,7 +13,7 @@ fn named(guest: impl AsRef<Path>) -> RunFile {
 }
 
 /// A module of a name that is told by what it exports.
-#[cfg(any(unix, feature = "oci"))]
+#[cfg(any(feature = "oci", all(unix, feature = "webc")))]
 fn module(export: &str) -> Vec<u8> {
     let text = format!(r#"(module (func (export "_start")) (func (export "{export}")))"#);
     let guest = wasmrun::Guest::from_bytes("m.wat", text).expect("a guest");
