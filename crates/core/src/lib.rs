@@ -14,6 +14,7 @@
 
 mod account;
 mod artifact;
+mod brought;
 mod cache;
 mod cache_use;
 mod capability;
@@ -52,6 +53,7 @@ mod written;
 
 pub use account::Account;
 pub use artifact::Artifact;
+pub use brought::Brought;
 pub use cache::{Answers, CodeCache, CodeKey};
 pub use cache_use::{CacheUse, Miss};
 pub use capability::{Capability, Support};

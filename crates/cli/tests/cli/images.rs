@@ -37,6 +37,14 @@ impl User {
         self.path(name).display().to_string()
     }
 
+    /// Pushes a program; returns its file and its reference.
+    fn pushes(&self, name: &str, content: &str, registry: &DockerRegistry) -> (String, String) {
+        let guest = self.file(name, content);
+        let reference = format!("oci://{}/{name}:1", registry.address());
+        self.prints(&["push", &guest, &reference]);
+        (guest, reference)
+    }
+
     fn command(&self) -> Command {
         self.of(wasmrun())
     }
@@ -144,9 +152,7 @@ fn what_an_image_says_is_under_what_is_asked() {
         return;
     };
     let user = User::new();
-    let guest = user.file("show.wat", ARGS_AND_ENV);
-    let reference = format!("oci://{}/show:1", registry.address());
-    user.prints(&["push", &guest, &reference]);
+    let (_, reference) = user.pushes("show.wat", ARGS_AND_ENV, &registry);
     let show = |args: &[&str]| {
         let printed = user.prints(args);
         printed
@@ -178,9 +184,7 @@ fn a_reference_is_a_guest_for_every_command() {
         return;
     };
     let (user, other) = (User::new(), User::new());
-    let guest = user.file("show.wat", ARGS_AND_ENV);
-    let reference = format!("oci://{}/show:1", registry.address());
-    user.prints(&["push", &guest, &reference]);
+    let (guest, reference) = user.pushes("show.wat", ARGS_AND_ENV, &registry);
 
     let never = ["--pull", "never"];
     for verb in ["inspect", "compile", "flatten", "compare", "bench"] {
@@ -252,9 +256,8 @@ fn a_store_is_looked_at_and_changed() {
         return;
     };
     let user = User::new();
-    let guest = user.file("nothing.wat", NOTHING);
-    let one = format!("oci://{}/nothing:1", registry.address());
-    let pushed = user.prints(&["push", &guest, &one]);
+    let (_, one) = user.pushes("nothing.wat", NOTHING, &registry);
+    let pushed = user.prints(&["push", &one]);
     let digest = pushed
         .trim()
         .rsplit(' ')
@@ -421,10 +424,8 @@ fn an_image_runs_as_a_container() {
     let Some(registry) = DockerRegistry::start(None) else {
         return;
     };
-    let (user, other) = (User::new(), User::new());
-    let guest = user.file("show.wat", ARGS_AND_ENV);
-    let reference = format!("oci://{}/show:1", registry.address());
-    user.prints(&["push", &guest, &reference]);
+    let other = User::new();
+    let (_, reference) = User::new().pushes("show.wat", ARGS_AND_ENV, &registry);
 
     fs::create_dir(other.path("run")).expect("a directory");
     let prints = |args: &[&str]| {
