@@ -233,6 +233,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_guest_that_can_be_read_once_is_for_no_container() {
+        for name in ["-", "/dev/stdin"] {
+            let error = Spec::new(name).check().expect_err(name);
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+        assert!(Spec::new("app.wasm").check().is_ok());
+    }
+
+    #[test]
     fn a_restart_policy_is_read_as_it_is_written() {
         for text in ["no", "on-failure", "on-failure:3", "always"] {
             let policy: RestartPolicy = text.parse().expect(text);
