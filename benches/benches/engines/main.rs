@@ -17,6 +17,8 @@ mod hello;
 mod host_calls;
 mod host_functions;
 mod instances;
+#[cfg(feature = "wasmtime")]
+mod references;
 mod summary;
 mod threads;
 mod timeout;
@@ -47,6 +49,8 @@ fn main() {
     files::benches(&mut criterion);
     #[cfg(feature = "wasmtime")]
     cpython::benches(&mut criterion);
+    #[cfg(feature = "wasmtime")]
+    references::benches(&mut criterion);
     host_functions::benches(&mut criterion);
     calls::benches(&mut criterion);
     threads::benches(&mut criterion);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmrun_core::guest::{DerivedStore, Known};
+use wasmrun_core::guest::DerivedStore;
 use wasmrun_core::{CodeCache, CodeKey, EngineInfo, Guest, Place, Result};
 
 use crate::Cache;
@@ -18,29 +18,30 @@ impl Cache {
     ///
     /// As for [`Guest::open`].
     pub fn guest(&self, path: &Path, max_bytes: u64) -> Result<Guest> {
-        let guest = self.seen(path, max_bytes)?;
-        guest.keep_derived_in(Arc::new(self.clone()));
-        Ok(guest)
-    }
-
-    fn seen(&self, path: &Path, max_bytes: u64) -> Result<Guest> {
-        if let Some(known) = self.known(path, max_bytes) {
-            return Ok(Guest::from_known(path, max_bytes, known));
+        if let Some(guest) = self.known_guest(path, max_bytes) {
+            return Ok(guest);
         }
         let before = now();
         let (guest, metadata) = Guest::open_seen(path, max_bytes)?;
         if let Some(look) = Look::new(&metadata, before) {
             look.keep(&self.0.place.guests, guest.known());
         }
-        Ok(guest)
+        Ok(self.keeping_derived(guest))
     }
 
-    fn known(&self, path: &Path, max_bytes: u64) -> Option<Known> {
+    /// The guest in a file that was read before and has not changed since; `None` of any other. Nothing is read of the file.
+    pub fn known_guest(&self, path: &Path, max_bytes: u64) -> Option<Guest> {
         let metadata = fs::metadata(path).ok()?;
         if !metadata.is_file() || metadata.len() > max_bytes {
             return None;
         }
-        Look::new(&metadata, now())?.recall(&self.0.place.guests)
+        let known = Look::new(&metadata, now())?.recall(&self.0.place.guests)?;
+        Some(self.keeping_derived(Guest::from_known(path, max_bytes, known)))
+    }
+
+    fn keeping_derived(&self, guest: Guest) -> Guest {
+        guest.keep_derived_in(Arc::new(self.clone()));
+        guest
     }
 }
 

@@ -8,7 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wasmrun::{Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
+use wasmrun::{Launch, Limits, ListenRule, Mount, NetworkRule, Overflow, Sha256};
 
 use crate::containers::args::{ContainersCommand, DetachArgs};
 use crate::mounts;
@@ -297,10 +297,6 @@ pub struct RunArgs {
     #[command(flatten)]
     pub guest: GuestArgs,
 
-    #[cfg(feature = "oci")]
-    #[command(flatten)]
-    pub images: crate::images::ImageArgs,
-
     /// Write how it went to a file, as JSON
     ///
     /// Outcome, engine and version, times, limits, what the cache had, connections and bytes, what of the
@@ -333,8 +329,8 @@ pub struct RunArgs {
 pub struct GuestArgs {
     /// The program (a .wasm module or component, a .webc package, or .wat text; - is standard input), and its arguments
     ///
-    /// For `run` it may be a reference, oci://HOST/REPOSITORY:TAG, to what is in a registry or in the store. What its image
-    /// says of arguments, variables and files is there, and what is asked here goes over it.
+    /// It may be a reference, oci://HOST/REPOSITORY:TAG, to what is in a registry or in the store. What its image says of
+    /// arguments, variables and files is there, and what is asked here goes over it.
     ///
     /// A program that is read from standard input, as `-` or /dev/stdin, finds its own standard input
     /// empty, unless --stdin names a file. A named pipe or `<(command)` is read to its end as well.
@@ -378,6 +374,10 @@ pub struct GuestArgs {
         help_heading = "Packages"
     )]
     pub r#use: Vec<String>,
+
+    #[cfg(feature = "oci")]
+    #[command(flatten)]
+    pub images: crate::images::ImageArgs,
 
     /// Show a host directory to the guest: HOST[::GUEST][:ro|:rw]
     ///
@@ -738,23 +738,76 @@ pub struct BenchArgs {
     pub html: Option<PathBuf>,
 }
 
+/// A program that is looked at, or made into something else: the same for every command that does not run it.
 #[derive(Debug, Args)]
-pub struct CompileArgs {
-    /// The program; - is standard input
+pub struct ProgramArgs {
+    /// The program, or a reference to what is in a registry or in the store; - is standard input
     #[arg(value_name = "GUEST", value_hint = ValueHint::FilePath)]
     pub guest: PathBuf,
+
+    /// The largest guest that is read
+    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
+    pub max_guest_size: u64,
+
+    #[cfg(feature = "oci")]
+    #[command(flatten)]
+    pub images: crate::images::ImageArgs,
+}
+
+impl ProgramArgs {
+    /// What is to be opened.
+    pub fn launch(&self) -> Launch {
+        #[cfg_attr(not(feature = "oci"), allow(unused_mut))]
+        let mut launch = Launch {
+            guest: Some(self.guest.clone()),
+            max_guest_size: Some(self.max_guest_size),
+            ..Launch::default()
+        };
+        #[cfg(feature = "oci")]
+        self.images.set(&mut launch);
+        launch
+    }
+}
+
+/// Which program of a package it is.
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// Of a webc package: the command whose program is meant, instead of the package's own choice
+    #[arg(long, value_name = "NAME", help_heading = "Packages")]
+    pub command: Option<String>,
+
+    /// Of a webc package: another that it uses, FILE or NAME=FILE, or those in a directory
+    #[arg(
+        long,
+        value_name = "PACKAGE",
+        value_hint = ValueHint::AnyPath,
+        help_heading = "Packages"
+    )]
+    pub r#use: Vec<String>,
+}
+
+impl PackageArgs {
+    /// Says so of a program.
+    pub fn of(&self, program: &ProgramArgs) -> Launch {
+        Launch {
+            command: self.command.clone(),
+            uses: self.r#use.clone(),
+            ..program.launch()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    #[command(flatten)]
+    pub program: ProgramArgs,
+
+    #[command(flatten)]
+    pub package: PackageArgs,
 
     /// The engine: auto, NAME, or NAME=PATH for a runtime elsewhere
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub engine: String,
-
-    /// Of a webc package: the command that is compiled
-    #[arg(long, value_name = "NAME")]
-    pub command: Option<String>,
-
-    /// Of a webc package: another that it uses, FILE or NAME=FILE, or those in a directory
-    #[arg(long, value_name = "PACKAGE", value_hint = ValueHint::AnyPath)]
-    pub r#use: Vec<String>,
 
     /// For runs with --fuel
     #[arg(long)]
@@ -767,25 +820,19 @@ pub struct CompileArgs {
     /// For runs with this --max-stack
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub max_stack: Option<u64>,
-
-    /// The largest guest that is read
-    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
-    pub max_guest_size: u64,
 }
 
 #[derive(Debug, Args)]
 pub struct FlattenArgs {
-    /// The component; - is standard input
-    #[arg(value_name = "COMPONENT", value_hint = ValueHint::FilePath)]
-    pub guest: PathBuf,
+    #[command(flatten)]
+    pub program: ProgramArgs,
+
+    #[command(flatten)]
+    pub package: PackageArgs,
 
     /// The module; - is standard output, which is the default
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-
-    /// The largest component that is read
-    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
-    pub max_guest_size: u64,
 }
 
 #[derive(Debug, Args)]
@@ -923,17 +970,12 @@ pub struct EnginesArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The program; - is standard input
-    #[arg(value_name = "GUEST", value_hint = ValueHint::FilePath)]
-    pub guest: PathBuf,
+    #[command(flatten)]
+    pub program: ProgramArgs,
 
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-
-    /// The largest guest that is read
-    #[arg(long, value_name = "SIZE", default_value = "256Mi", value_parser = values::size)]
-    pub max_guest_size: u64,
 }
 
 /// The option by which one asks for what a field of `Capability` allows.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wasmrun::guest::shown;
 use wasmrun::{
-    CacheUse, Choice, Control, Engines, Error, ErrorKind, Interrupt, Miss, PackageChoice, Result,
-    RunConfig, exit_code,
+    CacheUse, Choice, Control, Engines, Error, ErrorKind, Interrupt, Miss, Result, RunConfig,
+    exit_code,
 };
 
 use crate::args::CompileArgs;
@@ -28,16 +28,9 @@ fn make(args: &CompileArgs, ended_by: &AtomicU8) -> Result<String> {
     // Without a cache there is no use in it.
     let cache = cache::open()?;
     let engines = Engines::new().with_cache(cache.clone());
-    let package = PackageChoice {
-        command: args.command.clone(),
-        uses: args.r#use.clone(),
-    };
-    let most = args.max_guest_size;
-    // Whatever else a package says is for the run.
-    let guest = match package.open(&args.guest, most, None, &RunConfig::new())? {
-        Some((guest, _)) => guest,
-        None => guest::open(&engines, &args.guest, most, None)?,
-    };
+    // Whatever else a package or an image says is for the run.
+    let (guest, _) =
+        guest::find(&args.package.of(&args.program))?.open(&engines, &RunConfig::new())?;
     // How much of each is for the run to say.
     let config = RunConfig::new().limit(|limits| {
         limits.fuel = args.fuel.then_some(u64::MAX);

@@ -10,7 +10,7 @@ pub fn config(args: &ConfigArgs) -> u8 {
     let text = resolve::asked_on(&args.launch, &args.guest).and_then(|file| {
         // What could not be run is not printed.
         file.choice(&wasmrun::Engines::new())?;
-        file.guest()?;
+        file.launch.program()?;
         resolve::not_for_programs(&file.config)?;
         match args.json {
             true => file.to_json(),
@@ -101,6 +101,8 @@ mod tests {
             one_of(&["--replace-dirs", "--keep-dirs", "--layer-dirs"]),
             one_of(&["--command=python", "--use=/deps", "--use=lib=/lib.webc"]),
             one_of(&["--workspace=work"]),
+            one_of(&["--pull=always", "--pull=missing", "--pull=never"]),
+            one_of(&["--plain-http=h:1"]),
             one_of(&["--deterministic", "--deterministic=7"]),
             one_of(&["--stdin=inherit", "--stdin=null", "--stdin=/in put"]),
             one_of(&["--engine=auto", "--engine=wasmi", "--prefer=wasmi,wasmer"]),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use wasmrun::flatten::flatten as flattened;
-use wasmrun::{Engines, Error, ErrorKind, Result};
+use wasmrun::{Engines, Error, ErrorKind, Result, RunConfig};
 
 use crate::args::FlattenArgs;
 use crate::written::written;
@@ -21,7 +21,8 @@ fn write(args: &FlattenArgs) -> Result<u8> {
         let message = "a module is no text for a terminal: give -o FILE, or redirect the output";
         return Err(Error::new(ErrorKind::Config, message));
     }
-    let component = guest::open(&Engines::new(), &args.guest, args.max_guest_size, None)?;
+    let source = guest::find(&args.package.of(&args.program))?;
+    let (component, _) = source.open(&Engines::new(), &RunConfig::new())?;
     let module = flattened(&component)?.module;
     written(to, |to| {
         to.write_all(module.bytes()).map_err(|source| {

@@ -1,4 +1,4 @@
-//! Programs in registries and in the store: `wasmrun pull` and the like, and a guest that is a reference.
+//! Programs in registries and in the store: `wasmrun pull` and the like, and what is said of a guest that is a reference.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,12 +10,13 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use wasmrun::oci::{
-    self, Client, Digest, DockerConfig, Event, Image, Images, Listed, Progress, PullPolicy,
-    Reference, Secret, Store,
+    Client, Digest, DockerConfig, Event, Images, Listed, Progress, Reference, Secret, Store,
 };
-use wasmrun::{Engines, Error, ErrorKind, Guest, Result, RunConfig};
+use wasmrun::{
+    Engines, Error, ErrorKind, Guest, Launch, PullPolicy, Result, RunConfig, is_reference,
+};
 
-use crate::resolve::{Request, usage};
+use crate::resolve::usage;
 use crate::values::{self, DirArg};
 use crate::{guest, say};
 
@@ -127,96 +128,40 @@ pub struct RegistryArgs {
 #[derive(Debug, Default, Args)]
 pub struct ImageArgs {
     /// When a registry is asked for a GUEST that is a reference
-    #[arg(
-        long,
-        value_name = "WHEN",
-        default_value = "missing",
-        help_heading = "Registries"
-    )]
-    pull: When,
+    #[arg(long, value_name = "WHEN", help_heading = "Registries")]
+    pull: Option<When>,
     #[command(flatten)]
     registry: RegistryArgs,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum When {
     /// Each time
     Always,
-    /// If it is not in the store
-    #[default]
+    /// If it is not in the store, which is the default
     Missing,
     /// Never
     Never,
 }
 
-/// What a path is the reference of, if it is meant to be one.
-fn reference(path: &Path) -> Result<Option<Reference>> {
-    match path.to_str().filter(|text| Reference::is_meant(text)) {
-        Some(text) => text.parse().map(Some),
-        None => Ok(None),
+impl ImageArgs {
+    /// Says so of a program.
+    pub fn set(&self, launch: &mut Launch) {
+        launch.pull = self.pull.map(PullPolicy::from).or(launch.pull);
+        launch
+            .plain_http
+            .extend_from_slice(&self.registry.plain_http);
     }
 }
 
-/// What is to be run, got if it is a reference, and with what its image says of a run.
-pub fn resolve(mut request: Request, args: &ImageArgs) -> Result<Request> {
-    if let Some(reference) = reference(&request.guest)? {
-        let image = get(&reference, args)?;
-        request.config = oci::configured(&image, &request.config);
-        request.image = Some(image);
+impl From<When> for PullPolicy {
+    fn from(when: When) -> Self {
+        match when {
+            When::Always => PullPolicy::Always,
+            When::Missing => PullPolicy::IfNotPresent,
+            When::Never => PullPolicy::Never,
+        }
     }
-    Ok(request)
-}
-
-/// The guest that a path is the reference of; `None` if it is no reference.
-pub fn open(engines: &Engines, path: &Path, max_bytes: u64) -> Result<Option<Guest>> {
-    let Some(reference) = reference(path)? else {
-        return Ok(None);
-    };
-    let image = get(&reference, &ImageArgs::default())?;
-    oci::guest(engines, &image, max_bytes).map(Some)
-}
-
-/// Gets what a path is the reference of, if it is one.
-pub fn fetch(path: &Path, args: &ImageArgs) -> Result<()> {
-    match reference(path)? {
-        Some(reference) => get(&reference, args).map(drop),
-        None => Ok(()),
-    }
-}
-
-/// Whether a path is meant as a reference.
-pub fn is_reference(path: &Path) -> bool {
-    path.to_str().is_some_and(Reference::is_meant)
-}
-
-/// The guest of a reference, and what it is run with where that config is asked for. A registry is asked only if the
-/// image is not in the store.
-pub fn configured(
-    engines: &Engines,
-    reference: &str,
-    config: &RunConfig,
-    max_bytes: u64,
-) -> Result<(Guest, RunConfig)> {
-    let image = get(&reference.parse()?, &ImageArgs::default())?;
-    let guest = oci::guest(engines, &image, max_bytes)?;
-    Ok((guest, oci::configured(&image, config)))
-}
-
-fn get(reference: &Reference, args: &ImageArgs) -> Result<Image> {
-    let policy = match args.pull {
-        When::Always => PullPolicy::Always,
-        When::Missing => PullPolicy::IfNotPresent,
-        When::Never => PullPolicy::Never,
-    };
-    let store = Store::open(Store::user_dir()?)?;
-    if policy != PullPolicy::Always
-        && let Ok(Some(image)) = store.find(reference)
-    {
-        // A start that asks no registry need not get ready for one.
-        return Ok(image);
-    }
-    let images = Images::new(store, client(&args.registry)?);
-    images.policy(policy).progress(Bars::new()).get(reference)
 }
 
 fn client(args: &RegistryArgs) -> Result<Client> {
@@ -307,12 +252,7 @@ fn push(store: &Store, what: &[String], dir: &[DirArg], registry: &RegistryArgs)
     let reference: Reference = reference.parse()?;
     match file {
         Some(file) => {
-            let guest = guest::open(
-                &Engines::new(),
-                Path::new(file),
-                Guest::DEFAULT_MAX_BYTES,
-                None,
-            )?;
+            let guest = to_push(file)?;
             let directories = dir.iter().map(|dir| {
                 let own = || dir.host.to_string_lossy().into_owned();
                 (dir.host.clone(), dir.guest.clone().unwrap_or_else(own))
@@ -332,6 +272,27 @@ fn push(store: &Store, what: &[String], dir: &[DirArg], registry: &RegistryArgs)
     }
     let digest = store.push(&client(registry)?, &reference, &Bars::new())?;
     Ok(say::print(format!("{reference} is {digest}\n")))
+}
+
+/// The guest that becomes an artifact, or the program of an image.
+fn to_push(file: &str) -> Result<Guest> {
+    if is_reference(Path::new(file)) {
+        return Err(usage(format!(
+            "{file} may have more than a program; `wasmrun tag` gives it the other name, by which it is pushed whole"
+        )));
+    }
+    let launch = Launch {
+        guest: Some(file.into()),
+        ..Launch::default()
+    };
+    let source = guest::find(&launch)?;
+    if source.package().is_some() {
+        return Err(usage(format!(
+            "{file} is a package, which has more than a program; what is pushed is a .wasm file and, with --dir, directories"
+        )));
+    }
+    let (guest, _) = source.open(&Engines::new(), &RunConfig::new())?;
+    Ok(guest)
 }
 
 fn save(store: &Store, references: &[Reference], output: &Path) -> Result<u8> {
@@ -429,13 +390,13 @@ fn table(images: &[Listed]) -> String {
 }
 
 /// A bar for each blob that is on its way, on a terminal.
-struct Bars {
+pub struct Bars {
     all: MultiProgress,
     bars: Mutex<HashMap<Digest, ProgressBar>>,
 }
 
 impl Bars {
-    fn new() -> Bars {
+    pub fn new() -> Bars {
         Bars {
             all: MultiProgress::new(),
             bars: Mutex::default(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytesize::ByteSize;
 use serde::Serialize;
 use wasmrun::guest::{ComponentFunction, Import, Inspection, MemoryDecl, TableDecl, shown};
-use wasmrun::{Choice, Engines, Explanation, RunConfig};
+use wasmrun::{Choice, Engines, Explanation, Result, RunConfig};
 
 use crate::args::InspectArgs;
 use crate::wrap::labelled;
@@ -16,24 +16,25 @@ use crate::{guest, say};
 
 /// Shows what a guest is; returns the exit code.
 pub fn inspect(args: &InspectArgs) -> u8 {
+    shown_of(args).unwrap_or_else(|error| say::error(&error, false))
+}
+
+fn shown_of(args: &InspectArgs) -> Result<u8> {
+    let source = guest::find(&args.program.launch())?;
     #[cfg(feature = "webc")]
-    if wasmrun::webc::Package::is_one(&args.guest) {
-        return package::inspect(args);
+    if let Some(package) = source.package() {
+        return package::inspect(package, args);
     }
     let engines = Engines::new();
-    let guest = match guest::open(&engines, &args.guest, args.max_guest_size, None) {
-        Ok(guest) => guest,
-        Err(error) => return say::error(&error, false),
-    };
+    let (guest, _) = source.open(&engines, &RunConfig::new())?;
     let found = Found {
         guest: guest.inspect(),
         engines: engines.explain(&guest, &RunConfig::new(), &Choice::Auto),
     };
-    if args.json {
-        say::print_json(&found)
-    } else {
-        say::print(found.describe())
-    }
+    Ok(match args.json {
+        true => say::print_json(&found),
+        false => say::print(found.describe()),
+    })
 }
 
 #[derive(Debug, Serialize)]

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use wasmrun::{
-    Clock, EngineInfo, Engines, Error, ErrorKind, Guest, InheritEnv, Limits, Mount, MountSource,
-    Network, NetworkRules, PackageChoice, Place, Random, Result, RunConfig, RunFile, SamePath,
-    Sha256, Stdin, Stdout, env_file, guest_path, volume_directory,
+    Clock, EngineInfo, Error, ErrorKind, InheritEnv, Limits, Mount, MountSource, Network,
+    NetworkRules, Place, Random, Result, RunConfig, RunFile, SamePath, Source, Stdin, Stdout,
+    env_file, guest_path, volume_directory,
 };
 
 use crate::args::{GuestArgs, LaunchArgs};
@@ -16,28 +16,18 @@ use crate::values::{DirArg, EnvArg, StdinArg};
 /// What is to be run, and how.
 #[derive(Debug)]
 pub struct Request {
+    /// As it was named.
     pub guest: PathBuf,
+    pub source: Source,
     pub max_guest_bytes: u64,
-    /// What the guest has to be.
-    pub sha256: Option<Sha256>,
-    /// If it comes in a package.
-    pub package: PackageChoice,
     pub config: RunConfig,
-    /// What the guest is a reference to, if it is one.
-    #[cfg(feature = "oci")]
-    pub image: Option<wasmrun::oci::Image>,
 }
 
 impl Request {
-    /// What a file asks for, as far as the command can do it.
+    /// What a file asks for, as far as the command can do it. A program that is in a registry is got.
     pub fn of(file: &RunFile) -> Result<Self> {
-        let guest = file.guest()?.to_owned();
         let mut config = file.run_config()?;
         not_for_programs(&config)?;
-        if config.stdin == Stdin::Inherit && guest::is_stdin(&guest) {
-            // It has been read to its end by then.
-            config.stdin = Stdin::Null;
-        }
         for mount in &mut config.mounts {
             if let MountSource::Volume(name) = &mount.source {
                 let directory = volume_directory(name, config.volumes.as_deref())?;
@@ -45,57 +35,12 @@ impl Request {
             }
         }
         Ok(Request {
-            guest,
-            max_guest_bytes: file.max_guest_bytes(),
-            sha256: file.launch.sha256,
-            package: file.package_choice(),
+            guest: file.launch.program()?.to_owned(),
+            source: guest::find(&file.launch)?,
+            max_guest_bytes: file.launch.max_guest_bytes(),
             config,
-            #[cfg(feature = "oci")]
-            image: None,
         })
     }
-
-    /// Whether the guest comes in a package.
-    #[cfg(feature = "webc")]
-    pub fn is_packaged(&self) -> bool {
-        wasmrun::webc::Package::is_one(&self.guest)
-    }
-
-    /// Whether the guest comes in a package, of which this build opens none.
-    #[cfg(not(feature = "webc"))]
-    pub fn is_packaged(&self) -> bool {
-        false
-    }
-
-    /// Reads the guest, or what these engines' cache knows of it, and tells what it is run with.
-    pub fn open(&self, engines: &Engines) -> Result<(Guest, RunConfig)> {
-        let (path, most, expected) = (&self.guest, self.max_guest_bytes, self.sha256.as_ref());
-        #[cfg(feature = "oci")]
-        if let Some(image) = &self.image {
-            self.package.refuse_for(self.guest.display())?;
-            let guest = image_guest(engines, image, most, expected)?;
-            return Ok((guest, self.config.clone()));
-        }
-        if let Some(packaged) = self.package.open(path, most, expected, &self.config)? {
-            return Ok(packaged);
-        }
-        let guest = guest::open(engines, path, most, expected)?;
-        Ok((guest, self.config.clone()))
-    }
-}
-
-/// The guest of an image, which has to be the expected one if there is such.
-#[cfg(feature = "oci")]
-fn image_guest(
-    engines: &Engines,
-    image: &wasmrun::oci::Image,
-    max_bytes: u64,
-    expected: Option<&Sha256>,
-) -> Result<Guest> {
-    if let Some(expected) = expected {
-        guest::open(engines, &image.program, max_bytes, Some(expected))?;
-    }
-    wasmrun::oci::guest(engines, image, max_bytes)
 }
 
 /// Refuses what only a program that uses the library can be given.
@@ -133,13 +78,7 @@ pub fn resolve(args: &GuestArgs) -> Result<Request> {
             "the file says `{key}`, which only `wasmrun run` keeps to; leave it out, and name engines by --engines"
         )));
     }
-    let request = Request::of(&file)?;
-    if guest::is_reference(&request.guest) {
-        return Err(usage(
-            "engines are compared on a file, not on what is in a registry; `wasmrun run` takes a reference",
-        ));
-    }
-    Ok(request)
+    Request::of(&file)
 }
 
 /// The file that was given, with what was typed over it.
@@ -158,6 +97,8 @@ pub fn asked(args: &GuestArgs) -> Result<RunFile> {
         launch.command.clone_from(&args.command);
     }
     launch.uses.extend_from_slice(&args.r#use);
+    #[cfg(feature = "oci")]
+    args.images.set(launch);
     environment(args, &mut file)?;
     config(args, &mut file.config)?;
     Ok(file)
@@ -343,7 +284,7 @@ pub fn usage(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use wasmrun::{Access, Choice, Overflow};
+    use wasmrun::{Access, Choice, Engines, Overflow};
 
     use super::*;
     use crate::args::{Cli, RunArgs};

@@ -12,8 +12,6 @@ use wasmrun::{
 use crate::args::{RunArgs, option_for};
 use crate::changes::Changes;
 use crate::ending::Ending;
-#[cfg(feature = "oci")]
-use crate::images;
 use crate::invoke::{self, Invocation};
 use crate::report::RunReport;
 use crate::resolve::{self, Request};
@@ -32,10 +30,7 @@ pub fn run(args: &RunArgs) -> u8 {
     let resolved = resolve::asked_on(&args.launch, &args.guest).and_then(|file| {
         let workspace = file.launch.workspace.as_deref().map(workspace::locked);
         let choice = file.choice(&engines)?;
-        let request = Request::of(&file)?;
-        #[cfg(feature = "oci")]
-        let request = images::resolve(request, &args.images)?;
-        in_workspace(workspace.transpose()?, request, choice)
+        in_workspace(workspace.transpose()?, Request::of(&file)?, choice)
     });
     let (workspace, request, choice) = match resolved {
         Ok(resolved) => resolved,
@@ -109,7 +104,7 @@ fn execute(
         control.expire_after(timeout)?;
     }
     let began = Instant::now();
-    let (guest, mut config) = request.open(engines)?;
+    let (guest, mut config) = request.source.open(engines, &request.config)?;
     ending.lock().report.read(&guest, began.elapsed());
 
     let invocation = Invocation::of(&guest, &config)?;

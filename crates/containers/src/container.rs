@@ -138,17 +138,23 @@ impl Container {
     fn ready(&self, house: &House, control: &Control) -> Result<Ready> {
         let mut file = self.spec.run.clone();
         let (engines, config) = (&house.engines, self.spec.own_streams()?);
-        if let Some(timeout) = config.limits.timeout {
-            control.expire_after(timeout)?;
-        }
+        let time_begins = || match config.limits.timeout {
+            Some(timeout) => control.expire_after(timeout),
+            None => Ok(()),
+        };
         let (guest, mut config) = match &self.spec.guest {
             GuestRef::Path(path) => {
                 file.launch.guest = Some(path.clone());
-                file.open(engines, &config)?
+                // To fetch it takes none of the run's time.
+                let source = file.launch.source()?;
+                time_begins()?;
+                source.open(engines, &config)?
             }
             GuestRef::Image(reference) => {
-                file.package_choice().refuse_for(reference)?;
-                (house.images)(reference, self.spec.pull, &config)?
+                time_begins()?;
+                file.launch.package_choice().refuse_for(reference)?;
+                let policy = file.launch.pull.unwrap_or_default();
+                (house.images)(reference, policy, &config)?
             }
         };
         let mut choice = file.choice(engines)?;

@@ -54,8 +54,9 @@ use keeper::Agenda;
 pub use events::{ContainerEvent, ContainerEvents, Happened};
 pub use logs::{ContainerLogs, LogQuery};
 pub use signal::Signal;
-pub use spec::{GuestRef, PullPolicy, RestartPolicy, Spec};
+pub use spec::{GuestRef, RestartPolicy, Spec};
 pub use state::{ContainerStats, Failure, Info, State};
+pub use wasmrun::PullPolicy;
 
 /// Named runs with a life. Clones are the same containers; when the last goes, what still runs is killed.
 ///

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wasmrun::{Error, ErrorKind, Result, RunFile, Stdin, Stdout};
+use wasmrun::{Error, ErrorKind, Result, RunFile, Stdin, Stdout, is_read_once};
 
 /// What a container is made of: a run as a [file](RunFile) has it, and what only a run with a life has.
 ///
@@ -27,10 +27,10 @@ use wasmrun::{Error, ErrorKind, Result, RunFile, Stdin, Stdout};
 pub struct Spec {
     /// The program.
     pub guest: GuestRef,
-    /// How it is run, and on which engine. Its [`guest`](wasmrun::Launch::guest) is not looked at.
+    /// How it is run, and on which engine. Its [`guest`](wasmrun::Launch::guest) is not looked at; its
+    /// [`pull`](wasmrun::Launch::pull) says when an image is fetched: whenever the container is started, or only if it is not here.
+    /// What is started again by its [`restart`](Spec::restart) policy is not fetched again.
     pub run: RunFile,
-    /// When an image is fetched.
-    pub pull: PullPolicy,
     /// Whether it is started again when it has ended by itself.
     pub restart: RestartPolicy,
 }
@@ -39,7 +39,8 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuestRef {
-    /// A file: a .wasm module or component, or .wat text. It is read whenever the container is started.
+    /// A file, a package, or a reference to what is in a registry, as [`Launch::guest`](wasmrun::Launch::guest) has it. It is
+    /// opened whenever the container is started.
     Path(PathBuf),
     /// An image by its reference, for [whoever resolves](crate::Containers::with_images) those.
     Image(String),
@@ -52,19 +53,6 @@ impl fmt::Display for GuestRef {
             GuestRef::Image(reference) => f.write_str(reference),
         }
     }
-}
-
-/// When an image is fetched, as Kubernetes has it. Of a program in a file there is nothing to fetch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PullPolicy {
-    /// If it is not here.
-    #[default]
-    Missing,
-    /// Whenever the container is started.
-    Always,
-    /// Never: one that is not here is an error.
-    Never,
 }
 
 /// Whether a container that ended by itself is started again. One that was stopped or killed is not, whatever this says.
@@ -172,7 +160,6 @@ impl Spec {
         Spec {
             guest,
             run: RunFile::default(),
-            pull: PullPolicy::default(),
             restart: RestartPolicy::default(),
         }
     }
@@ -183,7 +170,7 @@ impl Spec {
     ///
     /// [`Config`](ErrorKind::Config) if it names none.
     pub fn of_run(run: RunFile) -> Result<Self> {
-        let guest = GuestRef::Path(run.guest()?.to_owned());
+        let guest = GuestRef::Path(run.launch.program()?.to_owned());
         Ok(Spec {
             run,
             ..Spec::of(guest)
@@ -202,6 +189,14 @@ impl Spec {
                 let what = format!("{name} = \"capture\" or \"pipe\"");
                 return refuse(&what, "its log has what it writes");
             }
+        }
+        if let GuestRef::Path(path) = &self.guest
+            && is_read_once(path)
+        {
+            return refuse(
+                "a guest from standard input or a pipe",
+                "it can be read once, and a container may be started again",
+            );
         }
         if matches!(self.guest, GuestRef::Image(_)) && self.run.launch.sha256.is_some() {
             return refuse(
@@ -236,6 +231,15 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_that_can_be_read_once_is_for_no_container() {
+        for name in ["-", "/dev/stdin"] {
+            let error = Spec::new(name).check().expect_err(name);
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+        assert!(Spec::new("app.wasm").check().is_ok());
+    }
 
     #[test]
     fn a_restart_policy_is_read_as_it_is_written() {

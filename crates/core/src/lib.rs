@@ -14,6 +14,7 @@
 
 mod account;
 mod artifact;
+mod brought;
 mod cache;
 mod cache_use;
 mod capability;
@@ -52,6 +53,7 @@ mod written;
 
 pub use account::Account;
 pub use artifact::Artifact;
+pub use brought::Brought;
 pub use cache::{Answers, CodeCache, CodeKey};
 pub use cache_use::{CacheUse, Miss};
 pub use capability::{Capability, Support};
@@ -92,6 +94,6 @@ pub use volume::{is_kept_name, user_data_directory, volume_directory};
 #[doc(inline)]
 pub use wasmrun_guest as guest;
 pub use wasmrun_guest::{
-    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, NoSha256, Proposals, Result, Sha256,
-    WasiVersion, exit_code, fingerprint,
+    Digest, Error, ErrorKind, Guest, GuestKind, NoDigest, NoSha256, Proposals, PullPolicy, Result,
+    Sha256, WasiVersion, exit_code, fingerprint,
 };

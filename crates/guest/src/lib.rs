@@ -36,7 +36,7 @@
 //! # What is here for all of wasmrun
 //!
 //! This crate is below all others, so it has as well what they share: the one [`Error`] type and the
-//! [`exit_code`]s that tell it, [`Digest`], [`fingerprint`] and [`side_by_side`].
+//! [`exit_code`]s that tell it, [`Digest`], [`PullPolicy`], [`fingerprint`] and [`side_by_side`].
 
 mod component_types;
 mod components;
@@ -58,6 +58,7 @@ mod malformed;
 mod own_modules;
 mod parser;
 mod proposals;
+mod pull_policy;
 mod read;
 mod scan;
 mod sections;
@@ -86,6 +87,7 @@ pub use inspection::Inspection;
 pub use kind::GuestKind;
 pub use known::Known;
 pub use proposals::Proposals;
+pub use pull_policy::PullPolicy;
 pub use sha256::{NoSha256, Sha256};
 pub use shown::{serialize_path, shown};
 pub use side_by_side::side_by_side;

@@ -11,6 +11,7 @@ use crate::digest::Hasher;
 use crate::layers::is_extension;
 use crate::layout::{self, Kind};
 use crate::manifest::{self, Descriptor, Index, NAME};
+use crate::store::is_taggable;
 use crate::{Digest, Reference, Store, media_type};
 
 impl Store {
@@ -24,6 +25,7 @@ impl Store {
         let _lock = self.layout.in_use()?;
         let mut images = Vec::new();
         let mut blobs = Vec::new();
+        let mut names = HashSet::new();
         let mut seen = HashSet::new();
         for reference in references {
             let Some(mut image) = self.descriptor(reference)? else {
@@ -31,6 +33,9 @@ impl Store {
                 return Err(Error::new(ErrorKind::GuestNotFound, message));
             };
             let name = reference.name();
+            if !names.insert(name.clone()) {
+                continue;
+            }
             let manifest = self.manifest(&name, &image)?;
             for blob in [&image].into_iter().chain(manifest.blobs()) {
                 if seen.insert(blob.digest) {
@@ -70,14 +75,15 @@ impl Store {
     }
 
     /// Takes the images over that are in an archive of an image layout, as `from` tells them, and returns what they are
-    /// called. Where there is one image only, it can be given a name; others keep theirs.
+    /// called. Where there is one image only, or one for each of several platforms, it can be given a name; others keep theirs.
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) for what is no such archive, or has a blob whose digest is another; whatever
     /// [`find`](Store::find) has for what is no program; [`Config`](ErrorKind::Config) if an image has no name that is a
-    /// reference, and is given none; [`Io`](ErrorKind::Io) if the store cannot be written.
+    /// reference, and is given none, or one that is not for all of them; [`Io`](ErrorKind::Io) if the store cannot be written.
     pub fn load(&self, from: &Path, name: Option<&Reference>) -> Result<Vec<Reference>> {
+        name.map_or(Ok(()), is_taggable)?;
         let archive = from.display();
         let invalid = |what: String| Error::new(ErrorKind::Invalid, format!("{archive}: {what}"));
         let unreadable = |error: io::Error| {
@@ -155,10 +161,23 @@ impl Store {
         index: &Index,
         name: Option<&Reference>,
     ) -> Result<Vec<(Reference, Descriptor)>> {
+        if index.manifests.is_empty() {
+            let message = format!("{archive}: it has no images");
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         if let Some(name) = name {
-            // One image may be there for several platforms.
             let image = match index.manifests.as_slice() {
-                [image] => image,
+                // Whatever it is called.
+                [image, same @ ..] if same.iter().all(|other| other.digest == image.digest) => {
+                    image
+                }
+                several if several.iter().all(|image| image.platform.is_none()) => {
+                    let message = format!(
+                        "{archive}: it has several images, and {name} can be the name of one; leave out the name to load all"
+                    );
+                    return Err(Error::new(ErrorKind::Config, message));
+                }
+                // One image may be there for several platforms.
                 _ => manifest::choose(archive, index)?,
             };
             return Ok(vec![(name.clone(), self.chosen(archive, image)?)]);

@@ -3,13 +3,15 @@
 //! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 use std::collections::{BTreeSet, HashMap};
+use std::env;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use rustls::CertificateError;
 use serde::Deserialize;
 use ureq::http::{HeaderMap, Request, Response, StatusCode, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -24,11 +26,13 @@ use crate::{Limits, Reference};
 /// Who talks to registries, with the credentials of a [`DockerConfig`].
 ///
 /// TLS is asked of every registry but those on the loopback interface and those that are [named](Client::plain_http).
-/// Certificates are those that the system trusts, or Mozilla's where the system has none. A redirect is followed to HTTPS,
+/// Certificates are signed by those whom the system trusts, or Mozilla where the system has none. `SSL_CERT_FILE` names a file of others, in
+/// PEM, that are trusted in their place, and `SSL_CERT_DIR` directories of such, with colons between them. A redirect is followed to HTTPS,
 /// within the loopback interface, or within its origin, and takes no credentials to another origin. Proxies are those of
 /// the environment (`HTTPS_PROXY`, `NO_PROXY`), but not for the loopback interface.
 pub struct Client {
-    agent: Agent,
+    /// Made for the first request: to read the certificates of the system takes longer than many a guest runs.
+    agent: OnceLock<Agent>,
     limits: Limits,
     plain: BTreeSet<String>,
     config: Option<DockerConfig>,
@@ -107,7 +111,7 @@ impl Client {
 
     fn new(config: Option<DockerConfig>, limits: Limits) -> Client {
         Client {
-            agent: agent(&limits),
+            agent: OnceLock::new(),
             limits,
             plain: BTreeSet::new(),
             config,
@@ -119,7 +123,7 @@ impl Client {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Client {
         Client {
-            agent: agent(&limits),
+            agent: OnceLock::new(),
             limits,
             ..self
         }
@@ -252,10 +256,10 @@ impl Client {
             let message = format!("what {registry} answered leads to no request that can be made");
             Error::new(ErrorKind::Io, message)
         };
-        let run = match &mut call.body {
+        match &mut call.body {
             None => {
                 let request = request.body(()).map_err(unsendable)?;
-                self.run(request, url, call.small)
+                self.run(registry, request, url, call.small)
             }
             Some((content, size)) => {
                 let begin = content.seek(SeekFrom::Start(0));
@@ -264,26 +268,39 @@ impl Client {
                 })?;
                 let request = request.header(header::CONTENT_LENGTH, *size);
                 let body = SendBody::from_reader(content);
-                self.run(request.body(body).map_err(unsendable)?, url, call.small)
+                let request = request.body(body).map_err(unsendable)?;
+                self.run(registry, request, url, call.small)
             }
-        };
-        run.map_err(|error| self.failed(registry, error))
+        }
     }
 
     fn run<S: AsSendBody>(
         &self,
+        registry: &str,
         request: Request<S>,
         url: &Url,
         small: bool,
-    ) -> Result<Response<Body>, ureq::Error> {
-        let mut config = self.agent.configure_request(request);
+    ) -> Result<Response<Body>> {
+        let agent = self.agent()?;
+        let mut config = agent.configure_request(request);
         if is_loopback(url.as_str()) {
             config = config.proxy(None);
         }
         if small {
             config = config.timeout_global(Some(self.limits.silence * 2));
         }
-        self.agent.run(config.build())
+        let run = agent.run(config.build());
+        run.map_err(|error| self.failed(registry, error))
+    }
+
+    fn agent(&self) -> Result<&Agent> {
+        match self.agent.get() {
+            Some(agent) => Ok(agent),
+            None => {
+                let agent = agent(&self.limits)?;
+                Ok(self.agent.get_or_init(|| agent))
+            }
+        }
     }
 
     /// What a failure of the connection is to the user.
@@ -302,12 +319,17 @@ impl Client {
                 )
             }
             ureq::Error::HostNotFound => format!("there is no host {registry}"),
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => no_tls(registry),
-            // As what rustls has to say comes from a connection.
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                no_tls(registry)
-            }
-            _ => format!("the connection to {registry} failed"),
+            error => match tls(error) {
+                Some(rustls::Error::InvalidCertificate(wrong)) => {
+                    return Error::new(ErrorKind::Io, untrusted(registry, wrong));
+                }
+                None if !matches!(error, ureq::Error::Tls(_)) => {
+                    format!("the connection to {registry} failed")
+                }
+                _ => format!(
+                    "{registry} does not speak TLS as it is spoken here; --plain-http is for one that speaks none"
+                ),
+            },
         };
         let error = match error {
             // These may quote an address, and that a secret.
@@ -593,18 +615,30 @@ impl fmt::Debug for Client {
     }
 }
 
-fn agent(limits: &Limits) -> Agent {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let roots = match system.is_empty() {
+fn agent(limits: &Limits) -> Result<Agent> {
+    let system = rustls_native_certs::load_native_certs();
+    let mut named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+    if let Some(name) = named.find(|name| env::var_os(name).is_some())
+        && (system.certs.is_empty() || (name == "SSL_CERT_FILE" && !system.errors.is_empty()))
+    {
+        let message = format!("{name} names no certificates that can be read");
+        let error = Error::new(ErrorKind::Config, message);
+        return Err(match system.errors.into_iter().next() {
+            Some(source) => error.with_source(source),
+            None => error,
+        });
+    }
+    let roots = match system.certs.is_empty() {
         true => RootCerts::WebPki,
         false => RootCerts::new_with_certs(
             &system
+                .certs
                 .iter()
                 .map(|certificate| Certificate::from_der(certificate).to_owned())
                 .collect::<Vec<_>>(),
         ),
     };
-    Agent::new_with_config(
+    Ok(Agent::new_with_config(
         Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -616,7 +650,7 @@ fn agent(limits: &Limits) -> Agent {
             .timeout_per_write(Some(limits.silence))
             .timeout_recv_response(Some(limits.silence))
             .build(),
-    )
+    ))
 }
 
 /// What a repository is called at its registry: what docker's has at its root is in `library`.
@@ -641,10 +675,31 @@ fn denied(registry: &str, known: bool) -> String {
     }
 }
 
-fn no_tls(registry: &str) -> String {
-    format!(
-        "{registry} does not speak TLS that is trusted; --plain-http is for one that speaks none"
-    )
+/// What rustls has to say, which may come by way of a connection.
+fn tls(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Why nothing is said to a registry with such a certificate.
+fn untrusted(registry: &str, wrong: &CertificateError) -> String {
+    let what = match wrong {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name"
+        }
+        CertificateError::UnknownIssuer => {
+            "is signed by nobody whom the system trusts; SSL_CERT_FILE names a file of those who are trusted in their place"
+        }
+        wrong => return format!("the certificate of {registry} is not accepted: {wrong}"),
+    };
+    format!("the certificate of {registry} {what}")
 }
 
 /// Whether an address is on the loopback interface, by what it says of itself and not by what a name comes to.

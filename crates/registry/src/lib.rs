@@ -75,4 +75,4 @@ pub use media_type::is_wasm_media_type;
 pub use progress::{Event, Progress, QUIET};
 pub use reference::Reference;
 pub use store::{Listed, Removed, Store};
-pub use transfer::PullPolicy;
+pub use wasmrun_guest::PullPolicy;

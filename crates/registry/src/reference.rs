@@ -39,11 +39,6 @@ impl Reference {
     /// The longest name, of registry and repository together, that all registries take.
     const MOST: usize = 255;
 
-    /// Whether a text is meant to be a reference: whether it begins with `oci://`.
-    pub fn is_meant(text: &str) -> bool {
-        text.starts_with(SCHEME)
-    }
-
     /// Host and port of the registry.
     pub fn registry(&self) -> &str {
         &self.registry

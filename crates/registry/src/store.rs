@@ -204,15 +204,19 @@ impl Store {
             images.retain(|image| !is_called(image, &name));
             before != images.len()
         })?;
-        match removed {
-            true => Ok(()),
-            false => {
-                let message = format!(
-                    "{reference} is not in the store; `wasmrun images` shows what is there"
-                );
-                Err(Error::new(ErrorKind::GuestNotFound, message))
-            }
+        if removed {
+            return Ok(());
         }
+        let named = self.descriptor(reference)?;
+        let message = match named.as_ref().and_then(|image| image.annotations.get(NAME)) {
+            Some(name) => format!(
+                "{reference} is no name in the store, where that image is called oci://{name}; name that"
+            ),
+            None => {
+                format!("{reference} is not in the store; `wasmrun images` shows what is there")
+            }
+        };
+        Err(Error::new(ErrorKind::GuestNotFound, message))
     }
 
     /// Removes what has no name. Where more than `max_bytes` is left, the names of what was used longest ago are taken

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ureq::http::{Response, header};
 use ureq::{Body, Timeout};
-use wasmrun_guest::{Error, ErrorKind, Result};
+use wasmrun_guest::{Error, ErrorKind, PullPolicy, Result};
 
 use crate::client::{Call, Client, Scope};
 use crate::digest::Hasher;
@@ -16,18 +16,6 @@ use crate::manifest::{self, Descriptor, Document, Manifest};
 use crate::progress::{Event, Progress};
 use crate::store::INDEX_DIGEST;
 use crate::{Digest, Image, Reference, Store, image, media_type};
-
-/// When a registry is asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum PullPolicy {
-    /// Each time: what the tag leads to now is wanted. What of it is there already is not transferred.
-    Always,
-    /// If it is not in the store, whole.
-    #[default]
-    IfNotPresent,
-    /// Never.
-    Never,
-}
 
 /// So often in a row a transfer may end without having brought anything.
 const FAILURES: u32 = 3;

@@ -207,9 +207,18 @@ impl Packed {
 
     /// The package, in version 2 of the format.
     pub fn bytes_of_version_2(&self) -> Vec<u8> {
+        self.v2(v2::ChecksumAlgorithm::Sha256)
+    }
+
+    /// The same, without the digests of its parts.
+    pub fn bytes_without_digests(&self) -> Vec<u8> {
+        self.v2(v2::ChecksumAlgorithm::None)
+    }
+
+    fn v2(&self, digests: v2::ChecksumAlgorithm) -> Vec<u8> {
         let atoms = self.atoms.iter();
         let atoms = atoms.map(|(name, content)| (segment(name), content.as_slice().into()));
-        let mut writer = v2::write::Writer::new(v2::ChecksumAlgorithm::Sha256)
+        let mut writer = v2::write::Writer::new(digests)
             .write_manifest(&self.said())
             .and_then(|writer| writer.write_atoms(atoms.collect()))
             .expect("it is written");

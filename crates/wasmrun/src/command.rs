@@ -8,7 +8,8 @@ use wasmrun_core::{
     Outcome, Program, Random, Report, Request, Result, Run, RunConfig, SamePath, Stdin, Stdout,
 };
 
-use crate::{Choice, Engines, PackageChoice};
+use crate::source::{Place, Source};
+use crate::{Choice, Engines, Launch};
 
 /// Runs a guest, in the manner of [`std::process::Command`].
 ///
@@ -36,9 +37,9 @@ use crate::{Choice, Engines, PackageChoice};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Command {
-    source: Source,
-    max_guest_bytes: u64,
-    package: PackageChoice,
+    launch: Launch,
+    /// The program, if it is there already and not what `launch` names.
+    given: Option<Place>,
     choice: Choice,
     engines: Option<Engines>,
     cache: Option<Cache>,
@@ -49,37 +50,34 @@ pub struct Command {
     stderr: Option<Stdout>,
 }
 
-#[derive(Debug, Clone)]
-enum Source {
-    File(PathBuf),
-    Guest(Guest),
-    #[cfg(feature = "oci")]
-    Image(Box<crate::oci::Image>),
-}
-
 impl Command {
-    /// A command that runs the guest in a file, which is read when the command is started.
+    /// A command that runs the guest that this names: most often the path of a file, which is read when the command is started.
+    /// [`Launch::source`] tells what else it may be.
     pub fn new(guest: impl Into<PathBuf>) -> Self {
-        Self::from_source(Source::File(guest.into()))
+        let launch = Launch {
+            guest: Some(guest.into()),
+            ..Launch::default()
+        };
+        Command::of(launch, None)
     }
 
     /// A command that runs a guest that was read before.
     pub fn from_guest(guest: Guest) -> Self {
-        Self::from_source(Source::Guest(guest))
+        Command::of(Launch::default(), Some(Place::Guest(guest)))
     }
 
     /// A command that runs the program of an image, with what the image says of a run [under](crate::oci::configured) what
     /// the command is given.
     #[cfg(feature = "oci")]
     pub fn from_image(image: &crate::oci::Image) -> Self {
-        Self::from_source(Source::Image(Box::new(image.clone())))
+        let image = Place::Image(Box::new(image.clone()));
+        Command::of(Launch::default(), Some(image))
     }
 
-    fn from_source(source: Source) -> Self {
+    fn of(launch: Launch, given: Option<Place>) -> Self {
         Command {
-            source,
-            max_guest_bytes: Guest::DEFAULT_MAX_BYTES,
-            package: PackageChoice::default(),
+            launch,
+            given,
             choice: Choice::Auto,
             engines: None,
             cache: None,
@@ -112,19 +110,19 @@ impl Command {
 
     /// The largest file that is read; [`Guest::DEFAULT_MAX_BYTES`] unless set.
     pub fn max_guest_bytes(&mut self, bytes: u64) -> &mut Self {
-        self.max_guest_bytes = bytes;
+        self.launch.max_guest_size = Some(bytes);
         self
     }
 
     /// Of a package: runs this command of it, and not the package's own choice. To read packages takes the feature `webc`.
     pub fn package_command(&mut self, name: impl Into<String>) -> &mut Self {
-        self.package.command = Some(name.into());
+        self.launch.command = Some(name.into());
         self
     }
 
-    /// Of a package: lets it use another, or those in a directory: see [`PackageChoice::uses`].
+    /// Of a package: lets it use another, or those in a directory: see [`PackageChoice::uses`](crate::PackageChoice::uses).
     pub fn package_uses(&mut self, package: impl Into<String>) -> &mut Self {
-        self.package.uses.push(package.into());
+        self.launch.uses.push(package.into());
         self
     }
 
@@ -297,33 +295,42 @@ impl Command {
     /// As for [`Command::status`]; what keeps an engine from starting the guest is told by
     /// [`Run::wait`].
     pub fn spawn(&self) -> Result<Run> {
+        let source = self.source()?;
         let config = self.config(Stdin::Inherit, Stdout::Inherit).killable(true);
         let control = begin(&config)?;
-        let (program, config) = self.compile(&config, &control)?;
+        let (program, config) = self.compile(&source, &config, &control)?;
         program.start_with(&config, Attachments::new().control(&control))
     }
 
     fn run(&self, config: &RunConfig) -> Result<Report> {
+        let source = self.source()?;
         let control = begin(config)?;
-        let (program, config) = self.compile(config, &control)?;
+        let (program, config) = self.compile(&source, config, &control)?;
         program.run_with(&config, Attachments::new().control(&control))
     }
 
     fn config(&self, stdin: Stdin, output: Stdout) -> RunConfig {
-        let config = self.config.clone();
-        #[cfg(feature = "oci")]
-        let config = match &self.source {
-            Source::Image(image) => crate::oci::configured(image, &config),
-            _ => config,
-        };
-        config
+        self.config
+            .clone()
             .stdin(self.stdin.clone().unwrap_or(stdin))
             .stdout(self.stdout.clone().unwrap_or(output.clone()))
             .stderr(self.stderr.clone().unwrap_or(output))
     }
 
+    fn source(&self) -> Result<Source> {
+        match &self.given {
+            Some(given) => Ok(self.launch.at(given.clone())),
+            None => self.launch.source(),
+        }
+    }
+
     /// The program, and what it is run with.
-    fn compile(&self, config: &RunConfig, control: &Control) -> Result<(Program, RunConfig)> {
+    fn compile(
+        &self,
+        source: &Source,
+        config: &RunConfig,
+        control: &Control,
+    ) -> Result<(Program, RunConfig)> {
         let engines = self.engines.as_ref().unwrap_or(Engines::shared());
         let cached;
         let engines = match &self.cache {
@@ -333,25 +340,7 @@ impl Command {
                 &cached
             }
         };
-        let (guest, config) = match &self.source {
-            Source::Guest(guest) => {
-                self.package.refuse_for(guest.name())?;
-                (guest.clone(), config.clone())
-            }
-            #[cfg(feature = "oci")]
-            Source::Image(image) => {
-                self.package.refuse_for(&image.name)?;
-                let guest = crate::oci::guest(engines, image, self.max_guest_bytes)?;
-                (guest, config.clone())
-            }
-            Source::File(path) => {
-                let most = self.max_guest_bytes;
-                match self.package.open(path, most, None, config)? {
-                    Some(packaged) => packaged,
-                    None => (engines.guest(path, most)?, config.clone()),
-                }
-            }
-        };
+        let (guest, config) = source.open(engines, config)?;
         let request = Request::new(&config, &self.host);
         let program = engines.compile_for_run(&guest, request, &self.choice, control)?;
         Ok((program, config))

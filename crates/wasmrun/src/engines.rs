@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
 use wasmrun_cache::Cache;
-use wasmrun_core::{Answers, Engine, EngineInfo, Error, ErrorKind, Guest, Place, Result};
+use wasmrun_core::{
+    Answers, Engine, EngineInfo, Error, ErrorKind, Guest, GuestKind, Place, Result,
+};
 
 use crate::registry::{KNOWN, Known, Open, Opened};
 
@@ -103,6 +105,13 @@ impl Engines {
             None => Guest::open_capped(path, max_bytes),
             Some(cache) => cache.guest(path.as_ref(), max_bytes),
         }
+    }
+
+    /// The guest in a file that the cache remembers, if there is a cache, the file has not changed since, and it is no package.
+    /// Nothing is read of it.
+    pub(crate) fn known_guest(&self, path: &Path, max_bytes: u64) -> Option<Guest> {
+        let known = self.cache.as_ref()?.known_guest(path, max_bytes);
+        known.filter(|guest| guest.kind() != GuestKind::Package)
     }
 
     /// The names of all engines, present or not, best first.

@@ -102,6 +102,7 @@ mod packaged;
 mod registry;
 mod run_file;
 mod select;
+mod source;
 mod workspace;
 
 pub use command::Command;
@@ -109,6 +110,7 @@ pub use engines::{Engines, own_command};
 pub use packaged::PackageChoice;
 pub use run_file::{Launch, RunFile};
 pub use select::{Choice, Considered, Explanation, Selection, Verdict};
+pub use source::{Source, is_read_once, is_reference};
 pub use wasmrun_cache::Cache;
 pub use wasmrun_core::*;
 pub use workspace::{LockedWorkspace, Workspace, WorkspaceInfo, WorkspaceSettings, Workspaces};

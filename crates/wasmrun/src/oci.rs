@@ -16,12 +16,11 @@
 //! What is in the [`Store`] needs no network. [`configured`] and [`guest`] are the two steps that
 //! [`Command::from_image`](crate::Command::from_image) takes, for who makes a [`Program`](crate::Program) of an image.
 
-use std::env;
 use std::fmt;
 use std::sync::Arc;
 
 use wasmrun_core::{
-    Access, Guest, InheritEnv, MemoryMount, Mount, MountSource, OverlayMount, Result, RunConfig,
+    Access, Brought, Guest, MemoryMount, Mount, MountSource, OverlayMount, Result, RunConfig,
 };
 pub use wasmrun_registry::{
     Client, Credentials, Descriptor, Digest, DockerConfig, Event, Image, Limits, Listed, Platform,
@@ -89,7 +88,14 @@ impl Images {
     ///
     /// Those of [`Store::pull`].
     pub fn get(&self, reference: &Reference) -> Result<Image> {
-        let progress = self.progress.as_deref().unwrap_or(QUIET);
+        self.get_telling(reference, self.progress.as_deref().unwrap_or(QUIET))
+    }
+
+    pub(crate) fn get_telling(
+        &self,
+        reference: &Reference,
+        progress: &dyn Progress,
+    ) -> Result<Image> {
         self.store
             .pull(&self.client, reference, self.policy, progress)
     }
@@ -120,42 +126,27 @@ fn name(image: &Image) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// What an image says of a run, under what the caller asks:
+/// What an image says of a run, [under](Brought::under) what the caller asks:
 ///
-/// - `argv[0]` is the caller's, or else what the image calls its program;
+/// - `argv[0]` is what the image calls its program;
 /// - the image's entrypoint comes before the caller's arguments, and its cmd takes their place where there are none;
-/// - its environment variables are there where the caller has none of the same name;
-/// - its layers are `/`, and what the guest changes of them goes to memory. A mount of the caller's at `/` is a second one at
-///   that path, of which [`RunConfig::same_path`] says what becomes;
-/// - its working directory is the guest's unless the caller has one.
+/// - its layers are `/`, and what the guest changes of them goes to memory.
 pub fn configured(image: &Image, config: &RunConfig) -> RunConfig {
-    let mut config = config.clone();
-    config.argv0.get_or_insert_with(|| image.name.clone());
-    let own = match config.args.is_empty() {
+    let own: &[String] = match config.args.is_empty() {
         true => &image.cmd,
-        false => &Vec::new(),
+        false => &[],
     };
-    config.args = [image.entrypoint.as_slice(), own, &config.args].concat();
-    let from_host = |name: &String| match &config.inherit_env {
-        InheritEnv::None => false,
-        InheritEnv::Named(names) => names.contains(name),
-        InheritEnv::All => env::var_os(name).is_some(),
+    let brought = Brought {
+        args: [&image.entrypoint, own].concat(),
+        env: image.env.clone(),
+        argv0: Some(image.name.clone()),
+        working_directory: image.working_directory.clone(),
+        mounts: match image.layers.is_empty() {
+            true => Vec::new(),
+            false => vec![root(image)],
+        },
     };
-    let under = image
-        .env
-        .iter()
-        .filter(|(name, _)| !from_host(name))
-        .cloned();
-    config.env = under.chain(config.env.iter().cloned()).collect();
-    if !image.layers.is_empty() {
-        config.mounts.insert(0, root(image));
-    }
-    if config.working_directory.is_none() {
-        config
-            .working_directory
-            .clone_from(&image.working_directory);
-    }
-    config
+    brought.under(config)
 }
 
 /// The layers of an image, the uppermost first, under memory.
@@ -194,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_asks_goes_over_what_an_image_says() {
+    fn an_image_brings_arguments_variables_and_its_layers() {
         let directory = tempfile::tempdir().expect("a directory");
         let image = image(
             &directory,
@@ -223,20 +214,7 @@ mod tests {
             .collect();
         assert_eq!((plain.mounts[0].path.as_str(), &root.lower), ("/", &below));
 
-        let asked = RunConfig::new()
-            .argv0("x")
-            .arg("b")
-            .env("K", "mine")
-            .inherit_env(InheritEnv::Named(vec!["PATH".into()]))
-            .map_dir("/srv", "/data", Access::ReadOnly)
-            .working_directory("/");
-        let asked = configured(&image, &asked);
-        assert_eq!(asked.argv0.as_deref(), Some("x"));
+        let asked = configured(&image, &RunConfig::new().arg("b"));
         assert_eq!(asked.args, ["-i", "b"]);
-        // Of several values for one name the last stands, and the host's is there where the image's is not.
-        assert_eq!(asked.env.last(), Some(&("K".into(), "mine".into())));
-        assert!(asked.env.iter().all(|(name, _)| name != "PATH"));
-        assert_eq!(asked.working_directory.as_deref(), Some("/"));
-        assert_eq!(asked.mounts.len(), 2);
     }
 }

@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wasmrun_core::units::{Maybe, Size};
-use wasmrun_core::{Error, ErrorKind, Guest, Result, RunConfig, Sha256, Stdin};
+use wasmrun_core::{Error, ErrorKind, Guest, PullPolicy, Result, RunConfig, Sha256, Stdin};
 
+use crate::source::is_reference;
 use crate::{Choice, Engines, LockedWorkspace, PackageChoice, Workspaces, env_file};
 use node::{Kind, Node};
 use problem::{Problem, Step};
@@ -76,7 +77,8 @@ pub struct RunFile {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Launch {
-    /// The program: a .wasm module or component, a .webc package, or .wat text. For the command, `-` is standard input.
+    /// The program: a .wasm module or component, a .webc package, or .wat text; a reference to what is in a registry, which begins
+    /// with `oci://`; or `-`, standard input.
     pub guest: Option<PathBuf>,
     /// The SHA-256 digest that the program's file has to have. It is compared before anything else is done with it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -86,6 +88,14 @@ pub struct Launch {
     /// Of a webc package: other packages that it uses, as files, directories of such, or `NAME=FILE`.
     #[serde(rename = "use")]
     pub uses: Vec<String>,
+    /// Of a reference: when its registry is asked, `always`, `missing` or `never`; if it is not in the store, where left out.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<String>", extend("enum" = ["always", "missing", "never", null]))
+    )]
+    pub pull: Option<PullPolicy>,
+    /// Of a reference: registries, as host and port, that are talked to without TLS.
+    pub plain_http: Vec<String>,
     /// The largest program that is read; 256Mi where left out.
     #[serde(with = "Maybe::<Size>")]
     pub max_guest_size: Option<u64>,
@@ -103,6 +113,31 @@ pub struct Launch {
     /// Files of environment variables, as Docker's `--env-file` has them. The later ones go over the earlier, and `env`
     /// over all.
     pub env_file: Vec<PathBuf>,
+}
+
+impl Launch {
+    /// What names the program.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) if nothing does.
+    pub fn program(&self) -> Result<&Path> {
+        let none = || Error::new(ErrorKind::Config, "name the guest to run");
+        self.guest.as_deref().ok_or_else(none)
+    }
+
+    /// The largest program that is read.
+    pub fn max_guest_bytes(&self) -> u64 {
+        self.max_guest_size.unwrap_or(Guest::DEFAULT_MAX_BYTES)
+    }
+
+    /// What it says of a package.
+    pub fn package_choice(&self) -> PackageChoice {
+        PackageChoice {
+            command: self.command.clone(),
+            uses: self.uses.clone(),
+        }
+    }
 }
 
 /// A run with nothing but our standard input.
@@ -209,7 +244,7 @@ impl RunFile {
         let guest = launch
             .guest
             .iter_mut()
-            .filter(|guest| guest.as_os_str() != "-" && !guest.starts_with("oci:"));
+            .filter(|guest| guest.as_os_str() != "-" && !is_reference(guest));
         let paths = guest.chain(&mut launch.env_file);
         for path in paths.chain(self.config.host_paths_mut()) {
             if !path.as_os_str().is_empty() {
@@ -253,50 +288,13 @@ impl RunFile {
         schema::of_a_file()
     }
 
-    /// Opens the program, and tells what it is run with: for one that comes in a package what that says, under what
-    /// `config` does, and otherwise `config`. With a digest given, the file is read whatever the engines' cache knows of
-    /// it.
+    /// Opens the program, and tells what it is run with.
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if the file names none; otherwise as for [`Guest::open_expected`] and
-    /// [`PackageChoice::open`].
+    /// Those of [`Launch::source`] and [`Source::open`](crate::Source::open).
     pub fn open(&self, engines: &Engines, config: &RunConfig) -> Result<(Guest, RunConfig)> {
-        let path = self.guest()?;
-        let (most, expected) = (self.max_guest_bytes(), self.launch.sha256.as_ref());
-        if let Some(packaged) = self.package_choice().open(path, most, expected, config)? {
-            return Ok(packaged);
-        }
-        let guest = match expected {
-            None => engines.guest(path, most),
-            Some(expected) => Guest::open_expected(path, most, expected),
-        };
-        Ok((guest?, config.clone()))
-    }
-
-    /// What it says of a package.
-    pub fn package_choice(&self) -> PackageChoice {
-        PackageChoice {
-            command: self.launch.command.clone(),
-            uses: self.launch.uses.clone(),
-        }
-    }
-
-    /// Where the program is.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](ErrorKind::Config) if the file names none.
-    pub fn guest(&self) -> Result<&Path> {
-        let none = || Error::new(ErrorKind::Config, "name the guest to run");
-        self.launch.guest.as_deref().ok_or_else(none)
-    }
-
-    /// The largest program that is read.
-    pub fn max_guest_bytes(&self) -> u64 {
-        self.launch
-            .max_guest_size
-            .unwrap_or(Guest::DEFAULT_MAX_BYTES)
+        self.launch.source()?.open(engines, config)
     }
 
     /// Which of these engines may run it.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::Digest;
 use wasmrun_core::guest::shown;
 use wasmrun_core::{
-    Access, Error, ErrorKind, Guest, InheritEnv, MemoryMount, Mount, MountSource, OverlayMount,
+    Access, Brought, Error, ErrorKind, Guest, MemoryMount, Mount, MountSource, OverlayMount,
     PackageMount, Result, RunConfig, Sha256, guest_path,
 };
 
@@ -184,14 +184,16 @@ impl Package {
         let argv0 = command.argv0.as_ref().unwrap_or(&command.name);
         Ok(PackagedCommand {
             guest: Guest::from_bytes(atom.clone(), bytes)?,
-            args: command.args.clone(),
-            env: command.env.clone(),
-            argv0: argv0.clone(),
-            working_directory: command
-                .working_directory
-                .clone()
-                .filter(|path| !guest_path::same(path, "/")),
-            mounts: resolved.mounts()?,
+            brought: Brought {
+                args: command.args.clone(),
+                env: command.env.clone(),
+                argv0: Some(argv0.clone()),
+                working_directory: command
+                    .working_directory
+                    .clone()
+                    .filter(|path| !guest_path::same(path, "/")),
+                mounts: resolved.mounts()?,
+            },
         })
     }
 
@@ -307,11 +309,7 @@ fn sha256(file: &mut (impl Read + Seek)) -> io::Result<Sha256> {
 #[derive(Debug, Clone)]
 pub struct PackagedCommand {
     guest: Guest,
-    args: Vec<String>,
-    env: Vec<(String, String)>,
-    argv0: String,
-    working_directory: Option<String>,
-    mounts: Vec<Mount>,
+    brought: Brought,
 }
 
 impl PackagedCommand {
@@ -320,30 +318,11 @@ impl PackagedCommand {
         &self.guest
     }
 
-    /// The config to run it with, for a caller that asks for `config`: the command's arguments before the caller's, unless
-    /// that calls an export of its choice; variables, `argv[0]` and working directory where the caller has none; and in
-    /// front of the caller's mounts the volumes, each below an overlay whose changes go to memory. What becomes of a
-    /// caller's mount at the path of a volume is up to the caller's [`same_path`](RunConfig::same_path).
+    /// The config to run it with, for a caller that asks for `config`: what the command brings goes [under](Brought::under) it.
+    /// Each volume is below an overlay whose changes go to memory.
     #[must_use]
     pub fn under(&self, config: &RunConfig) -> RunConfig {
-        let mut config = config.clone();
-        if config.entry.is_none() {
-            config.args.splice(0..0, self.args.iter().cloned());
-        }
-        let is_inherited = |name: &str| match &config.inherit_env {
-            InheritEnv::None => false,
-            InheritEnv::Named(names) => names.iter().any(|other| other == name),
-            InheritEnv::All => std::env::var_os(name).is_some(),
-        };
-        let env = self.env.iter().filter(|(name, _)| !is_inherited(name));
-        let env: Vec<_> = env.cloned().collect();
-        config.env.splice(0..0, env);
-        config.argv0.get_or_insert_with(|| self.argv0.clone());
-        if config.working_directory.is_none() {
-            config.working_directory.clone_from(&self.working_directory);
-        }
-        config.mounts.splice(0..0, self.mounts.iter().cloned());
-        config
+        self.brought.under(config)
     }
 }
 

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmrun::{Cache, CacheUse, Engines, Error, ErrorKind, Place, Program, Result, Stdin};
+use wasmrun::{
+    Cache, CacheUse, Engines, Error, ErrorKind, Place, Program, Result, Stdin, is_read_once,
+    is_reference,
+};
 
 use super::results::{Host, Measured, Record, Results, Subject};
 use super::spawner::Spawner;
@@ -15,8 +18,8 @@ use super::start::{self, Start, Starts};
 use super::statistics::Summary;
 use crate::compare::{Comparison, Ran, Stage};
 use crate::lineup::{Contestant, Refused};
+use crate::resolve;
 use crate::world::World;
-use crate::{guest, resolve};
 
 /// Fewer rounds are not measured, however long they take.
 const FEWEST: u32 = 3;
@@ -39,7 +42,8 @@ pub fn measure(
     options: &[OsString],
     plan: Plan,
 ) -> Result<Results> {
-    let guest = file(stage)?;
+    let file = file(stage)?;
+    let named = &stage.request.guest;
     let cache = stage.scratch.path().join("cache");
     let contestants = stage
         .lineup
@@ -55,14 +59,16 @@ pub fn measure(
         .collect();
     let starts = Starts {
         options,
-        guest: &guest,
-        binary: &binary(stage, &guest)?,
+        guest: if is_reference(named) { named } else { &file },
+        binary: &binary(stage, &file)?,
         stdin: stdin_file(stage)?,
         cache: &cache,
-        asked: &stage.request.config,
+        asked: &stage.asked,
+        config: &stage.request.config,
     };
     let mut bench = Bench {
         stage,
+        file: &file,
         starts,
         cache: Cache::open(&cache)?,
         spawner: Spawner::start(&stage.scratch)?,
@@ -81,8 +87,12 @@ pub fn measure(
 
 /// The guest as a file, from which every round and every process reads it.
 fn file(stage: &Stage) -> Result<PathBuf> {
+    #[cfg(feature = "oci")]
+    if let Some(image) = stage.request.source.image() {
+        return Ok(image.program.clone());
+    }
     let given = &stage.request.guest;
-    if !guest::is_read_once(given) {
+    if !is_read_once(given) {
         return std::path::absolute(given).map_err(|source| {
             Error::new(ErrorKind::Io, "cannot tell the current directory").with_source(source)
         });
@@ -125,6 +135,8 @@ fn stdin_file(stage: &Stage) -> Result<Option<OsString>> {
 
 struct Bench<'a> {
     stage: &'a Stage,
+    /// With the guest.
+    file: &'a Path,
     starts: Starts<'a>,
     /// For compiled code, with nothing in it at first.
     cache: Cache,
@@ -174,7 +186,7 @@ impl Bench<'_> {
             }
         }
         let began = Instant::now();
-        Engines::new().guest(self.starts.guest, self.stage.request.max_guest_bytes)?;
+        Engines::new().guest(self.file, self.stage.request.max_guest_bytes)?;
         self.take(Subject::Inspect, 0, began.elapsed(), counts);
         for turn in 0..self.contestants.len() {
             let engine = (turn + number) % self.contestants.len();

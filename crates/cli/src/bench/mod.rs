@@ -19,7 +19,9 @@ use export::Format;
 use measure::{Plan, measure};
 
 /// Options that a process for the guest gets from us, whatever was typed.
-const OURS: &[&str] = &["dir", "mount", "overlay", "stdin", "tmpfs", "volume"];
+const OURS: &[&str] = &[
+    "dir", "mount", "overlay", "pull", "stdin", "tmpfs", "volume",
+];
 
 /// Measures the engines; returns the exit code. `matches` is how the command line was parsed.
 pub fn bench(args: &BenchArgs, matches: &ArgMatches) -> u8 {
@@ -34,10 +36,10 @@ fn execute(args: &BenchArgs, matches: &ArgMatches) -> Result<u8> {
     // Before anything is measured that could then not be written.
     let page = args.html.as_deref().map(export::Page::create).transpose()?;
     let stage = Stage::set(&args.several)?;
-    if stage.request.is_packaged() {
+    if let Some(package) = stage.request.source.package() {
         return Err(usage(format!(
-            "{} is a package, and what is measured is a .wasm file and what it is run with",
-            stage.request.guest.display()
+            "{} is a package, and what is measured is a file, or a reference, and what it is run with",
+            package.display()
         )));
     }
     for output in [&stage.request.config.stdout, &stage.request.config.stderr] {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use wasmrun::{Result, RunConfig, own_command};
+use wasmrun::{Result, RunConfig, is_reference, own_command};
 
 use super::spawner::{Order, this_program};
 use crate::cache;
@@ -37,14 +37,18 @@ impl fmt::Display for Start {
 pub struct Starts<'a> {
     /// The options for the guest, but for directories and standard input.
     pub options: &'a [OsString],
+    /// As a process is told of it: a file, or a reference to what is in the store.
     pub guest: &'a Path,
-    /// The same, surely not as text.
+    /// The guest as a file, surely not as text.
     pub binary: &'a Path,
     /// The file with its standard input.
     pub stdin: Option<OsString>,
     /// A place of our own for compiled code.
     pub cache: &'a Path,
+    /// What was asked.
     pub asked: &'a RunConfig,
+    /// The same, over what the guest's image says.
+    pub config: &'a RunConfig,
 }
 
 impl Starts<'_> {
@@ -67,15 +71,21 @@ impl Starts<'_> {
         }
         let mut args: Vec<OsString> = vec!["--engine".into(), contestant.asked.clone().into()];
         args.extend_from_slice(self.options);
-        args.extend(config.mounts.iter().map(mounts::option));
+        // The image's come first, and come with the reference.
+        let of_image = self.config.mounts.len() - self.asked.mounts.len();
+        args.extend(config.mounts.iter().skip(of_image).map(mounts::option));
         // Whatever a file of the run says.
         args.push("--stdin=inherit".into());
+        if is_reference(self.guest) {
+            // It is in the store, and the network is not what is measured.
+            args.push("--pull=never".into());
+        }
         if start != Start::Warm {
             args.push("--no-cache".into());
         }
         args.push("--".into());
         args.push(self.guest.into());
-        args.extend(config.args.iter().map(OsString::from));
+        args.extend(self.asked.args.iter().map(OsString::from));
         Ok(Order {
             program: this_program()?,
             args,
@@ -87,14 +97,14 @@ impl Starts<'_> {
 
     /// The runtime's own command, if that does all that is asked.
     fn own(&self, contestant: &Contestant) -> Option<Order> {
-        let asked = self.asked;
+        let config = self.config;
         let plain = RunConfig::new()
-            .args(asked.args.iter())
-            .stdin(asked.stdin.clone());
-        if *asked != plain {
+            .args(config.args.iter())
+            .stdin(config.stdin.clone());
+        if *config != plain {
             return None;
         }
-        let command = own_command(contestant.info(), self.binary, &asked.args)?;
+        let command = own_command(contestant.info(), self.binary, &config.args)?;
         Some(Order {
             program: command.get_program().to_owned(),
             args: command.get_args().map(ToOwned::to_owned).collect(),

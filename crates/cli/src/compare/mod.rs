@@ -54,7 +54,10 @@ fn execute(args: &CompareArgs) -> Result<Comparison> {
 /// All that several runs of a guest share.
 pub struct Stage {
     pub guest: Guest,
+    /// With what its package or image says in the config.
     pub request: Request,
+    /// The config without that.
+    pub asked: RunConfig,
     pub lineup: Lineup,
     pub originals: Originals,
     pub scratch: Scratch,
@@ -65,8 +68,8 @@ impl Stage {
         let mut request = resolve::resolve(&args.guest)?;
         // Without a cache: each is to do the same work.
         let engines = Engines::new();
-        let (guest, config) = request.open(&engines)?;
-        request.config = config;
+        let (guest, config) = request.source.open(&engines, &request.config)?;
+        let asked = std::mem::replace(&mut request.config, config);
         let lineup = line_up(&engines, &args.engines, &guest, &request.config)?;
         let originals = Originals::of(&request.config)?;
         let scratch = Scratch::new()?;
@@ -77,6 +80,7 @@ impl Stage {
             originals,
             scratch,
             request,
+            asked,
         })
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytesize::ByteSize;
 use serde_json::Value;
 use wasmrun::guest::shown;
-use wasmrun::{Error, ErrorKind, LogStream, Result, RunFile, Stdin};
+use wasmrun::{Error, ErrorKind, LogStream, Result, RunFile, Stdin, is_read_once};
 use wasmrun_containers::{Signal, State};
 
 use super::args::ContainersCommand;
@@ -18,10 +18,9 @@ use super::request::{self, Request};
 use super::store::{Kept, Place, Record, failed};
 use super::supervisor::{self, milliseconds};
 use crate::args::RunArgs;
-use crate::guest::is_read_once;
 use crate::resolve::usage;
 use crate::values::StdinArg;
-use crate::{resolve, say};
+use crate::{guest, resolve, say};
 
 /// Starts a container; returns the exit code.
 pub fn detach(args: &RunArgs) -> u8 {
@@ -33,10 +32,10 @@ pub fn detach(args: &RunArgs) -> u8 {
 
 fn made(args: &RunArgs) -> Result<String> {
     let mut file = resolve::asked_on(&args.launch, &args.guest)?;
-    let guest = file.guest()?.to_owned();
+    let guest = file.launch.program()?.to_owned();
     refuse_ours(args, &file)?;
-    #[cfg(feature = "oci")]
-    crate::images::fetch(&guest, &args.images)?;
+    // With all that is shown meanwhile, and before there is a container.
+    guest::find(&file.launch)?;
     // Whatever comes of the host's environment, it is what it was when this was typed.
     file.launch.variables.clear();
     let kept = Kept {
@@ -81,7 +80,7 @@ fn refuse_ours(args: &RunArgs, file: &RunFile) -> Result<()> {
             format!("{what} ends with this command, and a container goes on; name a file");
         Err(usage(message))
     };
-    if is_read_once(file.guest()?) {
+    if is_read_once(file.launch.program()?) {
         return refuse("a guest that is read from a pipe");
     }
     match &args.guest.stdin {

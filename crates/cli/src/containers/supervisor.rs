@@ -11,15 +11,11 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wasmrun::{Engines, Error, ErrorKind, Result, RunFile};
-#[cfg(feature = "oci")]
-use wasmrun_containers::GuestRef;
 use wasmrun_containers::{Containers, Happened, Info, LogQuery, Signal, Spec};
 
 use super::log_file::Writer;
 use super::request::{self, Refused, Reply, Request};
 use super::store::{Kept, Place, Record, failed};
-#[cfg(feature = "oci")]
-use crate::images;
 use crate::{cache, signals};
 
 /// The first argument of such a process. The second is the container's name.
@@ -62,21 +58,6 @@ pub fn start(place: &Place) -> Result<()> {
 fn silent() -> Error {
     let message = "the process that was to look after the container ended at once";
     Error::new(ErrorKind::Engine, message)
-}
-
-/// The house of a container that may be made of an image. The image was fetched before.
-#[cfg(feature = "oci")]
-fn of_images(engines: Engines, spec: &mut Spec) -> Result<Containers> {
-    let guest = spec.run.guest()?;
-    if images::is_reference(guest) {
-        spec.guest = GuestRef::Image(guest.to_string_lossy().into_owned());
-    }
-    let most = spec.run.max_guest_bytes();
-    let of_engines = engines.clone();
-    Ok(Containers::with_images(
-        engines,
-        move |reference, _, config| images::configured(&of_engines, reference, config, most),
-    ))
 }
 
 /// Is that process; returns the exit code, for which nobody waits.
@@ -128,10 +109,7 @@ impl Supervisor {
         spec.restart = kept.restart;
         let most = spec.run.config.logs.unwrap_or(Spec::LOG);
         let log = Writer::open(place.log(), most).map_err(failed("write", &place.log()))?;
-        #[cfg(not(feature = "oci"))]
         let containers = Containers::new(engines);
-        #[cfg(feature = "oci")]
-        let containers = of_images(engines, &mut spec)?;
         let events = containers.events();
         containers.create(&name, spec)?;
         let created_ms = place.record()?.created_ms;

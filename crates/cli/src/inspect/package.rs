@@ -1,5 +1,8 @@
 //! What is in a webc package.
 
+use std::path::Path;
+
+use wasmrun::Result;
 use wasmrun::guest::shown;
 use wasmrun::webc::{Package, PackageInspection, PackedCommand, PackedMapping};
 
@@ -10,13 +13,12 @@ use crate::wrap::labelled;
 use super::size;
 
 /// Shows what is in a package; returns the exit code.
-pub fn inspect(args: &InspectArgs) -> u8 {
-    let found = Package::open(&args.guest).and_then(|package| package.inspect(args.max_guest_size));
-    match found {
-        Ok(found) if args.json => say::print_json(&found),
-        Ok(found) => say::print(describe(&found)),
-        Err(error) => say::error(&error, false),
-    }
+pub fn inspect(package: &Path, args: &InspectArgs) -> Result<u8> {
+    let found = Package::open(package)?.inspect(args.program.max_guest_size)?;
+    Ok(match args.json {
+        true => say::print_json(&found),
+        false => say::print(describe(&found)),
+    })
 }
 
 fn describe(package: &PackageInspection) -> String {

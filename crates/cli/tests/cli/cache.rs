@@ -146,29 +146,6 @@ fn a_cache_that_cannot_be_written_to_costs_nothing_but_time() {
     assert!(seen.message().starts_with("the compiled code is not kept"));
 }
 
-/// What the command writes to a terminal that is its standard error.
-#[cfg(target_os = "linux")]
-fn on_a_terminal(command: &mut Command) -> String {
-    use std::io::Read;
-    use std::os::fd::{FromRawFd, OwnedFd};
-    use std::ptr::null_mut;
-
-    let (mut ours, mut its) = (-1, -1);
-    // SAFETY: both point to where a descriptor is put, and the rest may be null.
-    let opened = unsafe { libc::openpty(&mut ours, &mut its, null_mut(), null_mut(), null_mut()) };
-    assert_eq!(opened, 0, "no terminal");
-    // SAFETY: they were opened just now, and nobody else has them.
-    let (ours, its) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(its)) };
-    let status = command.stderr(its).env("TERM", "xterm").status();
-    assert_eq!(status.expect("wasmrun starts").code(), Some(0));
-    // The command holds the other end until it gets something else.
-    command.stderr(std::process::Stdio::null());
-    let mut written = Vec::new();
-    // A terminal whose other end is closed ends in an error.
-    let _ = fs::File::from(ours).read_to_end(&mut written);
-    String::from_utf8_lossy(&written).into_owned()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn compiling_something_large_shows_on_a_terminal_and_nowhere_else() {
@@ -185,14 +162,14 @@ fn compiling_something_large_shows_on_a_terminal_and_nowhere_else() {
             command.args(["--engine", engine]).args(args);
             command
         };
-        let shown = on_a_terminal(&mut command(&[text(&large)]));
+        let shown = common::on_a_terminal(&mut command(&[text(&large)]));
         assert!(shown.contains("compiling large.wat"), "{shown:?}");
-        let shown = on_a_terminal(&mut command(&["--no-cache", text(&large)]));
+        let shown = common::on_a_terminal(&mut command(&["--no-cache", text(&large)]));
         assert!(shown.contains("compiling large.wat"), "{shown:?}");
         // Done before anybody has looked, or found.
         let found = engines().contains(&engine).then_some(&large);
         for quick in [&small].into_iter().chain(found) {
-            assert_eq!(on_a_terminal(&mut command(&[text(quick)])), "");
+            assert_eq!(common::on_a_terminal(&mut command(&[text(quick)])), "");
         }
         let seen: Seen = command(&["--no-cache", text(&large)])
             .output()

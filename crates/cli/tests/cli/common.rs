@@ -277,3 +277,33 @@ pub fn exit(code: i32) -> String {
           (func (export "_start") (call $exit (i32.const {code}))))"#
     )
 }
+
+/// What the command writes to a terminal that is its standard error.
+#[cfg(all(
+    target_os = "linux",
+    any(
+        feature = "wasmtime",
+        feature = "wasmer",
+        all(feature = "oci", feature = "wasmi")
+    )
+))]
+pub fn on_a_terminal(command: &mut Command) -> String {
+    use std::io::Read;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::ptr::null_mut;
+
+    let (mut ours, mut its) = (-1, -1);
+    // SAFETY: both point to where a descriptor is put, and the rest may be null.
+    let opened = unsafe { libc::openpty(&mut ours, &mut its, null_mut(), null_mut(), null_mut()) };
+    assert_eq!(opened, 0, "no terminal");
+    // SAFETY: they were opened just now, and nobody else has them.
+    let (ours, its) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(its)) };
+    let status = command.stderr(its).env("TERM", "xterm").status();
+    assert_eq!(status.expect("wasmrun starts").code(), Some(0));
+    // The command holds the other end until it gets something else.
+    command.stderr(Stdio::null());
+    let mut written = Vec::new();
+    // A terminal whose other end is closed ends in an error.
+    let _ = std::fs::File::from(ours).read_to_end(&mut written);
+    String::from_utf8_lossy(&written).into_owned()
+}

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wasmrun_testkit::registry::DockerRegistry;
 
+#[cfg(target_os = "linux")]
+use crate::common::on_a_terminal;
 #[cfg(feature = "wasmedge")]
 use crate::common::wasmrun_with_wasmedge;
 use crate::common::{ARGS_AND_ENV, NOTHING, Seen, engines, wasmrun};
@@ -33,6 +35,14 @@ impl User {
     fn file(&self, name: &str, content: &str) -> String {
         fs::write(self.path(name), content).expect("a file");
         self.path(name).display().to_string()
+    }
+
+    /// Pushes a program; returns its file and its reference.
+    fn pushes(&self, name: &str, content: &str, registry: &DockerRegistry) -> (String, String) {
+        let guest = self.file(name, content);
+        let reference = format!("oci://{}/{name}:1", registry.address());
+        self.prints(&["push", &guest, &reference]);
+        (guest, reference)
     }
 
     fn command(&self) -> Command {
@@ -142,9 +152,7 @@ fn what_an_image_says_is_under_what_is_asked() {
         return;
     };
     let user = User::new();
-    let guest = user.file("show.wat", ARGS_AND_ENV);
-    let reference = format!("oci://{}/show:1", registry.address());
-    user.prints(&["push", &guest, &reference]);
+    let (_, reference) = user.pushes("show.wat", ARGS_AND_ENV, &registry);
     let show = |args: &[&str]| {
         let printed = user.prints(args);
         printed
@@ -163,12 +171,6 @@ fn what_an_image_says_is_under_what_is_asked() {
         &format!("guest = '{reference}'\nargs = ['b']\n"),
     );
     assert_eq!(show(&["--config", &job]), ["show.wat", "b"]);
-    let inspected = user.prints(&["inspect", &reference]);
-    assert!(inspected.starts_with("show.wat: module"), "{inspected}");
-    for verb in ["compare", "bench"] {
-        let told = user.fails(125, &[verb, &reference]);
-        assert!(told.contains("not on what is in a registry"), "{told}");
-    }
     let told = user.fails(125, &["--command", "x", &reference]);
     assert!(told.contains("which is no webc package"), "{told}");
     let digest = "0".repeat(64);
@@ -177,14 +179,85 @@ fn what_an_image_says_is_under_what_is_asked() {
 }
 
 #[test]
+fn a_reference_is_a_guest_for_every_command() {
+    let Some(registry) = DockerRegistry::start(None) else {
+        return;
+    };
+    let (user, other) = (User::new(), User::new());
+    let (guest, reference) = user.pushes("show.wat", ARGS_AND_ENV, &registry);
+
+    let never = ["--pull", "never"];
+    for verb in ["inspect", "compile", "flatten", "compare", "bench"] {
+        let told = other.fails(127, &[&[verb], &never[..], &[&reference]].concat());
+        assert!(told.contains("`wasmrun pull` gets it"), "{verb}: {told}");
+    }
+    // As the first to want it, each gets it.
+    let inspected = other.prints(&["inspect", "--pull", "always", &reference]);
+    assert!(inspected.starts_with("show.wat: module"), "{inspected}");
+    drop(registry);
+    let told = other.fails(125, &["inspect", "--pull", "always", &reference]);
+    assert!(told.contains("the connection to"), "{told}");
+    if engines().contains(&"wasmtime") {
+        let cache = other.path("cache").display().to_string();
+        let compile = || {
+            let mut command = other.command();
+            command.env("WASMRUN_CACHE_DIR", &cache);
+            command.args(["compile", "--engine", "wasmtime", &reference]);
+            Seen::from(command.output().expect("wasmrun starts")).stdout
+        };
+        assert!(compile().starts_with("show.wat: compiled in"));
+        assert!(compile().starts_with("show.wat: compiled before"));
+    }
+    let told = other.fails(126, &["flatten", "-o", "/dev/null", &reference]);
+    assert!(told.contains("a module cannot be flattened"), "{told}");
+    // One engine twice, so that there are two.
+    let twice = ["--engines", "wasmi,wasmi", "--env", "K=V"];
+    let compared = other.prints(&[&["compare", "--json"], &twice[..], &[&reference, "a"]].concat());
+    let compared: serde_json::Value = serde_json::from_str(&compared).expect("JSON");
+    assert_eq!(
+        (&compared["agree"], &compared["engines"][1]["stdout_bytes"]),
+        (&true.into(), &"show.wat\0a\0K=V\0".len().into())
+    );
+    let measure = [
+        "bench", "--json", "--runs", "2", "--warmup", "0", "--pull", "missing",
+    ];
+    let measured = other.prints(&[&measure[..], &twice[..], &[&reference, "a"]].concat());
+    let measured: serde_json::Value = serde_json::from_str(&measured).expect("JSON");
+    let left_out = |warning: &serde_json::Value| warning.to_string().contains("is left out");
+    let warnings = measured["warnings"].as_array().expect("warnings");
+    assert!(!warnings.iter().any(left_out), "{measured}");
+    assert_eq!(measured["args"], serde_json::json!(["a"]));
+
+    // What is said of registries is in the file, and is kept to from there.
+    let job = other.prints(
+        &[
+            &["config"],
+            &never[..],
+            &["--plain-http", "h:1", &reference],
+        ]
+        .concat(),
+    );
+    assert!(job.contains("pull = \"never\""), "{job}");
+    assert!(job.contains("plain_http = [\"h:1\"]"), "{job}");
+    let job = user.file("job.toml", &job);
+    let told = User::new().fails(127, &["--config", &job]);
+    assert!(told.contains("`wasmrun pull` gets it"), "{told}");
+    for asked in [&never[..], &["--plain-http", "h:1"]] {
+        let told = user.fails(125, &[asked, &[&guest]].concat());
+        assert!(told.contains("which is no reference"), "{told}");
+    }
+    let told = user.fails(125, &["push", &reference, "oci://h/other:1"]);
+    assert!(told.contains("`wasmrun tag`"), "{told}");
+}
+
+#[test]
 fn a_store_is_looked_at_and_changed() {
     let Some(registry) = DockerRegistry::start(None) else {
         return;
     };
     let user = User::new();
-    let guest = user.file("nothing.wat", NOTHING);
-    let one = format!("oci://{}/nothing:1", registry.address());
-    let pushed = user.prints(&["push", &guest, &one]);
+    let (_, one) = user.pushes("nothing.wat", NOTHING, &registry);
+    let pushed = user.prints(&["push", &one]);
     let digest = pushed
         .trim()
         .rsplit(' ')
@@ -336,6 +409,14 @@ fn a_pull_that_is_ended_anywhere_leaves_the_store_whole() {
     }
     other.prints(&["pull", &reference]);
     assert_eq!(fs::read_dir(&blobs).expect("a directory").count(), 3);
+    #[cfg(target_os = "linux")]
+    {
+        // With a bar for what is large, if somebody looks.
+        let program = wasmrun::Sha256::of(&fs::read(&large).expect("readable")).to_string();
+        let mut pull = User::new().command();
+        let shown = on_a_terminal(pull.args(["pull", &reference]).stdout(Stdio::null()));
+        assert!(shown.contains(&program[..12]), "{shown:?}");
+    }
 }
 
 #[test]
@@ -343,10 +424,8 @@ fn an_image_runs_as_a_container() {
     let Some(registry) = DockerRegistry::start(None) else {
         return;
     };
-    let (user, other) = (User::new(), User::new());
-    let guest = user.file("show.wat", ARGS_AND_ENV);
-    let reference = format!("oci://{}/show:1", registry.address());
-    user.prints(&["push", &guest, &reference]);
+    let other = User::new();
+    let (_, reference) = User::new().pushes("show.wat", ARGS_AND_ENV, &registry);
 
     fs::create_dir(other.path("run")).expect("a directory");
     let prints = |args: &[&str]| {
@@ -364,9 +443,18 @@ fn an_image_runs_as_a_container() {
     prints(&[&detach[..], &["--env", "K=V", &reference, "a"]].concat());
     prints(&["wait", "web"]);
     assert_eq!(prints(&["logs", "web"]), "show.wat\0a\0K=V\0\n");
+    let always = ["--name", "new", "--pull", "always", &reference];
+    prints(&[&["run", "--detach", "--engine", "wasmi"], &always[..]].concat());
+    prints(&["wait", "new"]);
     // It was fetched, and is started again with the registry gone.
     drop(registry);
     prints(&["start", "web"]);
     prints(&["wait", "web"]);
-    prints(&["rm", "web"]);
+    // Unless it is to be what the tag leads to now.
+    let mut start = other.command();
+    let start = start.env("XDG_RUNTIME_DIR", other.path("run"));
+    let seen = Seen::from(start.args(["start", "new"]).output().expect("it starts"));
+    assert_eq!(seen.code, Some(125), "{seen:?}");
+    assert!(seen.message().contains("the connection to"), "{seen:?}");
+    prints(&["rm", "web", "new"]);
 }

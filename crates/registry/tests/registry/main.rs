@@ -6,4 +6,5 @@ mod hostile;
 mod own;
 mod real;
 mod store;
+mod tls;
 mod who;

@@ -113,6 +113,17 @@ fn names_are_given_and_taken() {
         &store.add(&guest, &digest).expect_err("a digest"),
         &["cannot be given"],
     );
+    says(
+        &store.untag(&digest).expect_err("no name"),
+        &["is called oci://h/b:2"],
+    );
+    let elsewhere = reference(&format!("oci://x/y@{}", image.manifest));
+    assert_eq!(
+        store.find(&elsewhere).expect("readable"),
+        Some(image.clone())
+    );
+    store.tag(&elsewhere, &one).expect("tagged by what it is");
+    store.untag(&one).expect("untagged");
     let listed = store.images().expect("readable");
     assert_eq!(listed.len(), 1);
     assert_eq!(
@@ -294,6 +305,26 @@ fn images_go_through_a_file() {
         &save(std::slice::from_ref(&third)).expect_err("not there"),
         &["oci://x/y:3", "wasmrun pull"],
     );
+    save(&names).expect("saved");
+    says(
+        &other.load(&file, Some(&third)).expect_err("two images"),
+        &["several images", "leave out the name"],
+    );
+    let digest = reference(&format!("oci://h/a@{}", Digest::of(b"")));
+    says(
+        &other.load(&file, Some(&digest)).expect_err("a digest"),
+        &["cannot be given"],
+    );
+    // Once, however often it is named.
+    let two = reference("oci://h/a:2");
+    store.tag(&names[0], &two).expect("tagged");
+    save(&[names[0].clone(), two.clone(), names[0].clone()]).expect("saved");
+    assert_eq!(
+        other.load(&file, None).expect("loaded"),
+        [names[0].clone(), two]
+    );
+    let loaded = other.load(&file, Some(&third)).expect("one image");
+    assert_eq!(loaded, std::slice::from_ref(&third));
     save(&names[..1]).expect("saved");
     let loaded = other.load(&file, Some(&third)).expect("loaded");
     assert_eq!(loaded, std::slice::from_ref(&third));
@@ -316,6 +347,13 @@ fn images_go_through_a_file() {
         (&b"no archive"[..], "no archive that can be read"),
         (&tar(&[("x", b"y")]), "no archive of an image layout"),
         (&tar(&[("blobs/sha256/x/y", b"y")]), "no digest"),
+        (
+            &tar(&[
+                ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+                ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
+            ]),
+            "it has no images",
+        ),
     ] {
         fs::write(&file, content).expect("written");
         says(&fresh.load(&file, None).expect_err(what), &[what]);

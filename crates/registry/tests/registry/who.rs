@@ -214,6 +214,7 @@ fn a_helper_keeps_secrets() {
     use std::os::unix::fs::PermissionsExt;
 
     const HELPER: &str = r#"#!/bin/sh
+echo "$*" >>"$(dirname "$0")/arguments"
 read -r line
 case $1 in
 store) echo "$line" >"$(dirname "$0")/kept" ;;
@@ -274,4 +275,17 @@ fn with_the_helper() {
     assert!(config.remove("h:1").expect("removed"));
     assert_eq!(config.get("h:1").expect("asked"), None);
     assert!(!config.remove("h:1").expect("nothing"));
+    // Whoever lists processes sees no secret.
+    let arguments = fs::read_to_string(directory.join("arguments")).expect("readable");
+    let verbs: Vec<_> = arguments.lines().collect();
+    assert!(
+        verbs.contains(&"store") && verbs.contains(&"get"),
+        "{verbs:?}"
+    );
+    assert!(
+        verbs
+            .iter()
+            .all(|verb| matches!(*verb, "store" | "get" | "erase")),
+        "{verbs:?}"
+    );
 }

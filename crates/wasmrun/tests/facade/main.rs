@@ -14,5 +14,6 @@ mod fake;
 #[cfg(all(feature = "wasmtime", feature = "wasmi"))]
 mod flattened;
 mod select;
+mod source;
 #[cfg(all(unix, any(feature = "wasmtime", feature = "wasmer", feature = "wasmi")))]
 mod workspace;

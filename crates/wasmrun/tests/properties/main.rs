@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use wasmrun::{Launch, RunFile, Sha256};
+use proptest::sample::select;
+use wasmrun::{Launch, PullPolicy, RunFile, Sha256};
 
 fn any_launch() -> impl Strategy<Value = Launch> {
     let path = || any::<String>().prop_map(PathBuf::from);
@@ -17,19 +18,32 @@ fn any_launch() -> impl Strategy<Value = Launch> {
     (
         (of(path()), of(digest), of(any::<u64>())),
         (of(any::<String>()), vec(any::<String>(), 0..3)),
+        (of(any_policy()), vec(any::<String>(), 0..3)),
         vec(path(), 0..3),
     )
         .prop_map(
-            |((guest, sha256, max_guest_size), (engine, prefer), env_file)| Launch {
+            |((guest, sha256, max_guest_size), (engine, prefer), registries, env_file)| Launch {
                 guest,
                 sha256,
                 max_guest_size,
                 engine,
                 prefer,
+                pull: registries.0,
+                plain_http: registries.1,
                 env_file,
                 ..Launch::default()
             },
         )
+}
+
+fn any_policy() -> impl Strategy<Value = PullPolicy> {
+    select(
+        &[
+            PullPolicy::Always,
+            PullPolicy::IfNotPresent,
+            PullPolicy::Never,
+        ][..],
+    )
 }
 
 proptest! {

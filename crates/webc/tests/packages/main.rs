@@ -1,6 +1,7 @@
 //! Packages as they are made elsewhere, and what is wrong with those that are not.
 
 mod dependencies;
+mod held;
 mod malformed;
 mod properties;
 mod reading;
