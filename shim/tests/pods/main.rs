@@ -27,6 +27,7 @@ use node::{Given, Node, Release};
 const GUEST: &str = "localhost/guest:1";
 const HELLO: &str = "localhost/hello:1";
 const PYTHON: &str = "localhost/python:1";
+const CONNECTS: &str = "localhost/connects:1";
 const USER: &str = "localhost/user:1";
 const LINUX: &str = "localhost/linux:1";
 const PAUSE: &str = "localhost/pause:1";
@@ -38,7 +39,6 @@ const UID: u32 = 1234;
 fn main() -> ExitCode {
     let benching = env::args().any(|argument| argument == "--bench");
     let arguments = Arguments::from_iter(env::args().filter(|argument| argument != "--bench"));
-    // What only wants to know of names starts nothing, and they are named after the versions.
     let nodes = match nodes() {
         Ok(nodes) => nodes,
         Err(reason) => return left_out(&reason),
@@ -142,8 +142,12 @@ fn fill(node: &Node, guests: &Guests) {
         json!({}),
     );
     node.import(&files);
-    images::artifact(&files, ARTIFACT, &guests.guest);
+    let connects: &[(&str, &[u8])] = &[("connects.wasm", &guests.connects)];
+    images::wasm(&files, CONNECTS, connects, &["/connects.wasm"], json!({}));
     node.import(&files);
+    images::artifact(&files, ARTIFACT, &guests.guest);
+    // Its layer is no archive.
+    node.import_with(&files, &["--no-unpack"]);
     let pause: &[(&str, &[u8])] = &[("pause", &guests.pause)];
     images::linux(&files, LINUX, pause, &["/pause"]);
     node.import(&files);

@@ -242,6 +242,11 @@ impl Node {
         format!("wasmrun-{}-{}", std::process::id(), self.release.folder())
     }
 
+    /// Where the shim and `wasmrun` are.
+    pub fn ours(&self) -> &Path {
+        &self.given.ours
+    }
+
     /// A program that sees the node and nothing of the machine's /run.
     pub fn command(&self, program: &str) -> Command {
         let mut path = vec![self.given.ours.clone()];
@@ -366,10 +371,14 @@ impl Node {
 
     /// Makes an image known, to the tests' namespace of containerd and to the kubelet's.
     pub fn import(&self, image: &Path) {
+        self.import_with(image, &[]);
+    }
+
+    pub fn import_with(&self, image: &Path, options: &[&str]) {
         for namespace in [self.namespace().as_str(), "k8s.io"] {
             let path = image.display().to_string();
-            let import = ["-n", namespace, "image", "import", "--all-platforms", &path];
-            self.ctr(&import).ended(0);
+            let import = ["-n", namespace, "image", "import", "--all-platforms"];
+            self.ctr(&[&import, options, &[&path]].concat()).ended(0);
         }
     }
 

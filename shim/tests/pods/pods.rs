@@ -30,6 +30,11 @@ pub struct Pod<'a> {
 
 impl<'a> Pod<'a> {
     pub fn new(node: &'a Node, annotations: Value) -> Pod<'a> {
+        Pod::with_handler(node, annotations, "wasmrun")
+    }
+
+    /// On a runtime by the name that it has in containerd's configuration.
+    pub fn with_handler(node: &'a Node, annotations: Value, handler: &str) -> Pod<'a> {
         let name = node.id("pod");
         let logs = node.path(&format!("logs/{name}"));
         fs::create_dir_all(&logs).expect("a directory");
@@ -41,7 +46,7 @@ impl<'a> Pod<'a> {
             "linux": { "cgroup_parent": format!("/{}", node.namespace()) },
         });
         let mut cri = node.cri();
-        let request = json!({ "config": config, "runtime_handler": "wasmrun" });
+        let request = json!({ "config": config, "runtime_handler": handler });
         let reply = cri.call("RunPodSandbox", request);
         let id = text(&reply["pod_sandbox_id"]);
         Pod {

@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::Duration;
 
+use crate::guests::{ACCESS_DENIED, CONNECTION_REFUSED};
 use crate::node::{Node, RUNTIME, Ran, eventually};
-use crate::{GUEST, HELLO, LINUX, UID, USER};
+use crate::{CONNECTS, GUEST, HELLO, LINUX, UID, USER};
 
 pub const ALL: &[(&str, fn(&Node))] = &[
     ("a_guest_says_hello", says_hello),
@@ -30,6 +31,8 @@ pub const ALL: &[(&str, fn(&Node))] = &[
     ("the_stack_has_the_size_asked_for", stack),
     ("a_deterministic_run_repeats", deterministic),
     ("a_whole_run_can_be_given", whole_run),
+    ("the_network_is_what_was_granted", network),
+    ("a_module_has_no_other_working_directory", working_directory),
     ("growth_fails_below_the_memory_limit", memory_limit),
     ("a_limit_too_small_is_refused", small_memory_limit),
     ("mounts_are_what_the_spec_says", mounts),
@@ -194,8 +197,6 @@ fn trap(node: &Node) {
 }
 
 fn no_program(node: &Node) {
-    let ran = run(node, GUEST, &[], &[]);
-    ran.ended(0);
     let id = node.id("task");
     let mut command = node.command("ctr");
     command.args([
@@ -206,9 +207,12 @@ fn no_program(node: &Node) {
         "--runtime",
         RUNTIME,
     ]);
-    let mount = "type=bind,src=/bin/sh,dst=/guest.wasm,options=rbind:ro";
-    let shell = fs::canonicalize("/etc/passwd").expect("a file");
-    let mount = mount.replace("/bin/sh", &shell.display().to_string());
+    let text = node.path(&node.id("files/text"));
+    fs::write(&text, "neither of Linux nor WebAssembly").expect("a file");
+    let mount = format!(
+        "type=bind,src={},dst=/guest.wasm,options=rbind:ro",
+        text.display()
+    );
     command.args(["--mount", &mount, GUEST, &id]);
     let ran = node.run(&mut command, b"");
     assert_ne!(ran.code(), 0, "{ran}");
@@ -314,6 +318,33 @@ fn whole_run(node: &Node) {
     let run_file = "wasmrun.config=[limits]\nfuel = 10000000\n";
     let ran = run(node, GUEST, &["--annotation", run_file], &["spin"]).ended(124);
     assert!(ran.stderr.contains("fuel"), "{ran}");
+}
+
+/// In the network of the node, whose loopback is up: nobody listens there.
+fn network(node: &Node) {
+    let told = |annotation: &[&str]| {
+        let options = [&["--net-host"], annotation].concat();
+        let ran = run(node, CONNECTS, &options, &[]).ended(0);
+        ran.stdout.bytes().next().unwrap_or_else(|| panic!("{ran}"))
+    };
+    let of = |value: &str| told(&["--annotation", &format!("wasmrun.network={value}")]);
+    assert_eq!(
+        told(&[]),
+        CONNECTION_REFUSED,
+        "the pod's network is the guest's"
+    );
+    assert_eq!(of("host"), CONNECTION_REFUSED);
+    assert_eq!(of("none"), ACCESS_DENIED);
+    assert_eq!(of("tcp:127.0.0.1:9"), CONNECTION_REFUSED);
+    assert_eq!(of("tcp:127.0.0.1:10"), ACCESS_DENIED);
+}
+
+/// WASI preview1 has none, so it is not ignored.
+fn working_directory(node: &Node) {
+    let ran = run(node, GUEST, &["--cwd", "/etc"], &["say"]);
+    assert_ne!(ran.code(), 0, "{ran}");
+    assert!(ran.stderr.contains("working directory"), "{ran}");
+    run(node, GUEST, &["--cwd", "/"], &["exit", "42"]).ended(42);
 }
 
 fn memory_limit(node: &Node) {
