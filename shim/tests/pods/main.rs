@@ -10,6 +10,7 @@ mod guests;
 mod images;
 mod node;
 mod pods;
+mod registry;
 mod tasks;
 
 use std::env;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for node in &nodes {
-        for (name, test) in [tasks::ALL, pods::ALL, docker::ALL].concat() {
+        for (name, test) in [tasks::ALL, pods::ALL, docker::ALL, registry::ALL].concat() {
             let node = node.clone();
             trials.push(Trial::test(format!("{} {name}", node.name), move || {
                 test(&node);

@@ -254,6 +254,13 @@ impl Node {
             path.push(self.given.programs.join(folder).join("usr/bin"));
             path.push(self.given.programs.join(folder).join("usr/sbin"));
         }
+        // The registry of scripts/runtimes.
+        path.extend(
+            self.given
+                .programs
+                .parent()
+                .map(|runtimes| runtimes.join("bin")),
+        );
         path.extend(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from));
         let mut command = Command::new("nsenter");
         command

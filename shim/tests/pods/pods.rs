@@ -14,6 +14,7 @@ pub const ALL: &[(&str, fn(&Node))] = &[
     ("pod: a_container_runs_and_its_log_is_kept", runs),
     ("pod: stopping_gives_the_grace_that_was_asked_for", stops),
     ("pod: limits_and_annotations_are_the_pods", limits),
+    ("pod: the_deployment_of_the_documentation_runs", documented),
     ("pod: a_linux_container_runs_beside_a_guest", sidecar),
     ("pod: an_artifact_runs_by_its_command", artifact),
     ("pod: statistics_are_true", statistics),
@@ -213,6 +214,43 @@ fn limits(node: &Node) {
     let wrong = json!({ "annotations": { "wasmrun.fule": "1" } });
     let error = pod.start("wrong", GUEST, wrong).expect_err("it is refused");
     assert!(error.contains("wasmrun.fule"), "{error}");
+    pod.remove();
+}
+
+/// What docs/kubernetes.md has as a Deployment, as a kubelet asks for it.
+fn documented(node: &Node) {
+    let pictures = node.path(&node.id("files/pictures"));
+    fs::create_dir(&pictures).expect("a directory");
+    fs::write(pictures.join("one"), "a picture\n").expect("a file");
+    let annotations = json!({ "wasmrun.engine": "wasmtime", "wasmrun.max-stack": "1Mi" });
+    let mut pod = Pod::new(node, annotations);
+    let container = |args: &[&str]| {
+        json!({
+            "args": args,
+            "envs": [{ "key": "LANG", "value": "C" }],
+            "mounts": [{ "container_path": "/data", "host_path": pictures, "readonly": true }],
+            "linux": {
+                "resources": {
+                    "memory_limit_in_bytes": (192u64 << 20).to_string(),
+                    "cpu_period": "100000",
+                    "cpu_quota": "50000",
+                },
+                "security_context": { "run_as_user": { "value": "1000" }, "readonly_rootfs": true },
+            },
+        })
+    };
+    let ends = |pod: &mut Pod<'_>, name: &str, args: &[&str]| {
+        let started = pod.start(name, GUEST, container(args)).expect("it starts");
+        pod.ended(&started)
+    };
+    assert_eq!(ends(&mut pod, "reads", &["read", "/data/one"]), 0);
+    pod.says("reads", "a picture");
+    for (name, path) in [("writes-data", "/data/two"), ("writes-root", "/two")] {
+        assert_eq!(ends(&mut pod, name, &["write", path]), 1);
+        pod.says(name, "Read-only file system");
+    }
+    assert_eq!(ends(&mut pod, "grows", &["grow"]), 0);
+    pod.says("grows", "refused after");
     pod.remove();
 }
 

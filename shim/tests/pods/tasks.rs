@@ -42,6 +42,8 @@ pub const ALL: &[(&str, fn(&Node))] = &[
     ("a_signal_ends_the_guest", signals),
     ("a_guest_can_be_paused", pause),
     ("exec_is_refused_with_the_reason", exec),
+    ("its_process_may_what_one_of_runc_may", confined),
+    ("nothing_of_the_runtime_is_visible", hidden),
     ("metrics_are_true", metrics),
     ("a_linux_program_runs_as_one", linux_program),
     ("the_second_start_is_warm", warm),
@@ -87,6 +89,16 @@ pub struct Running<'a> {
 
 impl<'a> Running<'a> {
     pub fn start(node: &'a Node, image: &str, options: &[&str], arguments: &[&str]) -> Running<'a> {
+        Running::start_on(node, RUNTIME, image, options, arguments)
+    }
+
+    fn start_on(
+        node: &'a Node,
+        runtime: &str,
+        image: &str,
+        options: &[&str],
+        arguments: &[&str],
+    ) -> Running<'a> {
         let id = node.id("task");
         let log = format!("file://{}", node.path(&format!("files/{id}")).display());
         let mut command = node.command("ctr");
@@ -94,7 +106,7 @@ impl<'a> Running<'a> {
             .args(["run", "--detach", "--log-uri", &log])
             .args(platform(image));
         command
-            .args(["--runtime", RUNTIME])
+            .args(["--runtime", runtime])
             .args(options)
             .args([image, &id])
             .args(arguments);
@@ -513,6 +525,59 @@ fn exec(node: &Node) {
     task.is("RUNNING");
     task.kill("SIGKILL").ended(0);
     task.ends();
+}
+
+/// The lines of a process' status that say what it may.
+fn rights(node: &Node, id: &str) -> Vec<String> {
+    let tasks = node.ctr(&["task", "ls"]).stdout;
+    let line = tasks
+        .lines()
+        .find(|line| line.starts_with(id))
+        .unwrap_or_default();
+    let pid = line.split_whitespace().nth(1).unwrap_or_default();
+    let status = fs::read_to_string(node.own(&format!("/proc/{pid}/status"))).expect("it runs");
+    let names = ["Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:", "Seccomp:"];
+    let lines = status
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)));
+    lines.map(str::to_owned).collect()
+}
+
+fn confined(node: &Node) {
+    for options in [&["--seccomp"][..], &[]] {
+        let ours = Running::start(node, GUEST, options, &["sleep", "1000"]);
+        let theirs = Running::start_on(node, "io.containerd.runc.v2", LINUX, options, &[]);
+        ours.says("sleeping");
+        let rights_of_ours = rights(node, &ours.id);
+        assert_eq!(rights_of_ours, rights(node, &theirs.id));
+        assert!(
+            rights_of_ours.iter().any(|line| line == "NoNewPrivs:\t1"),
+            "{rights_of_ours:?}"
+        );
+        for task in [ours, theirs] {
+            task.kill("SIGKILL").ended(0);
+            task.ends();
+        }
+    }
+}
+
+/// Descriptors, environment and command line of the process that runs the guest are not the guest's to read.
+fn hidden(node: &Node) {
+    for file in [
+        "/proc/self/environ",
+        "/proc/self/cmdline",
+        "/proc/1/environ",
+        "/proc/1/maps",
+    ] {
+        let ran = run(node, GUEST, &[], &["read", file]);
+        for ours in ["WASMRUN", "--config", "memfd"] {
+            assert!(!ran.stdout.contains(ours), "{file}: {ran}");
+        }
+    }
+    for folder in ["/proc/self/fd", "/proc/1/fd"] {
+        let ran = run(node, GUEST, &[], &["list", folder]);
+        assert!(!ran.stdout.contains("entry 3"), "{folder}: {ran}");
+    }
 }
 
 /// A number of `ctr task metrics`.
