@@ -1,0 +1,140 @@
+//! Under docker, with containerd's store of images: docker's daemon on the node's containerd.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::images;
+use crate::node::{Node, RUNTIME, Ran, Release, eventually};
+
+pub const ALL: &[(&str, fn(&Node))] = &[("docker: it_runs_what_ctr_does", runs)];
+
+struct Docker<'a> {
+    node: &'a Node,
+    daemon: Child,
+}
+
+impl<'a> Docker<'a> {
+    fn start(node: &'a Node) -> Docker<'a> {
+        let base = node.path("docker");
+        fs::create_dir_all(&base).expect("a directory");
+        let config = json!({
+            "features": { "containerd-snapshotter": true },
+            "iptables": false,
+            "ip6tables": false,
+            "bridge": "none",
+        });
+        fs::write(base.join("daemon.json"), config.to_string()).expect("a file");
+        let log = fs::File::create(base.join("log")).expect("a file");
+        let path = |name: &str| base.join(name).display().to_string();
+        let daemon = node
+            .command("dockerd")
+            .args([
+                "--config-file",
+                &path("daemon.json"),
+                "--data-root",
+                &path("root"),
+            ])
+            .args(["--exec-root", &path("exec"), "--pidfile", &path("pid")])
+            .args([
+                "--containerd",
+                &node.path("containerd.sock").display().to_string(),
+            ])
+            .args(["--host", &format!("unix://{}", path("docker.sock"))])
+            .args(["--cgroup-parent", &format!("/{}", node.namespace())])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a descriptor"))
+            .stderr(log)
+            .spawn()
+            .expect("nsenter starts");
+        let docker = Docker { node, daemon };
+        eventually(|| {
+            let said = docker.docker(&["version"]);
+            (said.code() == 0).then_some(()).ok_or(format!("{said}"))
+        });
+        docker
+    }
+
+    fn docker(&self, arguments: &[&str]) -> Ran {
+        let socket = format!("unix://{}", self.node.path("docker/docker.sock").display());
+        self.node.run(
+            self.node
+                .command("docker")
+                .args(["--host", &socket])
+                .args(arguments),
+            b"",
+        )
+    }
+
+    fn run(&self, options: &[&str], arguments: &[&str]) -> Ran {
+        let run = [
+            "run",
+            "--rm",
+            "--runtime",
+            RUNTIME,
+            "--platform",
+            "wasi/wasm",
+        ];
+        self.docker(&[&run, options, &["localhost/docker:1"], arguments].concat())
+    }
+}
+
+impl Drop for Docker<'_> {
+    fn drop(&mut self) {
+        let pid = fs::read_to_string(self.node.path("docker/pid")).unwrap_or_default();
+        self.node
+            .run(self.node.command("kill").args(["-TERM", pid.trim()]), b"");
+        for _ in 0..200 {
+            if matches!(self.daemon.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.daemon.kill().ok();
+        self.daemon.wait().ok();
+    }
+}
+
+/// Tried with the containerd that the daemon was made for.
+fn runs(node: &Node) {
+    if node.release != Release::Sid {
+        return;
+    }
+    let docker = Docker::start(node);
+    let image = node.path("docker.tar");
+    let guest = crate::guests::Guests::guest();
+    images::wasm(
+        &image,
+        "localhost/docker:1",
+        &[("guest.wasm", &guest)],
+        &["/guest.wasm"],
+        json!({}),
+    );
+    docker
+        .docker(&["load", "--input", &image.display().to_string()])
+        .ended(0);
+    for network in ["host", "none"] {
+        let options = ["--network", network, "--env", "LANG=C"];
+        let ran = docker.run(&options, &["say", "two words"]).ended(0);
+        for line in ["argument two words", "variable LANG=C"] {
+            assert!(ran.stdout.contains(line), "{network}: {ran}");
+        }
+        docker
+            .run(&["--network", network], &["exit", "42"])
+            .ended(42);
+    }
+    let ran = docker
+        .run(&["--network", "none", "--read-only"], &["write", "/new"])
+        .ended(1);
+    assert!(ran.stdout.contains("Read-only file system"), "{ran}");
+    let ran = docker
+        .run(&["--network", "none", "--memory", "192m"], &["grow"])
+        .ended(0);
+    assert!(ran.stdout.contains("refused after"), "{ran}");
+    docker
+        .docker(&["image", "rm", "--force", "localhost/docker:1"])
+        .ended(0);
+}
