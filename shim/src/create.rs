@@ -6,20 +6,23 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use containerd_shim::mount::{mount_rootfs, umount_recursive};
+use containerd_shim::mount::umount_recursive;
 use libcontainer::config::YoukiConfig;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::oci_spec::runtime::{Process, Spec};
 use libcontainer::syscall::syscall::SyscallType;
-use rustix::fs::{MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2};
+use rustix::fs::{
+    MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2,
+};
 use serde::{Deserialize, Serialize};
 use wasmrun::RunFile;
 
 use crate::annotations::Asked;
 use crate::cgroup::{self, Cgroups};
 use crate::executor::{Guests, Inner};
+use crate::rootfs::RootMount;
 use crate::steps::{There, chain, states};
-use crate::{code, command, content, guest, steps, stdio};
+use crate::{code, command, content, guest, stdio, steps};
 
 /// What is asked of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,14 +39,6 @@ pub struct Create {
     pub systemd: bool,
     /// What its root file system is made of, in order.
     pub rootfs: Vec<RootMount>,
-}
-
-/// A file system that is mounted for a container.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RootMount {
-    pub kind: String,
-    pub source: String,
-    pub options: Vec<String>,
 }
 
 /// A container whose program may begin.
@@ -77,7 +72,10 @@ fn make(create: &Create) -> Result<Created, String> {
     let asked = Asked::of(spec.annotations().as_ref())?;
     spec.canonicalize_rootfs(&there.bundle)
         .map_err(|error| chain(&error))?;
-    let root = spec.root().as_ref().ok_or("the container's specification has no root")?;
+    let root = spec
+        .root()
+        .as_ref()
+        .ok_or("the container's specification has no root")?;
     mount(&create.rootfs, root.path())?;
     let process = guest::process(&spec)?;
     let (path, command) = command::open()?;
@@ -106,7 +104,10 @@ fn make(create: &Create) -> Result<Created, String> {
         .with_systemd(create.systemd)
         .build()
         .map_err(|error| chain(&error))?;
-    let pid = container.pid().ok_or("the container has no process")?.as_raw();
+    let pid = container
+        .pid()
+        .ok_or("the container has no process")?
+        .as_raw();
     let config = YoukiConfig::load(there.state()).map_err(|error| chain(&error))?;
     let run = read(&run)?;
     if let (Some(store), Some(run)) = (&store, &run) {
@@ -209,13 +210,7 @@ fn mount(mounts: &[RootMount], target: &Path) -> Result<(), String> {
         return Ok(());
     }
     std::fs::create_dir_all(target).map_err(|error| error.to_string())?;
-    for mount in mounts {
-        let kind = Some(mount.kind.as_str()).filter(|kind| !kind.is_empty());
-        let source = Some(mount.source.as_str()).filter(|source| !source.is_empty());
-        mount_rootfs(kind, source, &mount.options, target)
-            .map_err(|error| format!("cannot mount the root file system: {}", chain(&error)))?;
-    }
-    Ok(())
+    mounts.iter().try_for_each(|mount| mount.mount(target))
 }
 
 /// Takes away what is mounted for the container of a bundle.
