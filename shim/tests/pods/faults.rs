@@ -95,7 +95,7 @@ fn ignored_input(node: &Node) {
     let id = node.id("task");
     let mut command = node.command("sh");
     let script = format!(
-        "(sleep 30; echo late) | ctr run --rm --platform wasi/wasm --runtime {} {GUEST} {id} exit 42; \
+        "(sleep 30; echo late) | ctr run --rm --platform wasi/wasm --runtime {} {GUEST} {id} /guest.wasm exit 42; \
          echo \"ended with $?\"",
         crate::node::RUNTIME
     );

@@ -70,10 +70,19 @@ fn run_with_input(
         .args(["--runtime", RUNTIME])
         .args(options)
         .args([image, &id])
-        .args(arguments);
+        .args(words(image, arguments));
     let ran = node.run(&mut command, input);
     node.nothing_left_of(&id);
     ran
+}
+
+/// What `ctr` is told to run: without words the image's own, which others would take the place of.
+fn words<'a>(image: &str, arguments: &[&'a str]) -> Vec<&'a str> {
+    let program = match image {
+        GUEST | USER if !arguments.is_empty() => Some("/guest.wasm"),
+        _ => None,
+    };
+    program.into_iter().chain(arguments.iter().copied()).collect()
 }
 
 fn platform(image: &str) -> &'static [&'static str] {
@@ -111,7 +120,7 @@ impl<'a> Running<'a> {
             .args(["--runtime", runtime])
             .args(options)
             .args([image, &id])
-            .args(arguments);
+            .args(words(image, arguments));
         node.run(&mut command, b"").ended(0);
         Running { node, id }
     }
