@@ -119,7 +119,9 @@ fn config(text: &str) -> Result<RunFile, String> {
         (config.volumes.is_some(), "volumes"),
     ];
     if let Some((_, key)) = of_the_node.iter().find(|(said, _)| *said) {
-        return Err(format!("{key} is of the user who runs wasmrun, which a pod has none of"));
+        return Err(format!(
+            "{key} is of the user who runs wasmrun, which a pod has none of"
+        ));
     }
     let of_the_container = [
         (launch.guest.is_some(), "guest", "command"),
@@ -150,12 +152,10 @@ fn config(text: &str) -> Result<RunFile, String> {
 
 /// What a file says that has this one key, so that values are what they are there.
 fn key(path: &[&str], value: &str) -> Result<RunFile, String> {
-    let file = path
-        .iter()
-        .rev()
-        .fold(serde_json::Value::from(value), |inner, key| {
-            serde_json::json!({ *key: inner })
-        });
+    let file = path.iter().rev().fold(
+        serde_json::Value::from(value),
+        |inner, key| serde_json::json!({ *key: inner }),
+    );
     RunFile::from_json(&file.to_string()).map_err(|error| {
         // Its place in a file that nobody wrote tells nothing.
         let told = error.to_string();
@@ -245,11 +245,23 @@ mod tests {
             ("wasmrun.timeout", "2", "annotation wasmrun.timeout: "),
             ("wasmrun.max-stack", "-1", "annotation wasmrun.max-stack: "),
             ("wasmrun.engine", "wasmtime=/bin/sh", "an engine's name"),
-            ("wasmrun.network", "some where", "annotation wasmrun.network: "),
+            (
+                "wasmrun.network",
+                "some where",
+                "annotation wasmrun.network: ",
+            ),
             ("wasmrun.deterministic", "yes", "true, false or the seed"),
-            ("wasmrun.config", "limits.memroy = 1", "did you mean `memory`?"),
+            (
+                "wasmrun.config",
+                "limits.memroy = 1",
+                "did you mean `memory`?",
+            ),
             ("wasmrun.config", "guest = 'x'", "the container's command"),
-            ("wasmrun.config", "workspace = 'x'", "which a pod has none of"),
+            (
+                "wasmrun.config",
+                "workspace = 'x'",
+                "which a pod has none of",
+            ),
         ] {
             let error = of(&[(name, value)]).expect_err(name);
             assert!(error.contains(told), "{name}={value}: {error}");

@@ -232,7 +232,9 @@ pub fn memory_of(pid: i32) -> Option<PathBuf> {
         controllers.iter().any(|name| name == "memory")
             || controllers.iter().all(String::is_empty) && directory.join("memory.events").exists()
     };
-    all.iter().find(is_memory).map(|(_, directory)| directory.clone())
+    all.iter()
+        .find(is_memory)
+        .map(|(_, directory)| directory.clone())
 }
 
 fn told(error: impl std::fmt::Display) -> String {

@@ -49,7 +49,10 @@ impl Store {
         match detached::open_as(&self.0, user, group) {
             Ok(directory) => Some(directory),
             Err(error) => {
-                eprintln!("{}: compiled code is not shown to guests: {error}", crate::NAME);
+                eprintln!(
+                    "{}: compiled code is not shown to guests: {error}",
+                    crate::NAME
+                );
                 None
             }
         }
@@ -108,7 +111,10 @@ fn owner(spec: &Spec) -> (u32, u32) {
     let (user, group) = user.map_or((0, 0), |user| (user.uid(), user.gid()));
     let linux = spec.linux().as_ref();
     let (users, groups) = linux.map_or((None, None), |linux| {
-        (linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref())
+        (
+            linux.uid_mappings().as_deref(),
+            linux.gid_mappings().as_deref(),
+        )
     });
     (on_the_node(users, user), on_the_node(groups, group))
 }

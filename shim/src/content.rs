@@ -169,7 +169,12 @@ impl Containerd {
         let channel = Endpoint::from_static("http://containerd")
             .connect_with_connector(service_fn(connect))
             .await
-            .map_err(|error| format!("cannot connect to containerd at {}: {error}", address.display()))?;
+            .map_err(|error| {
+                format!(
+                    "cannot connect to containerd at {}: {error}",
+                    address.display()
+                )
+            })?;
         Ok(Containerd {
             grpc: Grpc::new(channel),
             namespace: namespace.into(),
@@ -193,7 +198,10 @@ impl Containerd {
             return Ok(None);
         }
         let got: GotImage = self
-            .ask("/containerd.services.images.v1.Images/Get", GetImage { name })
+            .ask(
+                "/containerd.services.images.v1.Images/Get",
+                GetImage { name },
+            )
             .await?;
         let Some(target) = got.image.and_then(|image| image.target) else {
             return Ok(None);
@@ -234,9 +242,15 @@ impl Containerd {
             .grpc
             .server_streaming(request, PathAndQuery::from_static(path), codec)
             .await;
-        let mut pieces = answer.map_err(|status| refused(path, &status))?.into_inner();
+        let mut pieces = answer
+            .map_err(|status| refused(path, &status))?
+            .into_inner();
         let mut bytes = Vec::new();
-        while let Some(piece) = pieces.message().await.map_err(|status| refused(path, &status))? {
+        while let Some(piece) = pieces
+            .message()
+            .await
+            .map_err(|status| refused(path, &status))?
+        {
             bytes.extend(piece.data);
             if bytes.len() as u64 > most {
                 return Err(format!("{digest} is larger than {most} bytes"));

@@ -11,7 +11,9 @@ use libcontainer::config::YoukiConfig;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::oci_spec::runtime::{Process, Spec};
 use libcontainer::syscall::syscall::SyscallType;
-use rustix::fs::{MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2};
+use rustix::fs::{
+    MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2,
+};
 use serde::{Deserialize, Serialize};
 use wasmrun::RunFile;
 
@@ -19,7 +21,7 @@ use crate::annotations::Asked;
 use crate::cgroup::{self, Cgroups};
 use crate::executor::{Guests, Inner};
 use crate::steps::{There, chain, states};
-use crate::{code, command, content, guest, steps, stdio};
+use crate::{code, command, content, guest, stdio, steps};
 
 /// What is asked of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +79,10 @@ fn make(create: &Create) -> Result<Created, String> {
     let asked = Asked::of(spec.annotations().as_ref())?;
     spec.canonicalize_rootfs(&there.bundle)
         .map_err(|error| chain(&error))?;
-    let root = spec.root().as_ref().ok_or("the container's specification has no root")?;
+    let root = spec
+        .root()
+        .as_ref()
+        .ok_or("the container's specification has no root")?;
     mount(&create.rootfs, root.path())?;
     let process = guest::process(&spec)?;
     let (path, command) = command::open()?;
@@ -106,7 +111,10 @@ fn make(create: &Create) -> Result<Created, String> {
         .with_systemd(create.systemd)
         .build()
         .map_err(|error| chain(&error))?;
-    let pid = container.pid().ok_or("the container has no process")?.as_raw();
+    let pid = container
+        .pid()
+        .ok_or("the container has no process")?
+        .as_raw();
     let config = YoukiConfig::load(there.state()).map_err(|error| chain(&error))?;
     let run = read(&run)?;
     if let (Some(store), Some(run)) = (&store, &run) {

@@ -86,7 +86,10 @@ impl Guests {
             code,
             ..
         } = &*self.0;
-        for kept in [Some(run), layer.as_ref(), code.as_ref()].into_iter().flatten() {
+        for kept in [Some(run), layer.as_ref(), code.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             fcntl_setfd(kept, FdFlags::empty()).map_err(told)?;
         }
         let run = by_descriptor(run).display().to_string();
@@ -96,16 +99,16 @@ impl Guests {
             "PATH=/nonexistent".to_owned(),
         ];
         if let Some(code) = code {
-            env.push(format!("WASMRUN_CACHE_DIR={}", by_descriptor(code).display()));
+            env.push(format!(
+                "WASMRUN_CACHE_DIR={}",
+                by_descriptor(code).display()
+            ));
         }
         let strings = |all: &[String]| -> Result<Vec<CString>, NulError> {
             all.iter().map(|one| CString::new(one.as_str())).collect()
         };
         let args = ["wasmrun", "run", "--config", &run].map(str::to_owned);
-        let (args, env) = (
-            strings(&args).map_err(told)?,
-            strings(&env).map_err(told)?,
-        );
+        let (args, env) = (strings(&args).map_err(told)?, strings(&env).map_err(told)?);
         match fexecve(command.as_fd(), &args, &env) {
             Err(error) => Err(format!("wasmrun cannot be executed: {error}")),
         }

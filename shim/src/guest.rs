@@ -99,7 +99,10 @@ pub fn find(process: &Process) -> Result<PathBuf, String> {
 /// A line, if there is none.
 pub fn first_argument(process: &Process) -> Result<&str, String> {
     let args = process.args().as_deref().unwrap_or_default();
-    let first = args.first().map(String::as_str).filter(|name| !name.is_empty());
+    let first = args
+        .first()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty());
     first.ok_or_else(|| "the container has no command; name its program".into())
 }
 
@@ -131,7 +134,9 @@ pub fn run(spec: &Spec, asked: &Asked, found: &Found) -> Result<RunFile, String>
     config.argv0 = Some(first_argument(process)?.into());
     config.args = process.args().iter().flatten().skip(1).cloned().collect();
     config.env.extend(environment(process)?);
-    config.mounts.insert(0, Mount::bind("/", "/", Access::ReadWrite));
+    config
+        .mounts
+        .insert(0, Mount::bind("/", "/", Access::ReadWrite));
     // A module of WASI preview1 has none but the root.
     let directory = utf8(process.cwd())?;
     if is_component || directory != "/" {
@@ -163,7 +168,9 @@ pub fn process(spec: &Spec) -> Result<&Process, String> {
 fn environment(process: &Process) -> Result<Vec<(String, String)>, String> {
     let mut variables: Vec<(String, String)> = Vec::new();
     for variable in process.env().iter().flatten() {
-        let Some((name, value)) = variable.split_once('=').filter(|(name, _)| !name.is_empty())
+        let Some((name, value)) = variable
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
         else {
             return Err(format!(
                 "the environment variable {variable:?} has no name and value; write NAME=VALUE"
@@ -177,12 +184,17 @@ fn environment(process: &Process) -> Result<Vec<(String, String)>, String> {
 
 /// What the guest may have of the container's memory, so that its growth fails before the kernel ends the process.
 fn memory(spec: &Spec) -> Result<Option<u64>, String> {
-    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let resources = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.resources().as_ref());
     let limit = resources
         .and_then(|resources| resources.memory().as_ref())
         .and_then(|memory| memory.limit());
     // Zero and less are no limit.
-    let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0)
+    let Some(limit) = limit
+        .and_then(|limit| u64::try_from(limit).ok())
+        .filter(|limit| *limit > 0)
     else {
         return Ok(None);
     };
@@ -219,7 +231,8 @@ mod tests {
             },
             "linux": {},
         });
-        let (Some(whole_map), serde_json::Value::Object(over)) = (whole.as_object_mut(), json) else {
+        let (Some(whole_map), serde_json::Value::Object(over)) = (whole.as_object_mut(), json)
+        else {
             panic!("objects");
         };
         whole_map.extend(over);
@@ -239,7 +252,10 @@ mod tests {
         assert_eq!(run.launch.guest.as_deref(), Some(Path::new("/app.wasm")));
         assert_eq!(config.argv0.as_deref(), Some("/app.wasm"));
         assert_eq!(config.args, ["a", "$${b}"]);
-        let env = [("B".to_owned(), "x=y".to_owned()), ("A".to_owned(), "2".to_owned())];
+        let env = [
+            ("B".to_owned(), "x=y".to_owned()),
+            ("A".to_owned(), "2".to_owned()),
+        ];
         assert_eq!(config.env, env);
         assert_eq!(config.mounts, [Mount::bind("/", "/", Access::ReadWrite)]);
         assert_eq!(config.working_directory.as_deref(), Some("/work"));
@@ -251,7 +267,8 @@ mod tests {
         let component = Found::Component("/app.wasm".into());
         let spec = spec(serde_json::json!({}));
         let mut asked = Asked::default();
-        let network = |asked: &Asked, found| run(&spec, asked, found).expect("a run").config.network;
+        let network =
+            |asked: &Asked, found: &Found| run(&spec, asked, found).expect("a run").config.network;
         assert_eq!(network(&asked, &component), Network::Host);
         assert_eq!(network(&asked, &module()), Network::Denied);
         asked.network = true;
@@ -302,7 +319,7 @@ mod tests {
     fn files_are_known_by_how_they_begin() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x");
-        let mut of = |bytes: &[u8]| {
+        let of = |bytes: &[u8]| {
             std::fs::write(&path, bytes).expect("written");
             identify(&path)
         };
@@ -335,7 +352,12 @@ mod tests {
         assert_eq!(find("tool", here), Ok(inside("tool")));
         assert_eq!(find("app.wasm", "/nowhere"), Ok(inside("app.wasm")));
         assert_eq!(find("./data", ""), Ok(inside("./data")));
-        for (name, path) in [("data", here), ("tool", "/nowhere"), ("./gone", here), ("", here)] {
+        for (name, path) in [
+            ("data", here),
+            ("tool", "/nowhere"),
+            ("./gone", here),
+            ("", here),
+        ] {
             find(name, path).expect_err(name);
         }
     }

@@ -23,7 +23,13 @@ use crate::{code, command, detached};
 pub const ACTION: &str = "container";
 
 /// What the shim's own environment may say to a step. All else, such as containerd's variables, is of no use to a container.
-const VARIABLES: [&str; 5] = [command::VARIABLE, code::VARIABLE, "PATH", "DBUS_SYSTEM_BUS_ADDRESS", "RUST_BACKTRACE"];
+const VARIABLES: [&str; 5] = [
+    command::VARIABLE,
+    code::VARIABLE,
+    "PATH",
+    "DBUS_SYSTEM_BUS_ADDRESS",
+    "RUST_BACKTRACE",
+];
 
 /// The step that makes a container.
 pub const CREATE: &str = "create";
@@ -72,7 +78,11 @@ pub fn take<A: Serialize, T: DeserializeOwned>(
         .arg0(crate::NAME)
         .args([ACTION, step])
         .env_clear()
-        .envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(
+            VARIABLES
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let (ended, exit) = mpsc::channel();
@@ -92,7 +102,10 @@ pub fn take<A: Serialize, T: DeserializeOwned>(
             "it was ended by signal {}",
             exit.signal.unwrap_or_default()
         ))),
-        Err(error) => Err(told(&format!("it exited with {} and said nothing: {error}", exit.code))),
+        Err(error) => Err(told(&format!(
+            "it exited with {} and said nothing: {error}",
+            exit.code
+        ))),
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use containerd_shim::api::{
     CloseIORequest, ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse,
-    DeleteRequest, DeleteResponse, Empty, ExecProcessRequest, KillRequest, PauseRequest, PidsRequest,
-    PidsResponse, ResizePtyRequest, ResumeRequest, ShutdownRequest, StartRequest, StartResponse,
-    StateRequest, StateResponse, StatsRequest, StatsResponse, Status, UpdateTaskRequest,
-    WaitRequest, WaitResponse,
+    DeleteRequest, DeleteResponse, Empty, ExecProcessRequest, KillRequest, PauseRequest,
+    PidsRequest, PidsResponse, ResizePtyRequest, ResumeRequest, ShutdownRequest, StartRequest,
+    StartResponse, StateRequest, StateResponse, StatsRequest, StatsResponse, Status,
+    UpdateTaskRequest, WaitRequest, WaitResponse,
 };
 use containerd_shim::protos::events::task::{
     TaskCreate, TaskDelete, TaskExit, TaskIO, TaskOOM, TaskPaused, TaskResumed, TaskStart,
@@ -119,7 +119,9 @@ impl Container {
             };
             match kill_process(pid, signal) {
                 Ok(()) | Err(Errno::SRCH) => {}
-                Err(error) => return Err(format!("cannot send a signal to process {pid}: {error}")),
+                Err(error) => {
+                    return Err(format!("cannot send a signal to process {pid}: {error}"));
+                }
             }
         }
         Ok(())
@@ -157,21 +159,36 @@ impl Service {
     }
 
     fn container(&self, id: &str) -> TtrpcResult<Arc<Container>> {
-        let containers = self.containers.read().unwrap_or_else(PoisonError::into_inner);
+        let containers = self
+            .containers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         match containers.get(id) {
             Some(Some(container)) => Ok(Arc::clone(container)),
-            Some(None) => Err(failed(Code::FAILED_PRECONDITION, format!("{id} is being created"))),
-            None => Err(failed(Code::NOT_FOUND, format!("there is no container {id}"))),
+            Some(None) => Err(failed(
+                Code::FAILED_PRECONDITION,
+                format!("{id} is being created"),
+            )),
+            None => Err(failed(
+                Code::NOT_FOUND,
+                format!("there is no container {id}"),
+            )),
         }
     }
 
     fn put(&self, id: &str, container: Option<Arc<Container>>) {
-        let mut containers = self.containers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut containers = self
+            .containers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         containers.insert(id.into(), container);
     }
 
     fn take(&self, id: &str) {
-        let mut containers = self.containers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut containers = self
+            .containers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         containers.remove(id);
     }
 
@@ -216,8 +233,9 @@ impl Service {
             changed: Condvar::new(),
         });
         let (ending, events) = (Arc::clone(&container), self.events.clone());
-        self.children
-            .on_exit(container.made.pid, move |exit| ended(&ending, &events, exit));
+        self.children.on_exit(container.made.pid, move |exit| {
+            ended(&ending, &events, exit)
+        });
         drop(expecting);
         Ok(container)
     }
@@ -296,12 +314,22 @@ fn ended(container: &Container, events: &Events, exit: Exit) {
 }
 
 impl Task for Service {
-    fn create(&self, _: &TtrpcContext, request: CreateTaskRequest) -> TtrpcResult<CreateTaskResponse> {
+    fn create(
+        &self,
+        _: &TtrpcContext,
+        request: CreateTaskRequest,
+    ) -> TtrpcResult<CreateTaskResponse> {
         let id = request.id.clone();
         {
-            let mut containers = self.containers.write().unwrap_or_else(PoisonError::into_inner);
+            let mut containers = self
+                .containers
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             if containers.contains_key(&id) {
-                return Err(failed(Code::ALREADY_EXISTS, format!("the container {id} exists")));
+                return Err(failed(
+                    Code::ALREADY_EXISTS,
+                    format!("the container {id} exists"),
+                ));
             }
             containers.insert(id.clone(), None);
         }
@@ -516,7 +544,9 @@ impl Task for Service {
                 "a WebAssembly program is one process, and no other can be started in it; probes can be of HTTP or TCP, and what is \
                  to be looked at can be in a container beside it"
             }
-            false => "this runtime starts no second process in a container; use runc's for a pod that needs it",
+            false => {
+                "this runtime starts no second process in a container; use runc's for a pod that needs it"
+            }
         };
         Err(failed(
             Code::UNIMPLEMENTED,
@@ -539,7 +569,10 @@ impl Task for Service {
     }
 
     fn shutdown(&self, _: &TtrpcContext, request: ShutdownRequest) -> TtrpcResult<Empty> {
-        let containers = self.containers.read().unwrap_or_else(PoisonError::into_inner);
+        let containers = self
+            .containers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if containers.is_empty() || request.now {
             self.exit.signal();
         }
@@ -549,7 +582,9 @@ impl Task for Service {
 
 /// A time as containerd has it.
 pub fn timestamp(at: SystemTime) -> Timestamp {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp {
         seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         nanos: since.subsec_nanos().cast_signed(),
