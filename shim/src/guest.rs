@@ -268,7 +268,7 @@ mod tests {
         let spec = spec(serde_json::json!({}));
         let mut asked = Asked::default();
         let network =
-            |asked: &Asked, found| run(&spec, asked, found).expect("a run").config.network;
+            |asked: &Asked, found: &Found| run(&spec, asked, found).expect("a run").config.network;
         assert_eq!(network(&asked, &component), Network::Host);
         assert_eq!(network(&asked, &module()), Network::Denied);
         asked.network = true;
@@ -319,7 +319,7 @@ mod tests {
     fn files_are_known_by_how_they_begin() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x");
-        let mut of = |bytes: &[u8]| {
+        let of = |bytes: &[u8]| {
             std::fs::write(&path, bytes).expect("written");
             identify(&path)
         };

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn options_are_read_and_unknown_ones_refused() {
-        let is_systemd = |options| Options::of(options).map(|options| options.systemd_cgroup);
+        let is_systemd =
+            |options: Option<&Any>| Options::of(options).map(|options| options.systemd_cgroup);
         assert_eq!(is_systemd(None), Ok(false));
         assert_eq!(is_systemd(Some(&generic(""))), Ok(false));
         assert_eq!(is_systemd(Some(&generic("SystemdCgroup = true"))), Ok(true));
