@@ -82,7 +82,10 @@ fn words<'a>(image: &str, arguments: &[&'a str]) -> Vec<&'a str> {
         GUEST | USER if !arguments.is_empty() => Some("/guest.wasm"),
         _ => None,
     };
-    program.into_iter().chain(arguments.iter().copied()).collect()
+    program
+        .into_iter()
+        .chain(arguments.iter().copied())
+        .collect()
 }
 
 fn platform(image: &str) -> &'static [&'static str] {
@@ -152,6 +155,14 @@ impl<'a> Running<'a> {
             is.then_some(())
                 .ok_or(format!("{} is not {state}: {line:?}", self.id))
         });
+    }
+
+    /// Removes it, whether containerd still knows that it has ended or not.
+    #[track_caller]
+    pub fn is_gone(&self) {
+        self.node.ctr(&["task", "delete", &self.id]);
+        self.node.ctr(&["container", "delete", &self.id]).ended(0);
+        self.node.nothing_left_of(&self.id);
     }
 
     pub fn kill(&self, signal: &str) -> Ran {
