@@ -16,6 +16,7 @@ mod events;
 mod executor;
 mod guest;
 mod options;
+mod rootfs;
 mod shim;
 mod stdio;
 mod steps;

@@ -25,9 +25,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::children::{Children, Exit};
-use crate::create::{Create, Created, RootMount};
+use crate::create::{Create, Created};
 use crate::events::Events;
 use crate::options::Options;
+use crate::rootfs;
 use crate::stdio::Held;
 use crate::steps::{self, CREATE, DELETE, START, There};
 
@@ -206,21 +207,24 @@ impl Service {
             bundle: request.bundle.clone().into(),
             id: request.id.clone(),
         };
-        let mounts = request.rootfs.iter().map(|mount| RootMount {
-            kind: mount.type_.clone(),
-            source: mount.source.clone(),
-            options: mount.options.clone(),
-        });
+        rootfs::mount(&there.bundle, &request.rootfs)?;
         let asked = Create {
             there: there.clone(),
             namespace: self.namespace.clone(),
             containerd: self.containerd.clone(),
             streams: streams.clone(),
             systemd: options.systemd_cgroup,
-            rootfs: mounts.collect(),
         };
         let expecting = self.children.expect();
-        let made: Created = steps::take(&self.children, CREATE, &asked)?;
+        let made = steps::take::<_, Created>(&self.children, CREATE, &asked);
+        let made = made.inspect_err(|_| {
+            if let Err(error) = steps::take::<_, ()>(&self.children, DELETE, &there) {
+                warn!(
+                    "{} was not removed after it could not be created: {error}",
+                    there.id
+                );
+            }
+        })?;
         let container = Arc::new(Container {
             there,
             made,
