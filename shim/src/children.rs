@@ -5,8 +5,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
-use containerd_shim::monitor::monitor_notify_by_pid;
-use log::warn;
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 /// How a process ended.
@@ -105,10 +103,6 @@ impl Children {
             signal,
             at: SystemTime::now(),
         };
-        // Who mounts for us makes a process for that, and asks there.
-        if let Err(error) = monitor_notify_by_pid(pid, code.cast_signed()) {
-            warn!("nobody is told of the end of process {pid}: {error}");
-        }
         let mut state = self.lock();
         match state.asked.remove(&pid) {
             Some(told) => {

@@ -19,8 +19,9 @@ use wasmrun::RunFile;
 use crate::annotations::Asked;
 use crate::cgroup::{self, Cgroups};
 use crate::executor::{Guests, Inner};
+use crate::rootfs::RootMount;
 use crate::steps::{There, chain, states};
-use crate::{code, command, content, guest, stdio, steps};
+use crate::{code, command, content, guest, rootfs, stdio};
 
 /// What is asked of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Create {
     pub streams: [String; 3],
     /// Whether systemd makes the cgroups.
     pub systemd: bool,
+    /// What its root file system is made of, in order.
+    pub rootfs: Vec<RootMount>,
 }
 
 /// A container whose program may begin.
@@ -63,6 +66,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
         .root()
         .as_ref()
         .ok_or("the container's specification has no root")?;
+    rootfs::mount(&there.bundle, &create.rootfs)?;
     let process = guest::process(&spec)?;
     let (path, command) = command::open()?;
     let run = memory("run", None)?;

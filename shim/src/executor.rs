@@ -121,6 +121,8 @@ impl Executor for Guests {
         self.prepare(spec)
             .map_err(ExecutorValidationError::ArgValidationError)?;
         match self.is_linux() {
+            // libcontainer wants a PATH of every container, and a pause container has none.
+            true if is_named_by_path(spec) => Ok(()),
             true => DefaultExecutor {}.validate(spec),
             false => Ok(()),
         }
@@ -144,6 +146,12 @@ impl Executor for Guests {
             ExecutorError::Other(error)
         })
     }
+}
+
+/// Whether a program is where its name says, and not looked for.
+fn is_named_by_path(spec: &Spec) -> bool {
+    let program = guest::process(spec).and_then(guest::first_argument);
+    program.is_ok_and(|name| name.contains('/'))
 }
 
 /// The name of an open file for whoever has it.

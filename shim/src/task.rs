@@ -28,7 +28,7 @@ use crate::children::{Children, Exit};
 use crate::create::{Create, Created};
 use crate::events::Events;
 use crate::options::Options;
-use crate::rootfs;
+use crate::rootfs::RootMount;
 use crate::stdio::Held;
 use crate::steps::{self, CREATE, DELETE, START, There};
 
@@ -207,13 +207,18 @@ impl Service {
             bundle: request.bundle.clone().into(),
             id: request.id.clone(),
         };
-        rootfs::mount(&there.bundle, &request.rootfs)?;
+        let mounts = request.rootfs.iter().map(|mount| RootMount {
+            kind: mount.type_.clone(),
+            source: mount.source.clone(),
+            options: mount.options.clone(),
+        });
         let asked = Create {
             there: there.clone(),
             namespace: self.namespace.clone(),
             containerd: self.containerd.clone(),
             streams: streams.clone(),
             systemd: options.systemd_cgroup,
+            rootfs: mounts.collect(),
         };
         let expecting = self.children.expect();
         let made = steps::take::<_, Created>(&self.children, CREATE, &asked);

@@ -89,12 +89,15 @@ impl Drop for Docker<'_> {
             .run(self.node.command("kill").args(["-TERM", pid.trim()]), b"");
         for _ in 0..200 {
             if matches!(self.daemon.try_wait(), Ok(Some(_))) {
-                return;
+                break;
             }
             thread::sleep(Duration::from_millis(50));
         }
         self.daemon.kill().ok();
         self.daemon.wait().ok();
+        // The network of `--network host`, which the daemon leaves.
+        let network = self.node.path("docker/exec/netns/default");
+        self.node.run(self.node.command("umount").arg(network), b"");
     }
 }
 

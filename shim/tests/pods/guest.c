@@ -37,8 +37,13 @@ static int write_file(const char *path, const char *text) {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (file < 0)
         return failed(path);
-    if (write(file, text, strlen(text)) < 0)
-        return failed(path);
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t written = write(file, text, left);
+        if (written < 0)
+            return failed(path);
+        text += written;
+        left -= written;
+    }
     printf("%s: written\n", path);
     return 0;
 }
@@ -56,8 +61,9 @@ static int list(const char *path) {
 static int grow(void) {
     const size_t step = 1 << 20;
     int count = 0;
-    for (char *block; count < 4000 && (block = malloc(step)); count++)
-        memset(block, 1, step);
+    for (volatile char *block; count < 4000 && (block = malloc(step)); count++)
+        for (size_t at = 0; at < step; at += 4096)
+            block[at] = 1;
     printf("refused after %d MiB\n", count);
     return 0;
 }

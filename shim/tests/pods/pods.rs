@@ -22,6 +22,9 @@ pub const ALL: &[(&str, fn(&Node))] = &[
     ("pod: it_can_go_while_it_compiles", goes_while_compiling),
 ];
 
+/// The values of variables are bytes to CRI, which JSON has as text.
+const BASE64_OF_C: &str = "Qw==";
+
 /// A pod, and what a kubelet knows of it.
 pub struct Pod<'a> {
     node: &'a Node,
@@ -45,7 +48,10 @@ impl<'a> Pod<'a> {
             "hostname": name,
             "log_directory": logs,
             "annotations": annotations,
-            "linux": { "cgroup_parent": format!("/{}", node.namespace()) },
+            "linux": {
+                "cgroup_parent": format!("/{}", node.namespace()),
+                "security_context": { "namespace_options": { "pid": "CONTAINER" } },
+            },
         });
         let mut cri = node.cri();
         let request = json!({ "config": config, "runtime_handler": handler });
@@ -70,6 +76,7 @@ impl<'a> Pod<'a> {
         for (key, value) in more.as_object().into_iter().flatten() {
             config[key] = value.clone();
         }
+        config["linux"]["security_context"]["namespace_options"] = json!({ "pid": "CONTAINER" });
         let request =
             json!({ "pod_sandbox_id": self.id, "config": config, "sandbox_config": self.config });
         let id = text(&self.cri.try_call("CreateContainer", request)?["container_id"]);
@@ -149,7 +156,7 @@ fn runs(node: &Node) {
     let mut pod = Pod::new(node, json!({}));
     let more = json!({
         "args": ["say", "two words"],
-        "envs": [{ "key": "LANG", "value": "C" }],
+        "envs": [{ "key": "LANG", "value": BASE64_OF_C }],
     });
     let container = pod.start("guest", GUEST, more).expect("it starts");
     assert_eq!(pod.ended(&container), 0);
@@ -227,7 +234,7 @@ fn documented(node: &Node) {
     let container = |args: &[&str]| {
         json!({
             "args": args,
-            "envs": [{ "key": "LANG", "value": "C" }],
+            "envs": [{ "key": "LANG", "value": BASE64_OF_C }],
             "mounts": [{ "container_path": "/data", "host_path": pictures, "readonly": true }],
             "linux": {
                 "resources": {
