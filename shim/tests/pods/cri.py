@@ -1,7 +1,7 @@
 """Speaks the kubelet's interface: cri.py SOCKET API
 
 API is what describes it, as protoc writes it. A line of standard input is a request, as JSON: the name of a method and
-what it is given. A line of standard output is what came back: `{"reply": …}` or `{"error": [code, words]}`.
+what it is given and, if that is not a minute, the seconds to wait. A line of standard output is what came back: `{"reply": …}` or `{"error": [code, words]}`.
 """
 
 import json
@@ -17,8 +17,9 @@ def main(socket, api):
     methods = described(api)
     channel = grpc.insecure_channel(f"unix://{socket}")
     for line in sys.stdin:
-        name, request = json.loads(line)
-        print(json.dumps(answer(channel, *methods[name], request)), flush=True)
+        name, request, *seconds = json.loads(line)
+        answered = answer(channel, *methods[name], request, *(seconds or [SECONDS]))
+        print(json.dumps(answered), flush=True)
 
 
 def described(api):
@@ -36,10 +37,10 @@ def described(api):
     return methods
 
 
-def answer(channel, path, asked, replied, request):
+def answer(channel, path, asked, replied, request, seconds):
     call = channel.unary_unary(path, asked.SerializeToString, replied.FromString)
     try:
-        reply = call(json_format.ParseDict(request, asked()), timeout=SECONDS)
+        reply = call(json_format.ParseDict(request, asked()), timeout=seconds)
     except grpc.RpcError as error:
         return {"error": [error.code().name, error.details()]}
     return {"reply": json_format.MessageToDict(reply, preserving_proto_field_name=True)}

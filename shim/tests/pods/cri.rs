@@ -24,7 +24,16 @@ impl Cri {
 
     /// What came back, or the words of the error.
     pub fn try_call(&mut self, method: &str, request: Value) -> Result<Value, String> {
-        writeln!(self.requests, "{}", json!([method, request])).expect("the client reads");
+        self.ask(json!([method, request]))
+    }
+
+    /// The same, given up after so many seconds.
+    pub fn hurried(&mut self, method: &str, request: Value, seconds: u32) -> Result<Value, String> {
+        self.ask(json!([method, request, seconds]))
+    }
+
+    fn ask(&mut self, question: Value) -> Result<Value, String> {
+        writeln!(self.requests, "{question}").expect("the client reads");
         let mut line = String::new();
         self.replies.read_line(&mut line).expect("a text");
         let mut answer: Value =
