@@ -259,6 +259,9 @@ impl Service {
                 }
                 _ => return Err("it was started before".into()),
             }
+            if let Some(held) = &mut life.held {
+                held.leave_stdin();
+            }
         }
         let started = steps::take::<_, ()>(&self.children, START, &container.there);
         let mut life = container.life();
@@ -536,13 +539,9 @@ impl Task for Service {
         Ok(Empty::new())
     }
 
+    /// The end of its input is what a guest finds when containerd has closed it, and we keep none open.
     fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> TtrpcResult<Empty> {
-        let container = self.container(&request.id)?;
-        if request.stdin
-            && let Some(held) = &mut container.life().held
-        {
-            held.close_stdin();
-        }
+        self.container(&request.id)?;
         Ok(Empty::new())
     }
 
