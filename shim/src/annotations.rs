@@ -55,7 +55,7 @@ impl Asked {
         for (name, value) in ours {
             asked
                 .take(name, value.trim())
-                .map_err(|why| about(name, &why))?;
+                .map_err(|why| about(name, &format!("{value:?}: {why}")))?;
         }
         Ok(asked)
     }

@@ -6,7 +6,6 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use containerd_shim::mount::umount_recursive;
 use libcontainer::config::YoukiConfig;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::oci_spec::runtime::{Process, Spec};
@@ -22,7 +21,7 @@ use crate::cgroup::{self, Cgroups};
 use crate::executor::{Guests, Inner};
 use crate::rootfs::RootMount;
 use crate::steps::{There, chain, states};
-use crate::{code, command, content, guest, stdio, steps};
+use crate::{code, command, content, guest, rootfs, stdio};
 
 /// What is asked of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,21 +51,12 @@ pub struct Created {
     pub is_guest: bool,
 }
 
-/// Makes a container. What was made of it is removed if that fails.
+/// Makes a container. If that fails, what was made of it is to be [removed](crate::steps::DELETE).
 ///
 /// # Errors
 ///
 /// A line that says what could not be done, or is refused.
-pub fn create(asked: &Create) -> Result<Created, String> {
-    let made = make(asked);
-    if made.is_err() {
-        // The error that matters is the first.
-        let _ = steps::delete(&asked.there);
-    }
-    made
-}
-
-fn make(create: &Create) -> Result<Created, String> {
+pub fn create(create: &Create) -> Result<Created, String> {
     let Create { there, .. } = create;
     let mut spec = Spec::load(there.bundle.join("config.json")).map_err(|error| chain(&error))?;
     let asked = Asked::of(spec.annotations().as_ref())?;
@@ -76,7 +66,7 @@ fn make(create: &Create) -> Result<Created, String> {
         .root()
         .as_ref()
         .ok_or("the container's specification has no root")?;
-    mount(&create.rootfs, root.path())?;
+    rootfs::mount(&there.bundle, &create.rootfs)?;
     let process = guest::process(&spec)?;
     let (path, command) = command::open()?;
     let run = memory("run", None)?;
@@ -91,7 +81,7 @@ fn make(create: &Create) -> Result<Created, String> {
         is_linux: OnceCell::new(),
     });
     let states = states(&there.bundle);
-    let mut container = ContainerBuilder::new(there.id.clone(), SyscallType::Linux)
+    let container = ContainerBuilder::new(there.id.clone(), SyscallType::Linux)
         .with_executor(guests)
         .with_root_path(states)
         .map_err(|error| chain(&error))?
@@ -115,10 +105,7 @@ fn make(create: &Create) -> Result<Created, String> {
             Some(layer) => layer.try_clone().map_err(|error| error.to_string())?,
             None => program(pid, run)?,
         };
-        if let Err(error) = store.compile(&path, run, &program, &cgroup::directories(pid)) {
-            let _ = container.delete(true);
-            return Err(error);
-        }
+        store.compile(&path, run, &program, &cgroup::directories(pid))?;
     }
     Ok(Created {
         pid,
@@ -203,20 +190,4 @@ fn read(run: &OwnedFd) -> Result<Option<RunFile>, String> {
 fn clone(file: Option<&OwnedFd>) -> Result<Option<OwnedFd>, String> {
     let cloned = file.map(OwnedFd::try_clone).transpose();
     cloned.map_err(|error| error.to_string())
-}
-
-fn mount(mounts: &[RootMount], target: &Path) -> Result<(), String> {
-    if mounts.is_empty() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(target).map_err(|error| error.to_string())?;
-    mounts.iter().try_for_each(|mount| mount.mount(target))
-}
-
-/// Takes away what is mounted for the container of a bundle.
-pub fn unmount(bundle: &Path) -> Result<(), String> {
-    let root = bundle.join("rootfs");
-    let target = root.to_str().ok_or("a path is not UTF-8")?;
-    umount_recursive(Some(target), 0)
-        .map_err(|error| format!("cannot unmount {target}: {}", chain(&error)))
 }

@@ -60,16 +60,16 @@ impl Guests {
         if is_linux {
             return Ok(());
         }
-        let text = guest::run(spec, asked, &found)?
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
+            format!("{error}: /proc has to be mounted in the container, as wasmrun reads there what it is to run")
+        })?;
+        let hidden = guest::of_processes(&mounts);
+        let text = guest::run(spec, asked, &found, &hidden)?
             .to_toml()
             .map_err(|error| error.to_string())?;
         std::fs::File::from(self.0.run.try_clone().map_err(told)?)
             .write_all(text.as_bytes())
             .map_err(told)?;
-        // wasmrun is told of it by its name there.
-        std::fs::File::open(by_descriptor(&self.0.run)).map_err(|error| {
-            format!("{error}: /proc has to be mounted in the container, as wasmrun reads what it is to run there")
-        })?;
         Ok(())
     }
 

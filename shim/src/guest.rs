@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::{Process, Spec};
-use wasmrun::{Access, Mount, Network, RunFile};
+use wasmrun::{Access, MemoryMount, Mount, MountSource, Network, RunFile};
 
 use crate::annotations::Asked;
 
@@ -117,11 +117,17 @@ fn variable<'p>(process: &'p Process, name: &str) -> Option<&'p str> {
 ///
 /// It sees as `/` what the container has there: the root file system with everything that is mounted in it. What of that
 /// is read-only is so by the kernel, which wasmrun runs on inside of the container, and what it may do there are the user's rights.
+/// Only what is mounted at `hidden` is an empty directory.
 ///
 /// # Errors
 ///
 /// A line that names what cannot be honoured.
-pub fn run(spec: &Spec, asked: &Asked, found: &Found) -> Result<RunFile, String> {
+pub fn run(
+    spec: &Spec,
+    asked: &Asked,
+    found: &Found,
+    hidden: &[String],
+) -> Result<RunFile, String> {
     let (path, is_component) = match found {
         Found::Linux => return Err("a program of Linux is not run by wasmrun".into()),
         Found::Module(path) => (path, false),
@@ -137,6 +143,11 @@ pub fn run(spec: &Spec, asked: &Asked, found: &Found) -> Result<RunFile, String>
     config
         .mounts
         .insert(0, Mount::bind("/", "/", Access::ReadWrite));
+    config.mounts.extend(hidden.iter().map(|path| Mount {
+        path: path.clone(),
+        source: MountSource::Memory(MemoryMount::default()),
+        access: Access::ReadOnly,
+    }));
     // A module of WASI preview1 has none but the root.
     let directory = utf8(process.cwd())?;
     if is_component || directory != "/" {
@@ -151,6 +162,39 @@ pub fn run(spec: &Spec, asked: &Asked, found: &Found) -> Result<RunFile, String>
         (cap, asked) => cap.or(asked),
     };
     Ok(run)
+}
+
+/// Where file systems are mounted that tell of processes, by what the kernel says of mounts (`/proc/self/mountinfo`).
+///
+/// To a guest they would tell of the process that runs it, which is none of the container's programs: its descriptors, its
+/// environment, its memory.
+pub fn of_processes(mountinfo: &str) -> Vec<String> {
+    let places = mountinfo.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let is_proc = file_system.split(' ').next()? == "proc";
+        is_proc.then(|| unescaped(mount.split(' ').nth(4)?))?
+    });
+    let mut all: Vec<String> = places.collect();
+    all.sort();
+    // What is below another is hidden with it.
+    all.dedup_by(|below, above| Path::new(below).starts_with(Path::new(above)));
+    all
+}
+
+/// A path as the kernel writes it: with spaces and the like as three octal digits.
+fn unescaped(path: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = after
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = after.get(escaped.map_or(0, |_| 3)..)?;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The part about the process, without which nothing is run.
@@ -245,7 +289,13 @@ mod tests {
 
     #[test]
     fn what_the_specification_says_is_what_is_run() {
-        let run = run(&spec(serde_json::json!({})), &Asked::default(), &module()).expect("a run");
+        let run = run(
+            &spec(serde_json::json!({})),
+            &Asked::default(),
+            &module(),
+            &[],
+        )
+        .expect("a run");
         let text = run.to_toml().expect("written");
         let run = RunFile::from_toml(&text).expect("read again");
         let config = &run.config;
@@ -267,8 +317,9 @@ mod tests {
         let component = Found::Component("/app.wasm".into());
         let spec = spec(serde_json::json!({}));
         let mut asked = Asked::default();
-        let network =
-            |asked: &Asked, found: &Found| run(&spec, asked, found).expect("a run").config.network;
+        let network = |asked: &Asked, found: &Found| {
+            run(&spec, asked, found, &[]).expect("a run").config.network
+        };
         assert_eq!(network(&asked, &component), Network::Host);
         assert_eq!(network(&asked, &module()), Network::Denied);
         asked.network = true;
@@ -282,7 +333,7 @@ mod tests {
             let spec = spec(serde_json::json!({ "linux": resources }));
             let mut asked_for = Asked::default();
             asked_for.run.config.limits.memory = asked;
-            run(&spec, &asked_for, &module()).map(|run| run.config.limits.memory)
+            run(&spec, &asked_for, &module(), &[]).map(|run| run.config.limits.memory)
         };
         let all = 256 << 20;
         let rest = (256 << 20) - RESERVE;
@@ -300,7 +351,7 @@ mod tests {
         let mut asked = Asked::default();
         asked.run.config.limits.timeout = Some(Duration::from_secs(1));
         asked.run.config.env = vec![("MODE".into(), "slow".into())];
-        let run = run(&spec(serde_json::json!({})), &asked, &module()).expect("a run");
+        let run = run(&spec(serde_json::json!({})), &asked, &module(), &[]).expect("a run");
         assert_eq!(run.config.limits.timeout, Some(Duration::from_secs(1)));
         assert_eq!(run.config.env.len(), 3);
     }
@@ -311,7 +362,7 @@ mod tests {
             "cwd": "/", "user": {"uid": 0, "gid": 0}, "args": ["x"], "env": ["A"],
         });
         let spec = spec(serde_json::json!({ "process": process }));
-        let error = run(&spec, &Asked::default(), &module()).expect_err("no value");
+        let error = run(&spec, &Asked::default(), &module(), &[]).expect_err("no value");
         assert!(error.contains("\"A\""), "{error}");
     }
 
@@ -360,5 +411,27 @@ mod tests {
         ] {
             find(name, path).expect_err(name);
         }
+    }
+
+    #[test]
+    fn what_tells_of_processes_is_an_empty_directory() {
+        let mountinfo = "\
+            1 0 0:1 / / rw - overlay overlay rw,lowerdir=/a\n\
+            2 1 0:2 / /proc rw,nosuid - proc proc rw\n\
+            3 2 0:2 /bus /proc/bus ro - proc proc rw\n\
+            4 1 0:3 / /of\\040the\\040node rw shared:1 - proc proc rw\n\
+            5 1 0:4 / /dev rw - tmpfs tmpfs rw\n";
+        let hidden = of_processes(mountinfo);
+        assert_eq!(hidden, ["/of the node", "/proc"]);
+        let spec = spec(serde_json::json!({}));
+        let run = run(&spec, &Asked::default(), &module(), &hidden).expect("a run");
+        let hides = |mount: &&Mount| matches!(mount.source, MountSource::Memory(_));
+        let paths = run
+            .config
+            .mounts
+            .iter()
+            .filter(hides)
+            .map(|mount| &*mount.path);
+        assert_eq!(paths.collect::<Vec<_>>(), ["/of the node", "/proc"]);
     }
 }

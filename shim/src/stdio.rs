@@ -48,8 +48,9 @@ impl Held {
         })
     }
 
-    /// Lets the guest find the end of its input once containerd has closed it as well.
-    pub fn close_stdin(&mut self) {
+    /// Lets the guest find the end of its input when containerd's side closes it. Until a guest begins, that side may not
+    /// have opened it yet, which would look the same.
+    pub fn leave_stdin(&mut self) {
         self.stdin = None;
     }
 }
@@ -132,7 +133,7 @@ mod tests {
         let mut client = OpenOptions::new().write(true).open(&stdin).expect("opened");
         client.write_all(b"all").expect("written");
         drop(client);
-        held.close_stdin();
+        held.leave_stdin();
         let mut read = String::new();
         guest_in.read_to_string(&mut read).expect("read");
         assert_eq!(read, "all");

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
 use crate::create::{self, Create};
-use crate::{code, command, detached};
+use crate::{code, command, detached, rootfs};
 
 /// The first argument of such a process; the second is the step.
 pub const ACTION: &str = "container";
@@ -161,7 +161,7 @@ pub fn delete(there: &There) -> Result<(), String> {
         let mut container = Container::load(state).map_err(|error| chain(&error))?;
         container.delete(true).map_err(|error| chain(&error))?;
     }
-    create::unmount(&there.bundle)
+    rootfs::unmount(&there.bundle)
 }
 
 /// An error with all that it comes from.

@@ -221,7 +221,15 @@ impl Service {
             rootfs: mounts.collect(),
         };
         let expecting = self.children.expect();
-        let made: Created = steps::take(&self.children, CREATE, &asked)?;
+        let made = steps::take::<_, Created>(&self.children, CREATE, &asked);
+        let made = made.inspect_err(|_| {
+            if let Err(error) = steps::take::<_, ()>(&self.children, DELETE, &there) {
+                warn!(
+                    "{} was not removed after it could not be created: {error}",
+                    there.id
+                );
+            }
+        })?;
         let container = Arc::new(Container {
             there,
             made,
@@ -250,6 +258,9 @@ impl Service {
                     return Err("its process was ended before its program began".into());
                 }
                 _ => return Err("it was started before".into()),
+            }
+            if let Some(held) = &mut life.held {
+                held.leave_stdin();
             }
         }
         let started = steps::take::<_, ()>(&self.children, START, &container.there);
@@ -528,13 +539,9 @@ impl Task for Service {
         Ok(Empty::new())
     }
 
+    /// The end of its input is what a guest finds when containerd has closed it, and we keep none open.
     fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> TtrpcResult<Empty> {
-        let container = self.container(&request.id)?;
-        if request.stdin
-            && let Some(held) = &mut container.life().held
-        {
-            held.close_stdin();
-        }
+        self.container(&request.id)?;
         Ok(Empty::new())
     }
 
