@@ -59,17 +59,25 @@ impl<'a> Docker<'a> {
     }
 
     fn docker(&self, arguments: &[&str]) -> Ran {
+        self.docker_with_input(arguments, b"")
+    }
+
+    fn docker_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let socket = format!("unix://{}", self.node.path("docker/docker.sock").display());
         self.node.run(
             self.node
                 .command("docker")
                 .args(["--host", &socket])
                 .args(arguments),
-            b"",
+            input,
         )
     }
 
     fn run(&self, options: &[&str], arguments: &[&str]) -> Ran {
+        self.run_with_input(options, arguments, b"")
+    }
+
+    fn run_with_input(&self, options: &[&str], arguments: &[&str], input: &[u8]) -> Ran {
         let run = [
             "run",
             "--rm",
@@ -78,7 +86,10 @@ impl<'a> Docker<'a> {
             "--platform",
             "wasi/wasm",
         ];
-        self.docker(&[&run, options, &["localhost/docker:1"], arguments].concat())
+        self.docker_with_input(
+            &[&run, options, &["localhost/docker:1"], arguments].concat(),
+            input,
+        )
     }
 }
 
@@ -136,7 +147,15 @@ fn runs(node: &Node) {
     let ran = docker
         .run(&["--network", "none", "--memory", "192m"], &["grow"])
         .ended(0);
-    assert!(ran.stdout.contains("refused after"), "{ran}");
+    crate::tasks::refused_below(&ran, 192);
+    let ran = docker
+        .run_with_input(
+            &["--network", "none", "--interactive"],
+            &["echo"],
+            b"a line\n",
+        )
+        .ended(0);
+    assert_eq!(ran.stdout, "a line\nend of input\n");
     docker
         .docker(&["image", "rm", "--force", "localhost/docker:1"])
         .ended(0);

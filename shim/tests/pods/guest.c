@@ -68,6 +68,13 @@ static int grow(void) {
     return 0;
 }
 
+static int line(void) {
+    char line[4096];
+    if (fgets(line, sizeof line, stdin))
+        fputs(line, stdout);
+    return 0;
+}
+
 static int echo(void) {
     int c;
     while ((c = getchar()) != EOF)
@@ -94,6 +101,8 @@ int main(int count, char **words) {
         return list(first);
     if (!strcmp(what, "grow"))
         return grow();
+    if (!strcmp(what, "line"))
+        return line();
     if (!strcmp(what, "echo"))
         return echo();
     if (!strcmp(what, "both")) {
