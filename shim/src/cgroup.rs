@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use containerd_shim::protos::cgroups::metrics as v1;
 use containerd_shim::protos::cgroups_v2::metrics as v2;
@@ -14,7 +16,11 @@ use libcgroups::common::{
 };
 use libcgroups::stats::{MemoryData, Stats};
 use libcontainer::oci_spec::runtime::LinuxResources;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+
+/// How long processes that were killed may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the cgroups of a container are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +40,31 @@ impl Cgroups {
     pub fn processes(&self) -> Result<Vec<i32>, String> {
         let all = self.manager()?.get_all_pids().map_err(told)?;
         Ok(all.into_iter().map(|pid| pid.as_raw()).collect())
+    }
+
+    /// Ends all processes in them.
+    ///
+    /// # Errors
+    ///
+    /// A line, if they do not end.
+    pub fn end(&self) -> Result<(), String> {
+        let began = Instant::now();
+        loop {
+            let left = self.processes().unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(format!("the processes {left:?} of {} do not end", self.id));
+            }
+            for pid in left.iter().copied().filter_map(Pid::from_raw) {
+                // It may have ended by itself.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            // What is frozen does not even die.
+            let _ = self.freeze(false);
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Lets none of the processes go on, or all.

@@ -151,8 +151,12 @@ mod tests {
                 0 => format!("exit {n}"),
                 _ => "kill -KILL $$".to_owned(),
             };
-            let mut child = Command::new("sh");
-            let child = child.args(["-c", &script]).spawn().expect("sh");
+            let mut command = Command::new("sh");
+            #[expect(
+                clippy::zombie_processes,
+                reason = "it is waited for by who is tried here"
+            )]
+            let child = command.args(["-c", &script]).spawn().expect("sh");
             if n % 4 < 2 {
                 thread::sleep(std::time::Duration::from_millis(20));
             }

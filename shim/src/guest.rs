@@ -392,24 +392,24 @@ mod tests {
             std::fs::write(inside(name), "x").expect("written");
             std::fs::set_permissions(inside(name), PermissionsExt::from_mode(mode)).expect("set");
         }
-        let find = |name: &str, path: &str| {
+        let of = |name: &str, path: &str| {
             let process = serde_json::json!({
                 "cwd": directory.path(), "user": {"uid": 0, "gid": 0},
                 "args": [name], "env": [format!("PATH={path}")],
             });
-            super::find(&serde_json::from_value(process).expect("a process"))
+            find(&serde_json::from_value(process).expect("a process"))
         };
         let here = directory.path().to_str().expect("UTF-8");
-        assert_eq!(find("tool", here), Ok(inside("tool")));
-        assert_eq!(find("app.wasm", "/nowhere"), Ok(inside("app.wasm")));
-        assert_eq!(find("./data", ""), Ok(inside("./data")));
+        assert_eq!(of("tool", here), Ok(inside("tool")));
+        assert_eq!(of("app.wasm", "/nowhere"), Ok(inside("app.wasm")));
+        assert_eq!(of("./data", ""), Ok(inside("./data")));
         for (name, path) in [
             ("data", here),
             ("tool", "/nowhere"),
             ("./gone", here),
             ("", here),
         ] {
-            find(name, path).expect_err(name);
+            of(name, path).expect_err(name);
         }
     }
 

@@ -5,16 +5,19 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 
+use libcontainer::config::YoukiConfig;
 use libcontainer::container::Container;
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Cgroups;
 use crate::children::Children;
 use crate::create::{self, Create};
 use crate::{code, command, detached, rootfs};
@@ -62,7 +65,8 @@ pub fn states(bundle: &Path) -> PathBuf {
     bundle.join("wasmrun")
 }
 
-/// Runs a step in a process of its own. What is told on standard error goes where the shim's goes.
+/// Runs a step in a process of its own. What is told on standard error goes where the shim's goes. The process is shown to
+/// `begun`, who may end it.
 ///
 /// # Errors
 ///
@@ -71,6 +75,7 @@ pub fn take<A: Serialize, T: DeserializeOwned>(
     children: &Arc<Children>,
     step: &str,
     about: &A,
+    begun: impl FnOnce(OwnedFd),
 ) -> Result<T, String> {
     let told = |error: &dyn std::fmt::Display| format!("the step {step}: {error}");
     let mut command = Command::new("/proc/self/exe");
@@ -92,6 +97,11 @@ pub fn take<A: Serialize, T: DeserializeOwned>(
     children.on_exit(pid, move |exit| {
         let _ = ended.send(exit);
     });
+    if let Some(pid) = Pid::from_raw(pid)
+        && let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
+    {
+        begun(process);
+    }
     let answer = talk(&mut child, about);
     let exit = exit.recv().map_err(|error| told(&error))?;
     drop(expecting);
@@ -158,7 +168,17 @@ fn start(there: &There) -> Result<(), String> {
 pub fn delete(there: &There) -> Result<(), String> {
     let state = there.state();
     if state.exists() {
-        let mut container = Container::load(state).map_err(|error| chain(&error))?;
+        let mut container = Container::load(state.clone()).map_err(|error| chain(&error))?;
+        // It is not there yet if the container was given up early.
+        if let Ok(config) = YoukiConfig::load(&state) {
+            let cgroups = Cgroups {
+                path: config.cgroup_path,
+                systemd: container.systemd(),
+                id: there.id.clone(),
+                memory: None,
+            };
+            cgroups.end()?;
+        }
         container.delete(true).map_err(|error| chain(&error))?;
     }
     rootfs::unmount(&there.bundle)

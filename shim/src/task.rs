@@ -1,8 +1,9 @@
 //! containerd's task service: the lives of a pod's containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use containerd_shim::api::{
@@ -22,7 +23,7 @@ use containerd_shim::{ExitSignal, Task, TtrpcContext, TtrpcResult};
 use libcontainer::oci_spec::runtime::LinuxResources;
 use log::{info, warn};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, pidfd_send_signal};
 
 use crate::children::{Children, Exit};
 use crate::create::{Create, Created};
@@ -37,13 +38,65 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The service.
 pub struct Service {
-    /// None of a container that is being made.
-    containers: RwLock<HashMap<String, Option<Arc<Container>>>>,
+    containers: RwLock<HashMap<String, Entry>>,
     children: Arc<Children>,
     events: Events,
     namespace: String,
     containerd: PathBuf,
     exit: Arc<ExitSignal>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Creation(Arc<Creation>),
+    Container(Arc<Container>),
+}
+
+/// A container that is being made.
+#[derive(Default)]
+struct Creation {
+    state: Mutex<CreationState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct CreationState {
+    /// The process that makes it.
+    maker: Option<OwnedFd>,
+    given_up: bool,
+    over: bool,
+}
+
+impl Creation {
+    fn state(&self) -> MutexGuard<'_, CreationState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This process makes it.
+    fn begun(&self, maker: OwnedFd) {
+        let mut state = self.state();
+        if state.given_up {
+            // It may have ended by itself.
+            let _ = pidfd_send_signal(&maker, Signal::KILL);
+        }
+        state.maker = Some(maker);
+    }
+
+    /// Nobody wants it any more. Returns when nothing of it is left.
+    fn give_up(&self) {
+        let mut state = self.state();
+        state.given_up = true;
+        if let Some(maker) = &state.maker {
+            let _ = pidfd_send_signal(maker, Signal::KILL);
+        }
+        let over = self.changed.wait_while(state, |state| !state.over);
+        drop(over.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn over(&self) {
+        self.state().over = true;
+        self.changed.notify_all();
+    }
 }
 
 /// A container that was made.
@@ -103,11 +156,8 @@ impl Container {
             true => self.made.cgroups.processes()?,
             false => vec![self.made.pid],
         };
-        let signal = Signal::from_named_raw(signal).map_or_else(
-            // SAFETY is not asked for: a number that is none is refused by the kernel.
-            || Err(format!("there is no signal {signal}")),
-            Ok,
-        )?;
+        let signal =
+            Signal::from_named_raw(signal).ok_or_else(|| format!("there is no signal {signal}"))?;
         // With the lock held: the first process is waited for by who takes it to tell of its end, and its number is its own
         // until then.
         let life = self.life();
@@ -165,8 +215,8 @@ impl Service {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         match containers.get(id) {
-            Some(Some(container)) => Ok(Arc::clone(container)),
-            Some(None) => Err(failed(
+            Some(Entry::Container(container)) => Ok(Arc::clone(container)),
+            Some(Entry::Creation(_)) => Err(failed(
                 Code::FAILED_PRECONDITION,
                 format!("{id} is being created"),
             )),
@@ -177,23 +227,25 @@ impl Service {
         }
     }
 
-    fn put(&self, id: &str, container: Option<Arc<Container>>) {
-        let mut containers = self
-            .containers
+    fn all(&self) -> RwLockWriteGuard<'_, HashMap<String, Entry>> {
+        self.containers
             .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        containers.insert(id.into(), container);
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, id: &str) {
-        let mut containers = self
-            .containers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        containers.remove(id);
+    /// A container that is being made is given up. If it was made before that was heard of, it is there then.
+    fn give_up_creation(&self, id: &str) {
+        let entry = self.all().get(id).cloned();
+        if let Some(Entry::Creation(creation)) = entry {
+            creation.give_up();
+        }
     }
 
-    fn make(&self, request: &CreateTaskRequest) -> Result<Arc<Container>, String> {
+    fn make(
+        &self,
+        request: &CreateTaskRequest,
+        creation: &Creation,
+    ) -> Result<Arc<Container>, String> {
         if request.terminal {
             return Err("a terminal is not offered: a guest's streams are pipes; create the container without one".into());
         }
@@ -221,9 +273,11 @@ impl Service {
             rootfs: mounts.collect(),
         };
         let expecting = self.children.expect();
-        let made = steps::take::<_, Created>(&self.children, CREATE, &asked);
+        let made = steps::take::<_, Created>(&self.children, CREATE, &asked, |maker| {
+            creation.begun(maker);
+        });
         let made = made.inspect_err(|_| {
-            if let Err(error) = steps::take::<_, ()>(&self.children, DELETE, &there) {
+            if let Err(error) = steps::take::<_, ()>(&self.children, DELETE, &there, drop) {
                 warn!(
                     "{} was not removed after it could not be created: {error}",
                     there.id
@@ -263,7 +317,7 @@ impl Service {
                 held.leave_stdin();
             }
         }
-        let started = steps::take::<_, ()>(&self.children, START, &container.there);
+        let started = steps::take::<_, ()>(&self.children, START, &container.there, drop);
         let mut life = container.life();
         if let Err(error) = started {
             life.phase = Phase::Created;
@@ -301,7 +355,7 @@ impl Service {
             (None, _) => return Err("it is running; stop it first".into()),
         };
         container.life().phase = Phase::Deleting;
-        steps::take::<_, ()>(&self.children, DELETE, &container.there)?;
+        steps::take::<_, ()>(&self.children, DELETE, &container.there, drop)?;
         Ok(exit)
     }
 }
@@ -332,28 +386,27 @@ impl Task for Service {
         request: CreateTaskRequest,
     ) -> TtrpcResult<CreateTaskResponse> {
         let id = request.id.clone();
-        {
-            let mut containers = self
-                .containers
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            if containers.contains_key(&id) {
+        let creation = Arc::new(Creation::default());
+        match self.all().entry(id.clone()) {
+            hash_map::Entry::Occupied(_) => {
                 return Err(failed(
                     Code::ALREADY_EXISTS,
                     format!("the container {id} exists"),
                 ));
             }
-            containers.insert(id.clone(), None);
-        }
-        let container = match self.make(&request) {
-            Ok(container) => container,
-            Err(error) => {
-                self.take(&id);
-                return Err(failed(Code::UNKNOWN, error));
+            hash_map::Entry::Vacant(free) => {
+                free.insert(Entry::Creation(Arc::clone(&creation)));
             }
+        }
+        let made = self.make(&request, &creation);
+        match &made {
+            Ok(container) => self
+                .all()
+                .insert(id.clone(), Entry::Container(Arc::clone(container))),
+            Err(_) => self.all().remove(&id),
         };
-        let pid = container.pid();
-        self.put(&id, Some(container));
+        creation.over();
+        let pid = made.map_err(|error| failed(Code::UNKNOWN, error))?.pid();
         self.events.tell(TaskCreate {
             container_id: id,
             bundle: request.bundle,
@@ -388,11 +441,12 @@ impl Task for Service {
 
     fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> TtrpcResult<DeleteResponse> {
         of_the_container(&request.exec_id)?;
+        self.give_up_creation(&request.id);
         let container = self.container(&request.id)?;
         let exit = self
             .remove(&container)
             .map_err(|error| about(&request.id, &error))?;
-        self.take(&request.id);
+        self.all().remove(&request.id);
         let (pid, exited_at) = (container.pid(), Some(timestamp(exit.at)));
         self.events.tell(TaskDelete {
             container_id: request.id,
@@ -446,6 +500,9 @@ impl Task for Service {
 
     fn kill(&self, _: &TtrpcContext, request: KillRequest) -> TtrpcResult<Empty> {
         of_the_container(&request.exec_id)?;
+        if request.signal == libc::SIGKILL.unsigned_abs() {
+            self.give_up_creation(&request.id);
+        }
         let container = self.container(&request.id)?;
         if container.life().exit.is_some() {
             // As runc's shim says it, which clients take for done.
