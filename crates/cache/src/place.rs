@@ -1,6 +1,6 @@
 //! The directory, and how files come into it.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,9 +39,8 @@ impl Place {
             }
             _ => false,
         };
-        // Absolute, so that it stays where it is when the process goes elsewhere.
-        let root = fs::canonicalize(root).map_err(|source| unreadable(root, source))?;
-        let metadata = fs::metadata(&root).map_err(|source| unreadable(&root, source))?;
+        let metadata = fs::metadata(root).map_err(|source| unreadable(root, source))?;
+        let root = absolute(root, &metadata).map_err(|source| unreadable(root, source))?;
         platform::is_ours_alone(&root, &metadata)?;
         if made {
             // A cache without the tag is as good.
@@ -63,6 +62,16 @@ impl Place {
     /// Everywhere that files of ours are.
     pub(crate) fn all(&self) -> [&PathBuf; 4] {
         [&self.entries, &self.guests, &self.answers, &self.code]
+    }
+}
+
+/// Where the directory is, whatever directory the process goes to later: by its true name, unless it has none that leads
+/// there, as one that was handed to us by a descriptor (`/proc/self/fd/3`) and is not in our tree.
+fn absolute(root: &Path, metadata: &Metadata) -> io::Result<PathBuf> {
+    let name = fs::canonicalize(root)?;
+    match fs::metadata(&name) {
+        Ok(there) if platform::is_same(&there, metadata) => Ok(name),
+        _ => std::path::absolute(root),
     }
 }
 

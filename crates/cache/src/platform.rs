@@ -49,6 +49,11 @@ mod unix {
         Ok(())
     }
 
+    /// Whether both are of one file.
+    pub(crate) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    }
+
     /// Whether the file belongs to us, and nobody else may write to it.
     pub(crate) fn is_our_file(metadata: &Metadata) -> bool {
         metadata.is_file() && is_ours(metadata) && metadata.mode() & OTHERS == 0
@@ -117,6 +122,10 @@ mod other {
             "compiled code is not kept: wasmrun cannot tell on this platform who else could write \
              to a directory",
         ))
+    }
+
+    pub(crate) fn is_same(_: &Metadata, _: &Metadata) -> bool {
+        true
     }
 
     pub(crate) fn is_our_file(_: &Metadata) -> bool {
