@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::Rule;
 use crate::images;
-use crate::node::{Node, RUNTIME, Ran, Release, eventually};
+use crate::node::{Node, RUNTIME, Ran, eventually};
 
-pub const ALL: &[(&str, fn(&Node))] = &[("docker: it_runs_what_ctr_does", runs)];
+pub const ALL: &[Rule] = &[("docker: it_runs_what_ctr_does", runs)];
 
 struct Docker<'a> {
     node: &'a Node,
@@ -112,11 +113,7 @@ impl Drop for Docker<'_> {
     }
 }
 
-/// Tried with the containerd that the daemon was made for.
 fn runs(node: &Node) {
-    if node.release != Release::Sid {
-        return;
-    }
     let docker = Docker::start(node);
     let image = node.path("docker.tar");
     let guest = crate::guests::Guests::guest();

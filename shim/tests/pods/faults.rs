@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::node::{Node, eventually};
 use crate::pods::Pod;
 use crate::tasks::{Running, run};
-use crate::{GUEST, HELLO, images};
+use crate::{GUEST, HELLO, Rule, images};
 
-pub const ALL: &[(&str, fn(&Node))] = &[
+pub const ALL: &[Rule] = &[
     ("a_killed_shim_takes_its_guest_along", killed_shim),
     ("guests_outlive_a_killed_containerd", killed_containerd),
     (

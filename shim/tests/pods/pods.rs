@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cri::Cri;
 use crate::node::{Node, eventually};
-use crate::{ARTIFACT, GUEST, LINUX, PYTHON};
+use crate::{ARTIFACT, GUEST, LINUX, PYTHON, Rule};
 
-pub const ALL: &[(&str, fn(&Node))] = &[
+pub const ALL: &[Rule] = &[
     ("pod: a_container_runs_and_its_log_is_kept", runs),
     ("pod: stopping_gives_the_grace_that_was_asked_for", stops),
     ("pod: limits_and_annotations_are_the_pods", limits),

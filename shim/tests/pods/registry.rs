@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::{Child, Stdio};
 
+use crate::Rule;
 use crate::guests::Guests;
 use crate::node::{Node, RUNTIME, eventually};
 
-pub const ALL: &[(&str, fn(&Node))] = &[("what_wasmrun_pushes_containerd_runs", pushed)];
+pub const ALL: &[Rule] = &[("what_wasmrun_pushes_containerd_runs", pushed)];
 
 /// Each node has a loopback interface of its own.
 const ADDRESS: &str = "127.0.0.1:5000";

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::guests::{ACCESS_DENIED, CONNECTION_REFUSED};
 use crate::node::{Node, RUNTIME, Ran, eventually};
-use crate::{CONNECTS, GUEST, HELLO, LINUX, UID, USER};
+use crate::{CONNECTS, GUEST, HELLO, LINUX, Rule, UID, USER};
 
-pub const ALL: &[(&str, fn(&Node))] = &[
+pub const ALL: &[Rule] = &[
     ("a_guest_says_hello", says_hello),
     (
         "arguments_and_environment_are_the_specs",
