@@ -158,7 +158,7 @@ mod tests {
             )]
             let child = command.args(["-c", &script]).spawn().expect("sh");
             if n % 4 < 2 {
-                thread::sleep(std::time::Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(20));
             }
             let tell = tell.clone();
             let pid = i32::try_from(child.id()).expect("a number");
