@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
@@ -77,14 +77,14 @@ impl Children {
             match wait(WaitOptions::empty()) {
                 Ok(Some((pid, status))) => self.ended(pid.as_raw_nonzero().get(), status),
                 Ok(None) => {}
-                // There are none: nobody has any to make either, until one says so.
+                // There are none. Until somebody may have made one, there is nothing to wait for.
                 Err(_) => {
                     let state = self.lock();
-                    if state.expecting == 0 {
+                    if state.expecting == 0 && state.asked.is_empty() {
                         drop(self.some.wait(state));
                     } else {
                         drop(state);
-                        thread::yield_now();
+                        thread::sleep(Duration::from_millis(1));
                     }
                 }
             }
@@ -158,7 +158,7 @@ mod tests {
             )]
             let child = command.args(["-c", &script]).spawn().expect("sh");
             if n % 4 < 2 {
-                thread::sleep(std::time::Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(20));
             }
             let tell = tell.clone();
             let pid = i32::try_from(child.id()).expect("a number");

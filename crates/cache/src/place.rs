@@ -117,3 +117,26 @@ fn unfinished(directory: &Path) -> io::Result<NamedTempFile> {
         .prefix(UNFINISHED)
         .tempfile_in(directory)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_known_by_its_true_name_only_if_that_leads_there() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let scratch = fs::canonicalize(scratch.path()).expect("it is there");
+        let (real, other) = (scratch.join("real"), scratch.join("other"));
+        fs::create_dir_all(&real).expect("made");
+        fs::create_dir_all(&other).expect("made");
+        let link = scratch.join("link");
+        std::os::unix::fs::symlink(&real, &link).expect("made");
+        let of = |seen: &Path| {
+            let metadata = fs::metadata(seen).expect("it is there");
+            absolute(&link, &metadata).expect("a name")
+        };
+        assert_eq!(of(&real), real);
+        // As if the link were one of `/proc/self/fd`, whose text need not be where it leads.
+        assert_eq!(of(&other), link);
+    }
+}
