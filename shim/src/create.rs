@@ -151,7 +151,7 @@ fn root_file(root: &Path, path: &Path) -> Option<OwnedFd> {
 
 /// The program that the run names, as the process in the container sees it.
 fn program(pid: i32, run: &RunFile) -> Result<OwnedFd, String> {
-    let path = run.guest().map_err(|error| error.to_string())?;
+    let path = run.launch.program().map_err(|error| error.to_string())?;
     root_file(&PathBuf::from(format!("/proc/{pid}/root")), path)
         .ok_or_else(|| format!("{} is not there any more", path.display()))
 }
