@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::node::{Node, RUNTIME, Release};
+use crate::node::{Node, RUNTIME, Release, eventually};
 use crate::pods::Pod;
 use crate::{GUEST, HELLO, LINUX, PYTHON};
 
@@ -101,18 +101,25 @@ fn hello(node: &Node, side: Side) {
 /// The memory of pods with a sleeping container: of all processes but containerd.
 fn memory(node: &Node, pods: u32) {
     let [ours, theirs] = [OURS, THEIRS].map(|side| {
-        let before = proportional(node);
+        // Those before are gone.
+        eventually(|| match proportional(node) {
+            0 => Ok(()),
+            left => Err(format!("{left} KiB are still in use")),
+        });
         let started: Vec<Pod<'_>> = (0..pods)
             .map(|_| {
                 let mut pod = Pod::with_handler(node, json!({}), side.handler);
                 let (image, words) = side.sleeper;
                 pod.start("sleeper", image, json!({ "args": words }))
                     .unwrap_or_else(|error| panic!("{}: {error}", side.name));
+                if let ["sleep", ..] = words {
+                    pod.says("sleeper", "sleeping");
+                }
                 pod
             })
             .collect();
         thread::sleep(Duration::from_secs(2));
-        let taken = proportional(node).saturating_sub(before);
+        let taken = proportional(node);
         started.into_iter().for_each(Pod::remove);
         taken
     });
@@ -124,7 +131,7 @@ fn memory(node: &Node, pods: u32) {
 
 /// The proportional set size of all processes of the node but containerd and its first, in KiB.
 fn proportional(node: &Node) -> u64 {
-    let others = ["bash ", "sleep ", "containerd -c "];
+    let others = ["bash ", "sleep ", "sh -c ", "containerd -c "];
     let processes = node.processes();
     let counted = processes
         .iter()

@@ -485,19 +485,25 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.init.kill().ok();
         self.init.wait().ok();
-        let mut found = Vec::new();
-        for folder in self.cgroups() {
-            walk(&folder, 6, &mut |path, is_folder| {
-                if is_folder {
-                    found.push(path.to_owned());
-                }
-            });
-            found.insert(0, folder);
-        }
-        // Those in others first.
-        found.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-        for folder in found {
-            fs::remove_dir(folder).ok();
+        // All in the namespaces end with the first, in their own time, and a cgroup stays while one is in it.
+        for _ in 0..100 {
+            let mut found = self.cgroups();
+            for folder in found.clone() {
+                walk(&folder, 6, &mut |path, is_folder| {
+                    if is_folder {
+                        found.push(path.to_owned());
+                    }
+                });
+            }
+            if found.is_empty() {
+                break;
+            }
+            // Those in others first.
+            found.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+            for folder in found {
+                fs::remove_dir(folder).ok();
+            }
+            thread::sleep(Duration::from_millis(50));
         }
     }
 }
