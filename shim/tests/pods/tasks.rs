@@ -495,7 +495,9 @@ fn user(node: &Node) {
         "type=bind,src={},dst=/data,options=rbind:rw",
         folder.display()
     );
-    run(node, USER, &["--mount", &mount], &["write", "/data/new"]).ended(0);
+    let ran = run(node, USER, &["--mount", &mount], &["write", "/data/new"]).ended(0);
+    // Such as that compiled code is not this user's to read.
+    assert_eq!(ran.stderr, "");
     let owner = fs::metadata(folder.join("new")).expect("the guest's");
     assert_eq!((owner.uid(), owner.gid()), (UID, UID));
     let ran = run(
