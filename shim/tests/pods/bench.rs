@@ -46,11 +46,11 @@ const THEIRS: Side = Side {
 pub fn run(nodes: &[Arc<Node>]) {
     for node in nodes {
         println!("{}", node.name);
-        tasks(node, 1, "one after the other");
-        tasks(node, 8, "8 at a time");
         for pods in [1, 10] {
             memory(node, pods);
         }
+        tasks(node, 1, "one after the other");
+        tasks(node, 8, "8 at a time");
         if node.release == Release::Sid {
             python(node);
         }
