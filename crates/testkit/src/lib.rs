@@ -24,7 +24,7 @@
 //!   what is asserted. No rule is skipped. Where WASI leaves open what is right, Linux says it: the rules of the topic
 //!   `linux` compile a C program twice, for WASI and for this machine, and compare what both find. A new one is a file
 //!   in `guests/oracle/` and a few lines.
-//! - [`programs`]: real programs, with the same output and files everywhere.
+//! - [`programs`]: real programs, and components from JavaScript and Python, with the same output and files everywhere.
 //! - [`differential`]: where only agreement matters, each engine against the first.
 //!
 //! Guests from C need the compiler that `scripts/programs` gets, and so do the real programs. A

@@ -1,4 +1,5 @@
-//! Real programs from the package registries, on every engine: the same output, the same files.
+//! Real programs from the package registries, and components that toolchains of other languages make, on every engine: the
+//! same output, the same files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ rules![
     cpython_works_in_a_workspace,
     esbuild_bundles_and_minifies,
     boolector_solves,
+    a_component_from_javascript_tells_of_its_world,
+    a_component_from_python_writes_a_file,
 ];
 
 /// The programs as trials of `engine`, named `engine::programs::rule`. What is compiled is kept in `code`.
@@ -257,4 +260,52 @@ fn boolector_solves(case: &Case) {
         // Its code for a formula that can be satisfied.
         assert_eq!(report.outcome, Outcome::Exited(10));
     }
+}
+
+const LINES: &str = "abc\ndéf\n";
+
+/// What the sources of the components are told. They fail in the end, each in its language's way: the run's result is an error.
+fn told(config: RunConfig) -> RunConfig {
+    config
+        .args(["one", "two words", "drei\u{1f980}"])
+        .env("GREETING", "grüß dich")
+        .stdin(Stdin::Bytes(LINES.into()))
+}
+
+/// SpiderMonkey, which calls WASI 0.2 through the bindings that componentize-js makes.
+fn a_component_from_javascript_tells_of_its_world(case: &Case) {
+    let Some(report) = case.run(&program("tells-js.wasm"), &told(captured())) else {
+        return;
+    };
+    assert_eq!(stderr(&report), "done\n");
+    assert_eq!(
+        stdout(&report),
+        concat!(
+            r#"{"arguments":["one","two words","drei🦀"],"greeting":"grüß dich","#,
+            r#""lines":["cba","féd"],"power":"717897987691852588770249"}"#,
+            "\n"
+        )
+    );
+    assert_eq!(report.outcome, Outcome::Exited(1));
+}
+
+/// CPython, whose C library is linked to WASI 0.2 dynamically: several modules of one memory.
+fn a_component_from_python_writes_a_file(case: &Case) {
+    case.write("data/input", LINES);
+    let (config, data) = shown(case, "/data");
+    let config = told(config.arg(&data));
+    let Some(report) = case.run(&program("tells-py.wasm"), &config) else {
+        return;
+    };
+    assert_eq!(stderr(&report), "done\n");
+    assert_eq!(stdout(&report), "158 bytes\n");
+    assert_eq!(report.outcome, Outcome::Exited(1));
+    assert_eq!(
+        case.read("data/told.json"),
+        concat!(
+            r#"{"arguments": ["one", "two words", "drei🦀"], "greeting": "grüß dich", "#,
+            r#""lines": ["cba", "féd"], "names": ["input"], "power": "717897987691852588770249"}"#,
+            "\n"
+        )
+    );
 }
