@@ -6,7 +6,7 @@
 
 use std::env;
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,7 +82,7 @@ impl Store {
             .args(limits.fuel.map(|_| "--fuel"))
             .args(limits.timeout.map(|_| "--timeout"))
             .args(limits.stack.map(|stack| format!("--max-stack={stack}")))
-            .arg(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .arg(detached::by_descriptor(program))
             .env_clear()
             .env("HOME", "/")
             .env("WASMRUN_CACHE_DIR", &self.0)

@@ -49,6 +49,8 @@ pub struct Created {
     pub cgroups: Cgroups,
     /// Whether wasmrun runs it.
     pub is_guest: bool,
+    /// Whether programs of the node are run when it begins or is deleted.
+    pub has_hooks: bool,
 }
 
 /// Makes a container. If that fails, what was made of it is to be [removed](crate::steps::DELETE).
@@ -116,6 +118,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
             memory: cgroup::memory_of(pid),
         },
         is_guest: run.is_some(),
+        has_hooks: spec.hooks().is_some(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
@@ -32,6 +32,11 @@ pub fn open_as(path: &Path, user: u32, group: u32) -> io::Result<OwnedFd> {
         (0, 0) => open(path),
         _ => mount(path, Some(&namespace(user, group)?)),
     }
+}
+
+/// The name of an open file for a process that was given its descriptor.
+pub fn by_descriptor(file: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn mount(path: &Path, owners: Option<&File>) -> io::Result<OwnedFd> {

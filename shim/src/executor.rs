@@ -4,8 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::{CString, NulError};
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use libcontainer::oci_spec::runtime::Spec;
@@ -17,6 +16,7 @@ use nix::unistd::fexecve;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::annotations::Asked;
+use crate::detached::by_descriptor;
 use crate::guest::{self, Found};
 
 /// Runs a WebAssembly program by `wasmrun`, and all else as it is.
@@ -152,11 +152,6 @@ impl Executor for Guests {
 fn is_named_by_path(spec: &Spec) -> bool {
     let program = guest::process(spec).and_then(guest::first_argument);
     program.is_ok_and(|name| name.contains('/'))
-}
-
-/// The name of an open file for whoever has it.
-fn by_descriptor(file: &OwnedFd) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn told(error: impl std::fmt::Display) -> String {

@@ -16,17 +16,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// Opens what there is of them. Where containerd gave no path, there is no stream.
+    /// Opens what there is of them.
     ///
     /// # Errors
     ///
     /// A line that names what cannot be opened.
     pub fn open(stdin: &str, outputs: [&str; 2]) -> Result<Held, String> {
         let held = |path: &str| -> Result<Option<File>, String> {
-            let path = match path {
-                "" => return Ok(None),
-                path => location(path)?,
-            };
+            let path = location(path)?;
             if !is_fifo(path) {
                 return Ok(None);
             }
@@ -55,16 +52,13 @@ impl Held {
     }
 }
 
-/// Opens standard input for a container: nothing, where containerd gave no path.
+/// Opens standard input for a container.
 ///
 /// # Errors
 ///
 /// A line that names what cannot be opened.
 pub fn input(path: &str) -> Result<File, String> {
-    let path = match path {
-        "" => Path::new("/dev/null"),
-        path => location(path)?,
-    };
+    let path = location(path)?;
     File::open(path).map_err(|error| cannot(path, &error))
 }
 
@@ -74,10 +68,7 @@ pub fn input(path: &str) -> Result<File, String> {
 ///
 /// As for [`input`].
 pub fn output(path: &str) -> Result<File, String> {
-    let path = match path {
-        "" => Path::new("/dev/null"),
-        path => location(path)?,
-    };
+    let path = location(path)?;
     let opened = match is_fifo(path) {
         true => OpenOptions::new().write(true).open(path),
         false => OpenOptions::new().append(true).create(true).open(path),
@@ -85,8 +76,11 @@ pub fn output(path: &str) -> Result<File, String> {
     opened.map_err(|error| cannot(path, &error))
 }
 
-/// Where a stream leads. containerd says so by a path or an address.
+/// Where a stream leads. containerd says so by a path or an address, and by neither where there is no stream.
 fn location(address: &str) -> Result<&Path, String> {
+    if address.is_empty() {
+        return Ok(Path::new("/dev/null"));
+    }
     match address.split_once("://") {
         None => Ok(Path::new(address)),
         Some(("fifo" | "file", path)) => Ok(Path::new(path)),

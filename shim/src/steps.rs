@@ -1,7 +1,9 @@
-//! The steps in a container's life that need a process of their own.
+//! The steps in a container's life, most of which need a process of their own.
 //!
-//! What they do, they do to the process that does them: they change its directory, its namespaces, its limits.
-//! Each is this executable, started anew: told what to do on its standard input, and telling what came of it on its output.
+//! What they do, they do to the process that does them: they change its directory, its namespaces, its limits; or they run
+//! hooks, whose ends only a process sees that waits for no other children.
+//! Such a process is this executable, started anew: told what to do on its standard input, and telling what came of it on its
+//! output. Where there are no hooks, a container is started and deleted [without one](take_here), which is faster.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -10,9 +12,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
+use std::thread;
 
 use libcontainer::config::YoukiConfig;
 use libcontainer::container::Container;
+use libcontainer::notify_socket::{NOTIFY_FILE, NotifySocket};
+use nix::sched::{CloneFlags, unshare};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -130,6 +135,24 @@ fn talk(child: &mut Child, about: &impl Serialize) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// Takes a step in a thread of this process, which has a working directory of its own.
+///
+/// # Errors
+///
+/// What the step says.
+pub fn take_here<T: Send + 'static>(
+    step: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let taken = thread::Builder::new().name("step".into()).spawn(|| {
+        unshare(CloneFlags::CLONE_FS).map_err(|error| error.to_string())?;
+        step()
+    });
+    let taken = taken.map_err(|error| format!("there is no thread for a step: {error}"))?;
+    taken
+        .join()
+        .unwrap_or_else(|_| Err("the step panicked".into()))
+}
+
 /// Is such a process.
 pub fn run(step: &OsStr) {
     // If the shim is killed, its steps are over.
@@ -162,6 +185,12 @@ fn told<A: DeserializeOwned, T: Serialize>(
 fn start(there: &There) -> Result<(), String> {
     let mut container = Container::load(there.state()).map_err(|error| chain(&error))?;
     container.start().map_err(|error| chain(&error))
+}
+
+/// Lets the program of a container without hooks begin.
+pub fn start_without_hooks(there: &There) -> Result<(), String> {
+    let started = NotifySocket::new(there.state().join(NOTIFY_FILE)).notify_container_start();
+    started.map_err(|error| chain(&error))
 }
 
 /// Ends what may be left of a container, and removes its cgroups, its state and what is mounted for it.

@@ -317,7 +317,11 @@ impl Service {
                 held.leave_stdin();
             }
         }
-        let started = steps::take::<_, ()>(&self.children, START, &container.there, drop);
+        let there = container.there.clone();
+        let started = match container.made.has_hooks {
+            true => steps::take(&self.children, START, &there, drop),
+            false => steps::take_here(move || steps::start_without_hooks(&there)),
+        };
         let mut life = container.life();
         if let Err(error) = started {
             life.phase = Phase::Created;
@@ -355,7 +359,11 @@ impl Service {
             (None, _) => return Err("it is running; stop it first".into()),
         };
         container.life().phase = Phase::Deleting;
-        steps::take::<_, ()>(&self.children, DELETE, &container.there, drop)?;
+        let there = container.there.clone();
+        match container.made.has_hooks {
+            true => steps::take::<_, ()>(&self.children, DELETE, &there, drop)?,
+            false => steps::take_here(move || steps::delete(&there))?,
+        }
         Ok(exit)
     }
 }

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         fill(node, &guests);
     }
     if benching {
-        bench::run(&nodes);
+        bench::run(&nodes, arguments.filter.as_deref().unwrap_or_default());
         return ExitCode::SUCCESS;
     }
     let mut trials = Vec::new();

@@ -67,12 +67,18 @@ impl<'a> Pod<'a> {
     /// Makes a container and starts it; its identifier. `more` goes into its config.
     pub fn start(&mut self, name: &str, image: &str, more: Value) -> Result<String, String> {
         let id = self.create(name, image, more)?;
-        self.cri
-            .try_call("StartContainer", json!({ "container_id": id }))?;
+        self.begin(&id)?;
         Ok(id)
     }
 
-    fn create(&mut self, name: &str, image: &str, more: Value) -> Result<String, String> {
+    /// Starts a container that was made.
+    pub fn begin(&mut self, container: &str) -> Result<(), String> {
+        let request = json!({ "container_id": container });
+        self.cri.try_call("StartContainer", request).map(drop)
+    }
+
+    /// Makes a container.
+    pub fn create(&mut self, name: &str, image: &str, more: Value) -> Result<String, String> {
         let mut config = json!({
             "metadata": { "name": name, "attempt": 0 },
             "image": { "image": image },
