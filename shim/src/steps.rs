@@ -140,12 +140,11 @@ fn talk(child: &mut Child, about: &impl Serialize) -> std::io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// What the step says.
-pub fn take_here<T: Send + 'static>(
-    step: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    let taken = thread::Builder::new().name("step".into()).spawn(|| {
+pub fn take_here(there: &There, step: fn(&There) -> Result<(), String>) -> Result<(), String> {
+    let there = there.clone();
+    let taken = thread::Builder::new().name("step".into()).spawn(move || {
         unshare(CloneFlags::CLONE_FS).map_err(|error| error.to_string())?;
-        step()
+        step(&there)
     });
     let taken = taken.map_err(|error| format!("there is no thread for a step: {error}"))?;
     taken

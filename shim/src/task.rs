@@ -317,11 +317,7 @@ impl Service {
                 held.leave_stdin();
             }
         }
-        let there = container.there.clone();
-        let started = match container.made.has_hooks {
-            true => steps::take(&self.children, START, &there, drop),
-            false => steps::take_here(move || steps::start_without_hooks(&there)),
-        };
+        let started = self.step(container, START, steps::start_without_hooks);
         let mut life = container.life();
         if let Err(error) = started {
             life.phase = Phase::Created;
@@ -338,6 +334,19 @@ impl Service {
             self.events.tell(container.told(exit));
         }
         Ok(())
+    }
+
+    /// Takes a step of a container that was made: by a process of its own if hooks are run, else here.
+    fn step(
+        &self,
+        container: &Container,
+        name: &str,
+        here: fn(&There) -> Result<(), String>,
+    ) -> Result<(), String> {
+        match container.made.has_hooks {
+            true => steps::take(&self.children, name, &container.there, drop),
+            false => steps::take_here(&container.there, here),
+        }
     }
 
     fn remove(&self, container: &Container) -> Result<Exit, String> {
@@ -359,11 +368,7 @@ impl Service {
             (None, _) => return Err("it is running; stop it first".into()),
         };
         container.life().phase = Phase::Deleting;
-        let there = container.there.clone();
-        match container.made.has_hooks {
-            true => steps::take::<_, ()>(&self.children, DELETE, &there, drop)?,
-            false => steps::take_here(move || steps::delete(&there))?,
-        }
+        self.step(container, DELETE, steps::delete)?;
         Ok(exit)
     }
 }

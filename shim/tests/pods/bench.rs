@@ -190,18 +190,15 @@ fn python(node: &Node) {
     // The first compiles.
     inside(0);
     outside();
-    let [inside, outside] = (1..=ROUNDS)
-        .map(|n| [inside(n), outside()])
-        .fold([Vec::new(), Vec::new()], |mut all, taken| {
-            all.iter_mut()
-                .zip(taken)
-                .for_each(|(all, taken)| all.push(taken));
-            all
-        })
-        .map(|mut taken| {
-            taken.sort();
-            taken[taken.len() / 2]
-        });
+    let mut taken = [Vec::new(), Vec::new()];
+    for n in 1..=ROUNDS {
+        taken[0].push(inside(n));
+        taken[1].push(outside());
+    }
+    let [inside, outside] = taken.map(|mut taken| {
+        taken.sort();
+        taken[taken.len() / 2]
+    });
     pod.remove();
     println!(
         "  CPython's first line, from the start of its container in a warm pod: {} ms, outside {} ms: {:.2} times",
