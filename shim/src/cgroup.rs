@@ -11,13 +11,15 @@ use containerd_shim::protos::protobuf::well_known_types::any::Any;
 use containerd_shim::protos::protobuf::{MessageDyn, MessageField};
 use containerd_shim::util::convert_to_any;
 use libcgroups::common::{
-    AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, ControllerOpt, FreezerState,
-    create_cgroup_manager, get_cgroup_setup,
+    AnyCgroupManager, CgroupConfig, CgroupManager, ControllerOpt, FreezerState,
+    create_cgroup_manager,
 };
 use libcgroups::stats::{MemoryData, Stats};
-use libcontainer::oci_spec::runtime::LinuxResources;
+use libcontainer::oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+
+use crate::devices;
 
 /// How long processes that were killed may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,8 +78,17 @@ impl Cgroups {
         self.manager()?.freeze(state).map_err(told)
     }
 
+    /// Lets the processes use the devices that the rules allow. With version 1 libcontainer has done that.
+    pub fn confine(&self, devices: &[LinuxDeviceCgroup]) -> Result<(), String> {
+        let directory = self.unified();
+        directory.map_or(Ok(()), |directory| devices::confine(directory, devices))
+    }
+
     /// Sets limits anew.
     pub fn update(&self, resources: &LinuxResources) -> Result<(), String> {
+        if let Some(devices) = resources.devices() {
+            self.confine(devices)?;
+        }
         let options = ControllerOpt {
             resources,
             disable_oom_killer: false,
@@ -89,13 +100,20 @@ impl Cgroups {
 
     /// What they have counted, in the form that containerd has for the version of cgroups that the node has.
     pub fn metrics(&self) -> Result<Any, String> {
-        let stats = self.manager()?.stats().map_err(told)?;
-        let is_v2 = matches!(get_cgroup_setup().map_err(told)?, CgroupSetup::Unified);
-        let message: Box<dyn MessageDyn> = match is_v2 {
-            true => Box::new(self.of_v2(&stats)),
-            false => Box::new(self.of_v1(&stats)),
+        let message: Box<dyn MessageDyn> = match self.unified() {
+            Some(directory) => Box::new(of_v2(directory)),
+            None => Box::new(self.of_v1(&self.manager()?.stats().map_err(told)?)),
         };
         convert_to_any(message).map_err(told)
+    }
+
+    /// The directory of the only cgroup, on a node that has version 2 alone.
+    fn unified(&self) -> Option<&Path> {
+        let directory = self.memory.as_deref()?;
+        directory
+            .join("cgroup.controllers")
+            .exists()
+            .then_some(directory)
     }
 
     fn of_v1(&self, stats: &Stats) -> v1::Metrics {
@@ -156,60 +174,19 @@ impl Cgroups {
         metrics
     }
 
-    fn of_v2(&self, stats: &Stats) -> v2::Metrics {
-        let memory = &stats.memory;
-        let detail = |name: &str| memory.stats.get(name).copied().unwrap_or(0);
-        let mut metrics = v2::Metrics::new();
-        // Of this version the counters are kept in microseconds, as they are told here.
-        metrics.cpu = MessageField::some(v2::CPUStat {
-            usage_usec: stats.cpu.usage.usage_total,
-            user_usec: stats.cpu.usage.usage_user,
-            system_usec: stats.cpu.usage.usage_kernel,
-            nr_periods: stats.cpu.throttling.periods,
-            nr_throttled: stats.cpu.throttling.throttled_periods,
-            throttled_usec: stats.cpu.throttling.throttled_time,
-            ..v2::CPUStat::default()
-        });
-        metrics.memory = MessageField::some(v2::MemoryStat {
-            usage: memory.memory.usage,
-            usage_limit: memory.memory.limit,
-            swap_usage: memory.memswap.usage,
-            swap_limit: memory.memswap.limit,
-            anon: detail("anon"),
-            file: detail("file"),
-            file_mapped: detail("file_mapped"),
-            kernel_stack: detail("kernel_stack"),
-            inactive_anon: detail("inactive_anon"),
-            active_anon: detail("active_anon"),
-            inactive_file: detail("inactive_file"),
-            active_file: detail("active_file"),
-            pgfault: detail("pgfault"),
-            pgmajfault: detail("pgmajfault"),
-            ..v2::MemoryStat::default()
-        });
-        metrics.pids = MessageField::some(v2::PidsStat {
-            current: stats.pids.current,
-            limit: stats.pids.limit,
-            ..v2::PidsStat::default()
-        });
-        metrics.memory_events = MessageField::some(v2::MemoryEvents {
-            oom_kill: self.killed_for_memory(),
-            ..v2::MemoryEvents::default()
-        });
-        metrics
-    }
-
     /// How many of the processes the kernel has killed because memory ran out.
     pub fn killed_for_memory(&self) -> u64 {
         let Some(memory) = &self.memory else {
             return 0;
         };
+        // Each version has one of them.
         let counted = ["memory.events", "memory.oom_control"].map(|name| {
-            let text = fs::read_to_string(memory.join(name)).unwrap_or_default();
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+            keyed(
+                &fs::read_to_string(memory.join(name)).unwrap_or_default(),
+                "oom_kill",
+            )
         });
-        counted.into_iter().flatten().next().unwrap_or(0)
+        counted[0].max(counted[1])
     }
 
     fn manager(&self) -> Result<AnyCgroupManager, String> {
@@ -220,6 +197,67 @@ impl Cgroups {
         })
         .map_err(told)
     }
+}
+
+/// What a cgroup of version 2 has counted: 0 where a controller is not enabled or the kernel does not count. libcgroups would
+/// tell nothing at all then, such as where the kernel measures no pressure.
+fn of_v2(directory: &Path) -> v2::Metrics {
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+    let number = |name: &str| match read(name).trim() {
+        "max" => u64::MAX,
+        number => number.parse().unwrap_or(0),
+    };
+    let (cpu, memory, events) = (read("cpu.stat"), read("memory.stat"), read("memory.events"));
+    let mut metrics = v2::Metrics::new();
+    metrics.cpu = MessageField::some(v2::CPUStat {
+        usage_usec: keyed(&cpu, "usage_usec"),
+        user_usec: keyed(&cpu, "user_usec"),
+        system_usec: keyed(&cpu, "system_usec"),
+        nr_periods: keyed(&cpu, "nr_periods"),
+        nr_throttled: keyed(&cpu, "nr_throttled"),
+        throttled_usec: keyed(&cpu, "throttled_usec"),
+        ..v2::CPUStat::default()
+    });
+    metrics.memory = MessageField::some(v2::MemoryStat {
+        usage: number("memory.current"),
+        usage_limit: number("memory.max"),
+        swap_usage: number("memory.swap.current"),
+        swap_limit: number("memory.swap.max"),
+        anon: keyed(&memory, "anon"),
+        file: keyed(&memory, "file"),
+        file_mapped: keyed(&memory, "file_mapped"),
+        kernel_stack: keyed(&memory, "kernel_stack"),
+        inactive_anon: keyed(&memory, "inactive_anon"),
+        active_anon: keyed(&memory, "active_anon"),
+        inactive_file: keyed(&memory, "inactive_file"),
+        active_file: keyed(&memory, "active_file"),
+        pgfault: keyed(&memory, "pgfault"),
+        pgmajfault: keyed(&memory, "pgmajfault"),
+        ..v2::MemoryStat::default()
+    });
+    metrics.pids = MessageField::some(v2::PidsStat {
+        current: number("pids.current"),
+        limit: number("pids.max"),
+        ..v2::PidsStat::default()
+    });
+    metrics.memory_events = MessageField::some(v2::MemoryEvents {
+        low: keyed(&events, "low"),
+        high: keyed(&events, "high"),
+        max: keyed(&events, "max"),
+        oom: keyed(&events, "oom"),
+        oom_kill: keyed(&events, "oom_kill"),
+        ..v2::MemoryEvents::default()
+    });
+    metrics
+}
+
+/// A number of a file that has a name and a number a line, or 0.
+fn keyed(text: &str, name: &str) -> u64 {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(key, _)| *key == name);
+    found
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 fn entry(data: &MemoryData) -> MessageField<v1::MemoryEntry> {
@@ -256,12 +294,24 @@ pub fn directories(pid: i32) -> Vec<(Vec<String>, PathBuf)> {
     found.collect()
 }
 
+/// Whether the specification names its cgroup as systemd does: slice, prefix and name, with colons between. The kubelet does so
+/// where systemd makes the cgroups, and containerd 1.6 tells of that in no other way.
+pub fn is_systemds(spec: &Spec) -> bool {
+    let path = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_ref());
+    let path = path.and_then(|path| path.to_str()).unwrap_or_default();
+    matches!(path.split(':').collect::<Vec<_>>()[..], [slice, _, _] if slice.ends_with(".slice"))
+}
+
 /// Where the kernel tells of the memory of the cgroup that a process is in.
 pub fn memory_of(pid: i32) -> Option<PathBuf> {
     let all = directories(pid);
-    let is_memory = |(controllers, directory): &&(Vec<String>, PathBuf)| {
-        controllers.iter().any(|name| name == "memory")
-            || controllers.iter().all(String::is_empty) && directory.join("memory.events").exists()
+    let is_memory = |(controllers, _): &&(Vec<String>, PathBuf)| {
+        controllers
+            .iter()
+            .any(|name| name == "memory" || name.is_empty())
     };
     all.iter()
         .find(is_memory)
@@ -270,4 +320,71 @@ pub fn memory_of(pid: i32) -> Option<PathBuf> {
 
 fn told(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_systemd_is_known() {
+        let is_systemds = |path: &str| {
+            let spec =
+                serde_json::json!({ "ociVersion": "1.1.0", "linux": { "cgroupsPath": path } });
+            is_systemds(&serde_json::from_value(spec).expect("a specification"))
+        };
+        assert!(is_systemds("kubepods-besteffort.slice:cri-containerd:1f"));
+        assert!(!is_systemds("/kubepods/besteffort/1f"));
+        assert!(!is_systemds("/a:b:c"));
+        assert!(!is_systemds(""));
+    }
+
+    #[test]
+    fn what_version_2_counts_is_told_and_what_it_does_not_is_0() {
+        let directory = tempfile::tempdir().expect("a directory");
+        // As Linux 6.1 has them, without swap and without measuring pressure.
+        for (name, text) in [
+            (
+                "cpu.stat",
+                "usage_usec 1500000\nuser_usec 1200000\nsystem_usec 300000\nnr_periods 7\nnr_throttled 3\nthrottled_usec 9\n",
+            ),
+            ("memory.current", "5242880\n"),
+            ("memory.max", "268435456\n"),
+            (
+                "memory.stat",
+                "anon 4096\nfile 8192\ninactive_file 2048\nactive_file 6144\npgfault 12\npgmajfault 1\n",
+            ),
+            (
+                "memory.events",
+                "low 0\nhigh 0\nmax 5\noom 2\noom_kill 1\noom_group_kill 0\n",
+            ),
+            ("pids.current", "2\n"),
+            ("pids.max", "max\n"),
+        ] {
+            fs::write(directory.path().join(name), text).expect("a file");
+        }
+        let metrics = of_v2(directory.path());
+        let (cpu, memory) = (&metrics.cpu, &metrics.memory);
+        assert_eq!(
+            [cpu.usage_usec, cpu.user_usec, cpu.system_usec],
+            [1_500_000, 1_200_000, 300_000]
+        );
+        assert_eq!(
+            [cpu.nr_periods, cpu.nr_throttled, cpu.throttled_usec],
+            [7, 3, 9]
+        );
+        assert_eq!(
+            [memory.usage, memory.usage_limit, memory.swap_usage],
+            [5 << 20, 256 << 20, 0]
+        );
+        assert_eq!(
+            [memory.anon, memory.inactive_file, memory.pgmajfault],
+            [4096, 2048, 1]
+        );
+        assert_eq!([metrics.pids.current, metrics.pids.limit], [2, u64::MAX]);
+        assert_eq!(
+            [metrics.memory_events.oom, metrics.memory_events.oom_kill],
+            [2, 1]
+        );
+    }
 }

@@ -34,7 +34,7 @@ pub struct Create {
     pub containerd: PathBuf,
     /// Where the standard streams lead.
     pub streams: [String; 3],
-    /// Whether systemd makes the cgroups.
+    /// Whether systemd makes the cgroups, also if their path is none of systemd's.
     pub systemd: bool,
     /// What its root file system is made of, in order.
     pub rootfs: Vec<RootMount>,
@@ -82,6 +82,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
         asked,
         is_linux: OnceCell::new(),
     });
+    let systemd = create.systemd || cgroup::is_systemds(&spec);
     let states = states(&there.bundle);
     let container = ContainerBuilder::new(there.id.clone(), SyscallType::Linux)
         .with_executor(guests)
@@ -93,7 +94,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
         .as_init(&there.bundle)
         // Its parent is ours, who is told when it ends.
         .as_sibling(true)
-        .with_systemd(create.systemd)
+        .with_systemd(systemd)
         .build()
         .map_err(|error| chain(&error))?;
     let pid = container
@@ -101,6 +102,21 @@ pub fn create(create: &Create) -> Result<Created, String> {
         .ok_or("the container has no process")?
         .as_raw();
     let config = YoukiConfig::load(there.state()).map_err(|error| chain(&error))?;
+    let cgroups = Cgroups {
+        path: config.cgroup_path,
+        systemd,
+        id: there.id.clone(),
+        memory: cgroup::memory_of(pid),
+    };
+    let resources = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.resources().as_ref());
+    cgroups.confine(
+        resources
+            .and_then(|resources| resources.devices().as_deref())
+            .unwrap_or_default(),
+    )?;
     let run = read(&run)?;
     if let (Some(store), Some(run)) = (&store, &run) {
         let program = match &layer {
@@ -111,12 +127,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
     }
     Ok(Created {
         pid,
-        cgroups: Cgroups {
-            path: config.cgroup_path,
-            systemd: create.systemd,
-            id: there.id.clone(),
-            memory: cgroup::memory_of(pid),
-        },
+        cgroups,
         is_guest: run.is_some(),
         has_hooks: spec.hooks().is_some(),
     })

@@ -12,6 +12,7 @@ mod command;
 mod content;
 mod create;
 mod detached;
+mod devices;
 mod events;
 mod executor;
 mod guest;

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use containerd_shim::publisher::RemotePublisher;
 use containerd_shim::util::write_address;
-use containerd_shim::{Config, DeleteResponse, Error, ExitSignal, Flags, StartOpts};
+use containerd_shim::{
+    Config, DeleteResponse, Error, ExitSignal, Flags, StartOpts, socket_address,
+};
 use libcontainer::oci_spec::runtime::Spec;
 
 use crate::children::Children;
@@ -23,6 +25,7 @@ pub struct Shim {
     bundle: PathBuf,
     namespace: String,
     containerd: PathBuf,
+    socket: String,
     exit: Arc<ExitSignal>,
 }
 
@@ -35,6 +38,7 @@ impl containerd_shim::Shim for Shim {
             bundle: args.bundle.clone().into(),
             namespace: args.namespace.clone(),
             containerd: args.address.clone().into(),
+            socket: args.socket.clone(),
             exit: Arc::default(),
         }
     }
@@ -45,21 +49,20 @@ impl containerd_shim::Shim for Shim {
             .map_err(|error| Error::InvalidArgument(format!("config.json: {error}")))?;
         let pod = spec.annotations().as_ref().and_then(|all| all.get(POD));
         let grouping = pod.cloned().unwrap_or_else(|| opts.id.clone());
+        // First of all, since a shim that was started would stay if this failed.
+        write_address(&socket_address(&opts.address, &opts.namespace, &grouping))?;
         // glibc gives threads heaps of their own otherwise, which nearly idle threads do not need.
         let one_heap = vec![("MALLOC_ARENA_MAX", "1")];
         let (_, address) = containerd_shim::spawn(opts, &grouping, one_heap)?;
-        write_address(&address)?;
         Ok(address)
     }
 
     /// What containerd asks for when the shim is gone: nothing of the container is to be left.
     fn delete_shim(&mut self) -> Result<DeleteResponse, Error> {
-        let bundle = match self.bundle.as_os_str().is_empty() {
-            true => std::env::current_dir().map_err(|error| Error::Other(error.to_string()))?,
-            false => self.bundle.clone(),
-        };
         let there = There {
-            bundle,
+            bundle: self
+                .bundle()
+                .map_err(|error| Error::Other(error.to_string()))?,
             id: self.id.clone(),
         };
         steps::delete(&there).map_err(Error::Other)?;
@@ -82,12 +85,30 @@ impl containerd_shim::Shim for Shim {
         });
         let events = Events::new(publisher, self.namespace.clone());
         let containerd: &Path = &self.containerd;
-        Service::new(
+        let service = Service::new(
             children,
             events,
             self.namespace.clone(),
             containerd.to_owned(),
             Arc::clone(&self.exit),
-        )
+        );
+        let socket = self.socket.trim_start_matches("unix://").into();
+        let watched = self
+            .bundle()
+            .and_then(|bundle| service.end_if_forgotten(bundle, socket));
+        if let Err(error) = watched {
+            log::warn!("this shim will stay if containerd forgets it: {error}");
+        }
+        service
+    }
+}
+
+impl Shim {
+    /// The directory in which it was started, if it was not told of one.
+    fn bundle(&self) -> std::io::Result<PathBuf> {
+        match self.bundle.as_os_str().is_empty() {
+            true => std::env::current_dir(),
+            false => Ok(self.bundle.clone()),
+        }
     }
 }

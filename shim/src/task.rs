@@ -1,9 +1,11 @@
 //! containerd's task service: the lives of a pod's containers.
 
 use std::collections::{HashMap, hash_map};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use containerd_shim::api::{
@@ -36,9 +38,12 @@ use crate::steps::{self, CREATE, DELETE, START, There};
 /// How long a container whose program never began may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How soon a shim that was started hears of its first container, or finds its bundle gone.
+const FORGOTTEN: Duration = Duration::from_secs(5);
+
 /// The service.
 pub struct Service {
-    containers: RwLock<HashMap<String, Entry>>,
+    containers: Arc<RwLock<HashMap<String, Entry>>>,
     children: Arc<Children>,
     events: Events,
     namespace: String,
@@ -200,13 +205,32 @@ impl Service {
         exit: Arc<ExitSignal>,
     ) -> Self {
         Service {
-            containers: RwLock::default(),
+            containers: Arc::default(),
             children,
             events,
             namespace,
             containerd,
             exit,
         }
+    }
+
+    /// Ends the shim if no container comes and its bundle goes: containerd forgets one that it has started and then has no room
+    /// on the disk to write down.
+    pub fn end_if_forgotten(&self, bundle: PathBuf, socket: PathBuf) -> std::io::Result<()> {
+        let (containers, exit) = (Arc::clone(&self.containers), Arc::clone(&self.exit));
+        let forgotten = move || {
+            thread::sleep(FORGOTTEN);
+            let containers = containers.read().unwrap_or_else(PoisonError::into_inner);
+            if containers.is_empty() && !bundle.exists() {
+                // The file that says where it is went with the bundle.
+                if let Err(error) = fs::remove_file(&socket) {
+                    warn!("{} stays: {error}", socket.display());
+                }
+                exit.signal();
+            }
+        };
+        let thread = thread::Builder::new().name("forgotten".into());
+        thread.spawn(forgotten).map(drop)
     }
 
     fn container(&self, id: &str) -> TtrpcResult<Arc<Container>> {

@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::node::{Node, eventually};
+use crate::node::{Node, Ran, eventually};
 use crate::pods::Pod;
 use crate::tasks::{Running, run};
 use crate::{GUEST, HELLO, Rule, images};
@@ -19,6 +19,7 @@ pub const ALL: &[Rule] = &[
         killed_containerd_under_pods,
     ),
     ("a_full_cache_costs_speed_only", full_cache),
+    ("a_full_state_directory_is_told", full_state),
     ("input_that_nobody_reads_holds_nothing_up", ignored_input),
     ("an_image_that_lies_is_not_run", lying_image),
     ("a_hundred_run_eight_at_a_time", hundred),
@@ -80,15 +81,41 @@ fn killed_containerd_under_pods(node: &Node) {
     pod.remove();
 }
 
-fn full_cache(node: &Node) {
-    let cache = node.path("cache").display().to_string();
-    fs::create_dir_all(&cache).expect("a directory");
-    let mount = ["-t", "tmpfs", "-o", "size=16k,mode=700", "tmpfs", &cache];
+/// Runs a guest while this directory of the node has room for so many pages.
+fn run_with_room(node: &Node, directory: &str, pages: u32) -> Ran {
+    fs::create_dir_all(node.path(directory)).expect("a directory");
+    let directory = node.path(directory).display().to_string();
+    let options = format!("size={}k,mode=700", 4 * pages);
+    let mount = ["-t", "tmpfs", "-o", &options, "tmpfs", &directory];
     node.run(node.command("mount").args(mount), &[]).ended(0);
     let ran = run(node, GUEST, &[], &["exit", "42"]);
-    node.run(node.command("umount").args(["--lazy", &cache]), &[])
+    node.run(node.command("umount").args(["--lazy", &directory]), &[])
         .ended(0);
-    ran.ended(42);
+    ran
+}
+
+fn full_cache(node: &Node) {
+    run_with_room(node, "cache", 4).ended(42);
+}
+
+/// Wherever it gets full: containerd writes there first, then the shim, then libcontainer.
+fn full_state(node: &Node) {
+    let directory = format!("state/io.containerd.runtime.v2.task/{}", node.namespace());
+    let mut failed = 0;
+    for pages in 1..=24 {
+        let ran = run_with_room(node, &directory, pages);
+        match ran.code() {
+            42 => break,
+            _ => assert!(
+                ran.stderr.contains("no space left") || ran.stderr.contains("No space left"),
+                "{pages} pages: {ran}"
+            ),
+        }
+        failed += 1;
+    }
+    assert!((1..24).contains(&failed), "{failed}");
+    run(node, GUEST, &[], &["exit", "42"]).ended(42);
+    node.nothing_left_of("");
 }
 
 /// The client keeps the guest's input open, and the guest does not read it.

@@ -48,6 +48,7 @@ pub const ALL: &[Rule] = &[
     ("nothing_of_the_runtime_is_visible", hidden),
     ("metrics_are_true", metrics),
     ("a_linux_program_runs_as_one", linux_program),
+    ("a_linux_program_has_no_devices_but_runcs", devices),
     ("the_second_start_is_warm", warm),
 ];
 
@@ -659,6 +660,22 @@ fn metrics(node: &Node) {
 fn linux_program(node: &Node) {
     let ran = run(node, LINUX, &[], &["/pause", "say"]);
     assert_eq!(ran.ended(0).stdout, "a Linux program\n");
+}
+
+fn devices(node: &Node) {
+    let ran = run(node, LINUX, &[], &["/pause", "device"]).ended(0);
+    assert_eq!(ran.stderr, "opening: Operation not permitted\n");
+    let theirs = [
+        "run",
+        "--rm",
+        "--runtime",
+        "io.containerd.runc.v2",
+        LINUX,
+        &node.id("task"),
+        "/pause",
+        "device",
+    ];
+    assert_eq!(node.ctr(&theirs).ended(0).stderr, ran.stderr);
 }
 
 fn warm(node: &Node) {
