@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::devices;
 
+/// Where the node has its cgroups: of version 2, or a directory for each hierarchy of version 1.
+const ROOT: &str = "/sys/fs/cgroup";
+
 /// How long processes that were killed may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -273,7 +276,7 @@ fn entry(data: &MemoryData) -> MessageField<v1::MemoryEntry> {
 /// The directories of the cgroups that a process is in, one a hierarchy, and which controllers each has.
 pub fn directories(pid: i32) -> Vec<(Vec<String>, PathBuf)> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let root = Path::new("/sys/fs/cgroup");
+    let root = Path::new(ROOT);
     let lines = text.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         Some((parts.next()?, parts.next()?.trim_start_matches('/')))
@@ -297,12 +300,26 @@ pub fn directories(pid: i32) -> Vec<(Vec<String>, PathBuf)> {
 /// Whether the specification names its cgroup as systemd does: slice, prefix and name, with colons between. The kubelet does so
 /// where systemd makes the cgroups, and containerd 1.6 tells of that in no other way.
 pub fn is_systemds(spec: &Spec) -> bool {
-    let path = spec
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.cgroups_path().as_ref());
-    let path = path.and_then(|path| path.to_str()).unwrap_or_default();
+    let path = path_of(spec).and_then(Path::to_str).unwrap_or_default();
     matches!(path.split(':').collect::<Vec<_>>()[..], [slice, _, _] if slice.ends_with(".slice"))
+}
+
+/// Makes the cgroups of version 2 that are around that of the specification. libcontainer would too, but fails if a container that
+/// is made at the same time is ahead of it.
+pub fn make_parents(spec: &Spec) -> std::io::Result<()> {
+    let root = Path::new(ROOT);
+    let path = path_of(spec).and_then(|path| path.strip_prefix("/").unwrap_or(path).parent());
+    match path {
+        Some(parents) if root.join("cgroup.controllers").exists() => {
+            fs::create_dir_all(root.join(parents))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn path_of(spec: &Spec) -> Option<&Path> {
+    let linux = spec.linux().as_ref();
+    linux.and_then(|linux| linux.cgroups_path().as_deref())
 }
 
 /// Where the kernel tells of the memory of the cgroup that a process is in.

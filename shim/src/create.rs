@@ -83,6 +83,9 @@ pub fn create(create: &Create) -> Result<Created, String> {
         is_linux: OnceCell::new(),
     });
     let systemd = create.systemd || cgroup::is_systemds(&spec);
+    if !systemd {
+        cgroup::make_parents(&spec).map_err(|error| format!("cannot make cgroups: {error}"))?;
+    }
     let states = states(&there.bundle);
     let container = ContainerBuilder::new(there.id.clone(), SyscallType::Linux)
         .with_executor(guests)

@@ -441,13 +441,12 @@ impl Node {
                 left.push(format!("process {pid}: {line}"));
             }
         }
-        let mounts =
-            fs::read_to_string(format!("/proc/{}/mountinfo", self.pid)).unwrap_or_default();
+        // What the machine has below /run is hidden on the node, but listed.
+        let of_the_machine = mounts("self");
         let ours = self.scratch.path().display().to_string();
-        for line in mounts.lines() {
-            let place = line.split(' ').nth(4).unwrap_or_default();
+        for place in mounts(&self.pid.to_string()) {
             let below = place.starts_with(&ours) || place.starts_with("/run/");
-            if below && place.contains(id) {
+            if below && place.contains(id) && !of_the_machine.contains(&place) {
                 left.push(format!("mount {place}"));
             }
         }
@@ -506,6 +505,13 @@ impl Drop for Node {
             thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Where something is mounted for a process.
+fn mounts(process: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{process}/mountinfo")).unwrap_or_default();
+    let places = text.lines().filter_map(|line| line.split(' ').nth(4));
+    places.map(str::to_owned).collect()
 }
 
 pub fn walk(folder: &Path, depth: u32, seen: &mut dyn FnMut(&Path, bool)) {
