@@ -83,8 +83,13 @@ impl Cgroups {
 
     /// Lets the processes use the devices that the rules allow. With version 1 libcontainer has done that.
     pub fn confine(&self, devices: &[LinuxDeviceCgroup]) -> Result<(), String> {
-        let directory = self.unified();
-        directory.map_or(Ok(()), |directory| devices::confine(directory, devices))
+        match self.unified() {
+            Some(directory) => devices::confine(directory, devices),
+            None if Path::new(ROOT).join("cgroup.controllers").exists() => {
+                Err(format!("the cgroup of {} is not below {ROOT}", self.id))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Sets limits anew.

@@ -86,7 +86,9 @@ impl Rule {
             LinuxDeviceType::B => BLOCK,
             LinuxDeviceType::C | LinuxDeviceType::U => CHARACTER,
             LinuxDeviceType::P => {
-                return Err("a rule for devices is about pipes, which are none".into());
+                return Err(
+                    "a rule for devices has the type p, of pipes; expected a, b, c or u".into(),
+                );
             }
         };
         let mut access = 0;
@@ -97,7 +99,7 @@ impl Rule {
                 'w' => WRITE,
                 other => {
                     return Err(format!(
-                        "a rule for devices has the access {other:?}, which is none of r, w, m"
+                        "a rule for devices has the access {other:?}; expected r, w or m"
                     ));
                 }
             };
