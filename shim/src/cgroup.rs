@@ -14,7 +14,7 @@ use libcgroups::common::{
     AnyCgroupManager, CgroupConfig, CgroupManager, ControllerOpt, FreezerState,
     create_cgroup_manager,
 };
-use libcgroups::stats::{MemoryData, Stats};
+use libcgroups::stats::{BlkioDeviceStat, MemoryData, Stats};
 use libcontainer::oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl Cgroups {
     pub fn confine(&self, devices: &[LinuxDeviceCgroup]) -> Result<(), String> {
         match self.unified() {
             Some(directory) => devices::confine(directory, devices),
-            None if Path::new(ROOT).join("cgroup.controllers").exists() => {
+            None if has_version_2() => {
                 Err(format!("the cgroup of {} is not below {ROOT}", self.id))
             }
             None => Ok(()),
@@ -175,6 +175,11 @@ impl Cgroups {
             limit: stats.pids.limit,
             ..v1::PidsStat::default()
         });
+        metrics.blkio = MessageField::some(v1::BlkIOStat {
+            io_service_bytes_recursive: operations(&stats.blkio.service_bytes),
+            io_serviced_recursive: operations(&stats.blkio.serviced),
+            ..v1::BlkIOStat::default()
+        });
         metrics.memory_oom_control = MessageField::some(v1::MemoryOomControl {
             oom_kill: self.killed_for_memory(),
             ..v1::MemoryOomControl::default()
@@ -248,6 +253,10 @@ fn of_v2(directory: &Path) -> v2::Metrics {
         limit: number("pids.max"),
         ..v2::PidsStat::default()
     });
+    metrics.io = MessageField::some(v2::IOStat {
+        usage: read("io.stat").lines().filter_map(device).collect(),
+        ..v2::IOStat::default()
+    });
     metrics.memory_events = MessageField::some(v2::MemoryEvents {
         low: keyed(&events, "low"),
         high: keyed(&events, "high"),
@@ -278,6 +287,38 @@ fn entry(data: &MemoryData) -> MessageField<v1::MemoryEntry> {
     })
 }
 
+/// What was read from and written to devices, as version 1 counts it.
+fn operations(counted: &[BlkioDeviceStat]) -> Vec<v1::BlkIOEntry> {
+    let entry = |count: &BlkioDeviceStat| v1::BlkIOEntry {
+        op: count.op_type.clone().unwrap_or_default(),
+        major: count.major,
+        minor: count.minor,
+        value: count.value,
+        ..v1::BlkIOEntry::default()
+    };
+    counted.iter().map(entry).collect()
+}
+
+/// A line of version 2's `io.stat`: a device's numbers, and what was read from it and written to it.
+fn device(line: &str) -> Option<v2::IOEntry> {
+    let (device, counts) = line.split_once(' ')?;
+    let (major, minor) = device.split_once(':')?;
+    let count = |name| {
+        let mut counts = counts.split(' ').filter_map(|count| count.split_once('='));
+        let found = counts.find(|(key, _)| *key == name);
+        found.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    };
+    Some(v2::IOEntry {
+        major: major.parse().ok()?,
+        minor: minor.parse().ok()?,
+        rbytes: count("rbytes"),
+        wbytes: count("wbytes"),
+        rios: count("rios"),
+        wios: count("wios"),
+        ..v2::IOEntry::default()
+    })
+}
+
 /// The directories of the cgroups that a process is in, one a hierarchy, and which controllers each has.
 pub fn directories(pid: i32) -> Vec<(Vec<String>, PathBuf)> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -302,22 +343,42 @@ pub fn directories(pid: i32) -> Vec<(Vec<String>, PathBuf)> {
     found.collect()
 }
 
-/// Whether the specification names its cgroup as systemd does: slice, prefix and name, with colons between. The kubelet does so
-/// where systemd makes the cgroups, and containerd 1.6 tells of that in no other way.
-pub fn is_systemds(spec: &Spec) -> bool {
-    let path = path_of(spec).and_then(Path::to_str).unwrap_or_default();
-    matches!(path.split(':').collect::<Vec<_>>()[..], [slice, _, _] if slice.ends_with(".slice"))
+/// Whether systemd makes the cgroup: if the specification names it as systemd does, by slice, prefix and name with colons between. The
+/// kubelet does so where that is its driver, and containerd 1.6 tells of it in no other way. `asked` is what the runtime's options say.
+///
+/// # Errors
+///
+/// A line, if options and name do not agree, or the node has version 1: libcontainer speaks to systemd only with version 2, and would
+/// make a cgroup beside the slice.
+pub fn is_systemds(spec: &Spec, asked: bool) -> Result<bool, String> {
+    let Some(path) = path_of(spec).and_then(Path::to_str) else {
+        return Ok(asked);
+    };
+    let parts: Vec<&str> = path.split(':').collect();
+    let is_named =
+        matches!(parts[..], [slice, _, _] if slice.is_empty() || slice.ends_with(".slice"));
+    match (asked, is_named) {
+        (true, false) => Err(format!(
+            "the runtime's option SystemdCgroup is set, and the cgroup {path} has no name as systemd gives it: slice:prefix:name"
+        )),
+        (_, true) if !has_version_2() => Err(format!(
+            "the cgroup {path} is systemd's to make, which takes version 2 of cgroups, and the node has version 1: let the \
+             cgroup driver of the kubelet, or of docker, be cgroupfs"
+        )),
+        (_, is_named) => Ok(is_named),
+    }
+}
+
+fn has_version_2() -> bool {
+    Path::new(ROOT).join("cgroup.controllers").exists()
 }
 
 /// Makes the cgroups of version 2 that are around that of the specification. libcontainer would too, but fails if a container that
 /// is made at the same time is ahead of it.
 pub fn make_parents(spec: &Spec) -> std::io::Result<()> {
-    let root = Path::new(ROOT);
     let path = path_of(spec).and_then(|path| path.strip_prefix("/").unwrap_or(path).parent());
     match path {
-        Some(parents) if root.join("cgroup.controllers").exists() => {
-            fs::create_dir_all(root.join(parents))
-        }
+        Some(parents) if has_version_2() => fs::create_dir_all(Path::new(ROOT).join(parents)),
         _ => Ok(()),
     }
 }
@@ -349,16 +410,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_systemd_is_known() {
-        let is_systemds = |path: &str| {
+    fn systemd_is_asked_by_the_name_of_the_cgroup() {
+        let is_systemds = |path: &str, asked| {
             let spec =
                 serde_json::json!({ "ociVersion": "1.1.0", "linux": { "cgroupsPath": path } });
-            is_systemds(&serde_json::from_value(spec).expect("a specification"))
+            is_systemds(
+                &serde_json::from_value(spec).expect("a specification"),
+                asked,
+            )
         };
-        assert!(is_systemds("kubepods-besteffort.slice:cri-containerd:1f"));
-        assert!(!is_systemds("/kubepods/besteffort/1f"));
-        assert!(!is_systemds("/a:b:c"));
-        assert!(!is_systemds(""));
+        let slice = is_systemds("kubepods-besteffort.slice:cri-containerd:1f", false);
+        match has_version_2() {
+            true => assert_eq!(slice, Ok(true)),
+            false => assert!(slice.expect_err("refused").contains("cgroupfs")),
+        }
+        for path in ["/kubepods/besteffort/1f", "/a:b:c"] {
+            assert_eq!(is_systemds(path, false), Ok(false));
+            assert!(is_systemds(path, true).expect_err("refused").contains(path));
+        }
     }
 
     #[test]
@@ -379,6 +448,10 @@ mod tests {
             (
                 "memory.events",
                 "low 0\nhigh 0\nmax 5\noom 2\noom_kill 1\noom_group_kill 0\n",
+            ),
+            (
+                "io.stat",
+                "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n253:1 \n",
             ),
             ("pids.current", "2\n"),
             ("pids.max", "max\n"),
@@ -402,6 +475,11 @@ mod tests {
         assert_eq!(
             [memory.anon, memory.inactive_file, memory.pgmajfault],
             [4096, 2048, 1]
+        );
+        let disk = &metrics.io.usage[0];
+        assert_eq!(
+            [disk.major, disk.rbytes, disk.wbytes, disk.rios, disk.wios],
+            [8, 4096, 8192, 1, 2]
         );
         assert_eq!([metrics.pids.current, metrics.pids.limit], [2, u64::MAX]);
         assert_eq!(

@@ -34,7 +34,7 @@ pub struct Create {
     pub containerd: PathBuf,
     /// Where the standard streams lead.
     pub streams: [String; 3],
-    /// Whether systemd makes the cgroups, also if their path is none of systemd's.
+    /// Whether the runtime's options say that systemd makes the cgroups.
     pub systemd: bool,
     /// What its root file system is made of, in order.
     pub rootfs: Vec<RootMount>,
@@ -82,7 +82,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
         asked,
         is_linux: OnceCell::new(),
     });
-    let systemd = create.systemd || cgroup::is_systemds(&spec);
+    let systemd = cgroup::is_systemds(&spec, create.systemd)?;
     if !systemd {
         cgroup::make_parents(&spec).map_err(|error| format!("cannot make cgroups: {error}"))?;
     }

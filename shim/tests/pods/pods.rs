@@ -18,6 +18,7 @@ pub const ALL: &[Rule] = &[
     ("pod: an_artifact_runs_by_its_command", artifact),
     ("pod: statistics_are_true", statistics),
     ("pod: exec_is_refused_with_the_reason", exec),
+    ("pod: a_slice_is_systemds_or_refused", slice),
     ("pod: it_can_go_while_it_compiles", goes_while_compiling),
 ];
 
@@ -331,6 +332,23 @@ fn exec(node: &Node) {
 }
 
 /// CPython takes an engine seconds. Who gives its start up, as a kubelet does after a while, finds nothing left of it.
+/// There is no systemd on the node.
+fn slice(node: &Node) {
+    let name = node.id("pod");
+    let config = json!({
+        "metadata": { "name": name, "namespace": "default", "uid": name, "attempt": 0 },
+        "log_directory": node.path("logs"),
+        "linux": {
+            "cgroup_parent": "wasmrun.slice",
+            "security_context": { "namespace_options": { "pid": "CONTAINER" } },
+        },
+    });
+    let request = json!({ "config": config, "runtime_handler": "wasmrun" });
+    let refused = node.cri().try_call("RunPodSandbox", request);
+    let words = refused.expect_err("there is no such slice");
+    assert!(words.contains("systemd"), "{words}");
+}
+
 fn goes_while_compiling(node: &Node) {
     let mut pod = Pod::new(node, json!({ "wasmrun.engine": "wasmer" }));
     let more = json!({ "args": ["-c", "print(1)"] });
