@@ -15,7 +15,7 @@ use libcgroups::common::{
     create_cgroup_manager,
 };
 use libcgroups::stats::{BlkioDeviceStat, MemoryData, Stats};
-use libcontainer::oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
+use libcontainer::oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources, Spec};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,7 @@ impl Cgroups {
 
     /// Sets limits anew.
     pub fn update(&self, resources: &LinuxResources) -> Result<(), String> {
+        check(resources)?;
         if let Some(devices) = resources.devices() {
             self.confine(devices)?;
         }
@@ -369,6 +370,30 @@ pub fn is_systemds(spec: &Spec, asked: bool) -> Result<bool, String> {
     }
 }
 
+/// Refuses limits that libcontainer would leave out.
+///
+/// # Errors
+///
+/// A line that names the limit.
+pub fn check(resources: &LinuxResources) -> Result<(), String> {
+    let (version_2, rdma, unified, network) = (
+        has_version_2(),
+        resources.rdma().as_ref(),
+        resources.unified().as_ref(),
+        resources.network().as_ref(),
+    );
+    let refused = if rdma.is_some_and(|rdma| !rdma.is_empty()) {
+        "rdma cannot be had"
+    } else if !version_2 && unified.is_some_and(|unified| !unified.is_empty()) {
+        "unified cannot be had with version 1 of cgroups, which the node has"
+    } else if version_2 && network.is_some_and(|network| *network != LinuxNetwork::default()) {
+        "network cannot be had with version 2 of cgroups, which the node has"
+    } else {
+        return Ok(());
+    };
+    Err(format!("the container's limit linux.resources.{refused}"))
+}
+
 fn has_version_2() -> bool {
     Path::new(ROOT).join("cgroup.controllers").exists()
 }
@@ -428,6 +453,24 @@ mod tests {
             assert_eq!(is_systemds(path, false), Ok(false));
             assert!(is_systemds(path, true).expect_err("refused").contains(path));
         }
+    }
+
+    #[test]
+    fn limits_that_would_be_left_out_are_refused_by_name() {
+        let check = |resources: serde_json::Value| {
+            check(&serde_json::from_value(resources).expect("resources"))
+        };
+        assert_eq!(check(serde_json::json!({"pids": {"limit": 7}})), Ok(()));
+        let none = serde_json::json!({"rdma": {}, "unified": {}, "network": {}});
+        assert_eq!(check(none), Ok(()));
+        let rdma = check(serde_json::json!({"rdma": {"mlx5_1": {"hcaHandles": 3}}}));
+        assert!(rdma.expect_err("refused").contains("rdma"));
+        let unified = check(serde_json::json!({"unified": {"memory.high": "1"}}));
+        let network = check(serde_json::json!({"network": {"classID": 5}}));
+        assert_eq!(
+            [unified.is_ok(), network.is_ok()],
+            [has_version_2(), !has_version_2()]
+        );
     }
 
     #[test]

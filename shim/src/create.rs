@@ -82,6 +82,9 @@ pub fn create(create: &Create) -> Result<Created, String> {
         asked,
         is_linux: OnceCell::new(),
     });
+    let linux = spec.linux().as_ref();
+    let resources = linux.and_then(|linux| linux.resources().as_ref());
+    resources.map_or(Ok(()), cgroup::check)?;
     let systemd = cgroup::is_systemds(&spec, create.systemd)?;
     if !systemd {
         cgroup::make_parents(&spec).map_err(|error| format!("cannot make cgroups: {error}"))?;
@@ -111,15 +114,8 @@ pub fn create(create: &Create) -> Result<Created, String> {
         id: there.id.clone(),
         memory: cgroup::memory_of(pid),
     };
-    let resources = spec
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.resources().as_ref());
-    cgroups.confine(
-        resources
-            .and_then(|resources| resources.devices().as_deref())
-            .unwrap_or_default(),
-    )?;
+    let devices = resources.and_then(|resources| resources.devices().as_deref());
+    cgroups.confine(devices.unwrap_or_default())?;
     let run = read(&run)?;
     if let (Some(store), Some(run)) = (&store, &run) {
         let program = match &layer {

@@ -3,11 +3,12 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::{CString, NulError};
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{Process, Spec};
 use libcontainer::workload::default::DefaultExecutor;
 use libcontainer::workload::{
     Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError,
@@ -49,6 +50,7 @@ impl Guests {
 
     /// Finds the program, and writes how it is run. This is inside of the container, as its user.
     fn prepare(&self, spec: &Spec) -> Result<(), String> {
+        label(guest::process(spec)?)?;
         let Inner { layer, asked, .. } = &*self.0;
         let found = match layer {
             Some(layer) => guest::identify(&by_descriptor(layer))?,
@@ -60,14 +62,14 @@ impl Guests {
         if is_linux {
             return Ok(());
         }
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
             format!("{error}: /proc has to be mounted in the container, as wasmrun reads there what it is to run")
         })?;
         let hidden = guest::of_processes(&mounts);
         let text = guest::run(spec, asked, &found, &hidden)?
             .to_toml()
             .map_err(|error| error.to_string())?;
-        std::fs::File::from(self.0.run.try_clone().map_err(told)?)
+        File::from(self.0.run.try_clone().map_err(told)?)
             .write_all(text.as_bytes())
             .map_err(told)?;
         Ok(())
@@ -145,6 +147,17 @@ impl Executor for Guests {
             eprintln!("{}: {error}", crate::NAME);
             ExecutorError::Other(error)
         })
+    }
+}
+
+/// Has the kernel run the container's program by the label of SELinux that the specification gives it, which libcontainer leaves
+/// out.
+fn label(process: &Process) -> Result<(), String> {
+    match process.selinux_label().as_deref() {
+        None | Some("") => Ok(()),
+        Some(label) => fs::write("/proc/thread-self/attr/exec", label).map_err(|error| {
+            format!("the container's label of SELinux, {label}, cannot be set: {error}")
+        }),
     }
 }
 

@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::guests::{ACCESS_DENIED, CONNECTION_REFUSED};
+use crate::guests::{ACCESS_DENIED, CONNECTION_REFUSED, Guests};
 use crate::node::{Node, RUNTIME, Ran, eventually};
 use crate::{CONNECTS, GUEST, HELLO, LINUX, Rule, UID, USER};
 
@@ -49,6 +49,7 @@ pub const ALL: &[Rule] = &[
     ("metrics_are_true", metrics),
     ("a_linux_program_runs_as_one", linux_program),
     ("a_linux_program_has_no_devices_but_runcs", devices),
+    ("what_libcontainer_leaves_out_is_refused", left_out),
     ("the_second_start_is_warm", warm),
 ];
 
@@ -676,6 +677,51 @@ fn devices(node: &Node) {
         "device",
     ];
     assert_eq!(node.ctr(&theirs).ended(0).stderr, ran.stderr);
+}
+
+/// A specification as a whole, since `ctr` has no words for some of it.
+fn left_out(node: &Node) {
+    let id = node.id("task");
+    let root = node.path(&format!("files/{id}"));
+    fs::create_dir_all(&root).expect("a directory");
+    fs::write(root.join("guest.wasm"), Guests::guest()).expect("a file");
+    let run = |process: Value, resources: Value| {
+        let mut spec = json!({
+            "ociVersion": "1.1.0",
+            "root": { "path": root },
+            "process": {
+                "user": { "uid": 0, "gid": 0 }, "cwd": "/", "args": ["/guest.wasm", "exit", "42"],
+            },
+            "mounts": [
+                { "destination": "/proc", "type": "proc", "source": "proc" },
+                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
+            ],
+            "linux": {
+                "cgroupsPath": format!("/{}/{id}", node.namespace()),
+                "namespaces": [{ "type": "mount" }, { "type": "pid" }],
+                "resources": resources,
+            },
+        });
+        for (key, value) in process.as_object().into_iter().flatten() {
+            spec["process"][key] = value.clone();
+        }
+        let file = node.path(&format!("{id}.json"));
+        fs::write(&file, spec.to_string()).expect("a file");
+        let file = file.display().to_string();
+        let ran = node.ctr(&["run", "--rm", "--runtime", RUNTIME, "--config", &file, &id]);
+        node.nothing_left_of(&id);
+        ran
+    };
+    run(json!({}), json!({})).ended(42);
+    // The kernel has no SELinux, or none of this label.
+    let label = json!({ "selinuxLabel": "nobody_u:nobody_r:nothing_t:s0" });
+    let ran = run(label, json!({}));
+    assert!(ran.stderr.contains("SELinux, nobody_u"), "{ran}");
+    let ran = run(
+        json!({}),
+        json!({ "rdma": { "mlx5_1": { "hcaHandles": 3 } } }),
+    );
+    assert!(ran.stderr.contains("linux.resources.rdma"), "{ran}");
 }
 
 fn warm(node: &Node) {
