@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::config::YoukiConfig;
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::oci_spec::runtime::{Process, Spec};
+use libcontainer::oci_spec::runtime::{Mount, Process, Spec};
 use libcontainer::syscall::syscall::SyscallType;
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2,
@@ -85,6 +85,7 @@ pub fn create(create: &Create) -> Result<Created, String> {
     let linux = spec.linux().as_ref();
     let resources = linux.and_then(|linux| linux.resources().as_ref());
     resources.map_or(Ok(()), cgroup::check)?;
+    check_mounts(spec.mounts().as_deref().unwrap_or_default())?;
     let systemd = cgroup::is_systemds(&spec, create.systemd)?;
     if !systemd {
         cgroup::make_parents(&spec).map_err(|error| format!("cannot make cgroups: {error}"))?;
@@ -130,6 +131,25 @@ pub fn create(create: &Create) -> Result<Created, String> {
         is_guest: run.is_some(),
         has_hooks: spec.hooks().is_some(),
     })
+}
+
+/// Refuses mounts whose files are to have other owners than on the node, which libcontainer would leave as they are.
+fn check_mounts(mounts: &[Mount]) -> Result<(), String> {
+    let is_mapped = |mount: &&Mount| {
+        let options = mount.options().as_deref().unwrap_or_default();
+        mount.uid_mappings().is_some()
+            || mount.gid_mappings().is_some()
+            || options
+                .iter()
+                .any(|option| option == "idmap" || option == "ridmap")
+    };
+    match mounts.iter().find(is_mapped) {
+        None => Ok(()),
+        Some(mount) => Err(format!(
+            "the mount {} is to map its owners (idmap), which cannot be had; mount it without, or let the pod have the node's users",
+            mount.destination().display()
+        )),
+    }
 }
 
 /// The program of a container that is a layer of its image, if it is none of its files.

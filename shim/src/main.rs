@@ -15,6 +15,7 @@ mod detached;
 mod devices;
 mod events;
 mod executor;
+mod features;
 mod guest;
 mod options;
 mod rootfs;
@@ -23,11 +24,7 @@ mod stdio;
 mod steps;
 mod task;
 
-use std::io::Write;
-
 use containerd_shim::Config;
-use containerd_shim::protos::protobuf::Message;
-use containerd_shim::protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 
 /// The runtime's name, as a pod's runtime class has it.
 const NAME: &str = "io.containerd.wasmrun.v1";
@@ -41,7 +38,7 @@ fn main() {
     }
     match containerd_shim::parse(&args) {
         Ok(flags) if flags.version => println!("{NAME} {}", env!("CARGO_PKG_VERSION")),
-        Ok(flags) if flags.info => tell(),
+        Ok(flags) if flags.info => features::tell(),
         // What is wrong with them is said there.
         _ => containerd_shim::run::<shim::Shim>(
             NAME,
@@ -51,23 +48,5 @@ fn main() {
                 ..Config::default()
             }),
         ),
-    }
-}
-
-/// Tells containerd of this runtime.
-fn tell() {
-    let info = RuntimeInfo {
-        name: NAME.into(),
-        version: Some(RuntimeVersion {
-            version: env!("CARGO_PKG_VERSION").into(),
-            ..RuntimeVersion::default()
-        })
-        .into(),
-        ..RuntimeInfo::default()
-    };
-    let told = info.write_to_bytes().map_err(std::io::Error::other);
-    if let Err(error) = told.and_then(|bytes| std::io::stdout().write_all(&bytes)) {
-        eprintln!("{NAME}: cannot tell of itself: {error}");
-        std::process::exit(1);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::guests::{ACCESS_DENIED, CONNECTION_REFUSED, Guests};
-use crate::node::{Node, RUNTIME, Ran, eventually};
+use crate::node::{Node, RUNTIME, Ran, Release, eventually};
 use crate::{CONNECTS, GUEST, HELLO, LINUX, Rule, UID, USER};
 
 pub const ALL: &[Rule] = &[
@@ -38,6 +38,7 @@ pub const ALL: &[Rule] = &[
     ("growth_fails_below_the_memory_limit", memory_limit),
     ("a_limit_too_small_is_refused", small_memory_limit),
     ("mounts_are_what_the_spec_says", mounts),
+    ("a_mount_is_read_only_with_all_below", recursive_mount),
     ("a_full_mount_is_full", full_mount),
     ("the_rootfs_is_what_the_spec_says", rootfs),
     ("files_belong_to_the_specs_user", user),
@@ -50,6 +51,7 @@ pub const ALL: &[Rule] = &[
     ("a_linux_program_runs_as_one", linux_program),
     ("a_linux_program_has_no_devices_but_runcs", devices),
     ("what_libcontainer_leaves_out_is_refused", left_out),
+    ("what_the_runtime_can_do_is_told", features),
     ("the_second_start_is_warm", warm),
 ];
 
@@ -450,6 +452,24 @@ fn mounts(node: &Node) {
     );
 }
 
+fn recursive_mount(node: &Node) {
+    let folder = node.path(&node.id("files/mounted"));
+    let below = folder.join("below");
+    fs::create_dir_all(&below).expect("a directory");
+    let mount = ["-t", "tmpfs", "-o", "mode=1777", "tmpfs"];
+    node.run(node.command("mount").args(mount).arg(&below), &[])
+        .ended(0);
+    for (option, code) in [("rro", 1), ("ro", 0)] {
+        let mount = format!(
+            "type=bind,src={},dst=/data,options=rbind:{option}",
+            folder.display()
+        );
+        let write = ["write", "/data/below/new"];
+        run(node, GUEST, &["--mount", &mount], &write).ended(code);
+    }
+    node.run(node.command("umount").arg(&below), &[]).ended(0);
+}
+
 fn full_mount(node: &Node) {
     let mount = "type=tmpfs,src=tmpfs,dst=/small,options=size=4k:mode=1777";
     let large = "x".repeat(20_000);
@@ -685,7 +705,7 @@ fn left_out(node: &Node) {
     let root = node.path(&format!("files/{id}"));
     fs::create_dir_all(&root).expect("a directory");
     fs::write(root.join("guest.wasm"), Guests::guest()).expect("a file");
-    let run = |process: Value, resources: Value| {
+    let run = |place: &str, value: Value| {
         let mut spec = json!({
             "ociVersion": "1.1.0",
             "root": { "path": root },
@@ -699,12 +719,10 @@ fn left_out(node: &Node) {
             "linux": {
                 "cgroupsPath": format!("/{}/{id}", node.namespace()),
                 "namespaces": [{ "type": "mount" }, { "type": "pid" }],
-                "resources": resources,
             },
         });
-        for (key, value) in process.as_object().into_iter().flatten() {
-            spec["process"][key] = value.clone();
-        }
+        let (parent, name) = place.rsplit_once('/').expect("a path");
+        spec.pointer_mut(parent).expect("it is there")[name] = value;
         let file = node.path(&format!("{id}.json"));
         fs::write(&file, spec.to_string()).expect("a file");
         let file = file.display().to_string();
@@ -712,16 +730,32 @@ fn left_out(node: &Node) {
         node.nothing_left_of(&id);
         ran
     };
-    run(json!({}), json!({})).ended(42);
+    run("/process/cwd", json!("/")).ended(42);
     // The kernel has no SELinux, or none of this label.
-    let label = json!({ "selinuxLabel": "nobody_u:nobody_r:nothing_t:s0" });
-    let ran = run(label, json!({}));
-    assert!(ran.stderr.contains("SELinux, nobody_u"), "{ran}");
-    let ran = run(
-        json!({}),
-        json!({ "rdma": { "mlx5_1": { "hcaHandles": 3 } } }),
-    );
-    assert!(ran.stderr.contains("linux.resources.rdma"), "{ran}");
+    let label = json!("nobody_u:nobody_r:nothing_t:s0");
+    let rdma = json!({ "rdma": { "mlx5_1": { "hcaHandles": 3 } } });
+    let mapped = json!(["idmap"]);
+    for (place, value, words) in [
+        ("/process/selinuxLabel", label, "SELinux, nobody_u"),
+        ("/linux/resources", rdma, "linux.resources.rdma"),
+        ("/mounts/1/options", mapped, "idmap"),
+    ] {
+        let ran = run(place, value);
+        assert!(ran.code() != 0 && ran.stderr.contains(words), "{ran}");
+    }
+}
+
+/// containerd 1.6 asks no runtime.
+fn features(node: &Node) {
+    if node.release == Release::Bookworm {
+        return;
+    }
+    let told = node.ctr(&["plugins", "inspect-runtime", "--runtime", RUNTIME]);
+    let told: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{told}"));
+    let options = told["Features"]["mountOptions"].as_array().expect("a list");
+    assert!(options.contains(&json!("rro")), "{told}");
+    let idmap = told.pointer("/Features/linux/mountExtensions/idmap/enabled");
+    assert_eq!(idmap, Some(&json!(false)), "{told}");
 }
 
 fn warm(node: &Node) {
