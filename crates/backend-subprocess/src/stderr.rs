@@ -43,7 +43,20 @@ pub(crate) struct Splitter {
     begun: bool,
     /// Bytes not yet told apart: the start of a marker, or a whole message.
     held: Vec<u8>,
+    /// How many of them went on as the guest's already, because the rest of a marker did not come in time.
+    passed: usize,
     in_message: bool,
+}
+
+/// What a stream ended with.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// What is left of the guest's.
+    pub(crate) guests: Vec<u8>,
+    /// The runtime's message.
+    pub(crate) message: Vec<u8>,
+    /// How many bytes of the message went on as the guest's: a busy machine may take its time within a marker.
+    pub(crate) passed: usize,
 }
 
 impl Splitter {
@@ -52,6 +65,7 @@ impl Splitter {
             markers,
             begun: false,
             held: Vec::new(),
+            passed: 0,
             in_message: false,
         }
     }
@@ -79,27 +93,38 @@ impl Splitter {
 
     /// Whether bytes are held only because they may be the start of a marker.
     pub(crate) fn is_undecided(&self) -> bool {
-        !self.in_message && !self.held.is_empty()
+        !self.in_message && self.held.len() > self.passed
     }
 
-    /// Gives up on a marker whose rest does not come: a prompt has to be seen.
+    /// Waits no longer for the rest of a marker: a prompt has to be seen. If the rest comes after all, it is one.
     pub(crate) fn settle(&mut self) -> Vec<u8> {
-        let mut guests = Vec::new();
-        if !self.in_message {
-            self.release(self.held.len(), &mut guests);
+        if self.in_message {
+            return Vec::new();
         }
+        let guests = self.held[self.passed..].to_vec();
+        self.passed = self.held.len();
         guests
     }
 
-    /// The stream has ended: what is left of the guest's, and the message.
-    pub(crate) fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+    /// The stream has ended.
+    pub(crate) fn finish(mut self) -> End {
         let guests = self.settle();
-        (guests, self.held)
+        if !self.in_message {
+            self.held.clear();
+            self.passed = 0;
+        }
+        End {
+            guests,
+            message: self.held,
+            passed: self.passed,
+        }
     }
 
     fn release(&mut self, count: usize, to: &mut Vec<u8>) {
         self.begun |= count > 0;
-        to.extend(self.held.drain(..count));
+        let passed = self.passed.min(count);
+        to.extend(self.held.drain(..count).skip(passed));
+        self.passed -= passed;
     }
 
     /// Where the first message starts; in one, the next, which starts on a line of its own.
@@ -159,10 +184,10 @@ mod tests {
         for piece in text.as_bytes().chunks(size) {
             guests.extend(splitter.push(piece));
         }
-        let (rest, message) = splitter.finish();
-        guests.extend(rest);
+        let end = splitter.finish();
+        guests.extend(end.guests);
         let text = |bytes| String::from_utf8(bytes).expect("text");
-        (text(guests), text(message))
+        (text(guests), text(end.message))
     }
 
     #[test]
@@ -208,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_marker_that_takes_its_time_is_one() {
+        let mut splitter = splitter();
+        assert_eq!(splitter.push(b"mine\nError: fail"), b"mine\n");
+        assert_eq!(splitter.settle(), b"Error: fail");
+        assert_eq!(splitter.push(b"ed to "), b"");
+        assert_eq!(splitter.settle(), b"ed to ");
+        assert!(!splitter.is_undecided());
+        assert_eq!(splitter.push(b"run x"), b"");
+        let end = splitter.finish();
+        assert_eq!(end.message, b"Error: failed to run x");
+        assert_eq!(end.message[end.passed..], *b"run x");
+        assert_eq!(end.guests, b"");
+    }
+
+    #[test]
     fn what_cannot_be_a_marker_passes_at_once() {
         let mut splitter = splitter();
         assert_eq!(splitter.push(b"hello Err"), b"hello ");
@@ -223,6 +263,7 @@ mod tests {
         let mut text = b"Error: failed to run ".to_vec();
         text.resize(LONGEST_MESSAGE + 1, b'x');
         assert_eq!(splitter.push(&text), text);
-        assert_eq!(splitter.finish(), (Vec::new(), Vec::new()));
+        let end = splitter.finish();
+        assert_eq!((end.guests, end.message), (Vec::new(), Vec::new()));
     }
 }

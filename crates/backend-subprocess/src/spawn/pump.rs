@@ -14,7 +14,7 @@ use wasmrun_core::{Control, Error, ErrorKind, Result};
 use super::leader::{Leader, STRAGGLERS, TICK};
 use super::start::{self, start};
 use crate::spawn::launch::{Launch, Status, Streams};
-use crate::stderr::Splitter;
+use crate::stderr::{End, Splitter};
 
 /// How long the start of a possible diagnostic is kept from the reader of the guest's stderr.
 const UNDECIDED: Duration = Duration::from_millis(20);
@@ -260,11 +260,19 @@ impl Pump {
             mut err,
             ..
         } = self;
-        let (guests, message) = splitter.finish();
+        let End {
+            guests,
+            message,
+            passed,
+        } = splitter.finish();
         err.accept(&guests);
         out.flush(control);
         err.flush(control);
-        Words { message, sink: err }
+        Words {
+            message,
+            passed,
+            sink: err,
+        }
     }
 }
 
@@ -279,6 +287,8 @@ fn unknown_stream(stream: &dyn std::fmt::Debug) -> Error {
 #[derive(Debug)]
 pub(crate) struct Words {
     message: Vec<u8>,
+    /// How many bytes of it the guest's reader has.
+    passed: usize,
     sink: Sink,
 }
 
@@ -289,7 +299,7 @@ impl Words {
 
     /// They were the guest's after all.
     pub(crate) fn release(mut self, control: &Control) {
-        self.sink.accept(&self.message);
+        self.sink.accept(&self.message[self.passed..]);
         self.sink.flush(control);
     }
 }
