@@ -118,11 +118,7 @@ impl Cgroups {
 
     /// The directory of the only cgroup, on a node that has version 2 alone.
     fn unified(&self) -> Option<&Path> {
-        let directory = self.memory.as_deref()?;
-        directory
-            .join("cgroup.controllers")
-            .exists()
-            .then_some(directory)
+        self.memory.as_deref().filter(|_| has_version_2())
     }
 
     fn of_v1(&self, stats: &Stats) -> v1::Metrics {
@@ -271,8 +267,13 @@ fn of_v2(directory: &Path) -> v2::Metrics {
 
 /// A number of a file that has a name and a number a line, or 0.
 fn keyed(text: &str, name: &str) -> u64 {
-    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-    let found = lines.find(|(key, _)| *key == name);
+    counted(text.lines(), ' ', name)
+}
+
+/// The number of the entry of this name, or 0.
+fn counted<'a>(entries: impl Iterator<Item = &'a str>, between: char, name: &str) -> u64 {
+    let mut entries = entries.filter_map(|entry| entry.split_once(between));
+    let found = entries.find(|(key, _)| *key == name);
     found
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0)
@@ -304,11 +305,7 @@ fn operations(counted: &[BlkioDeviceStat]) -> Vec<v1::BlkIOEntry> {
 fn device(line: &str) -> Option<v2::IOEntry> {
     let (device, counts) = line.split_once(' ')?;
     let (major, minor) = device.split_once(':')?;
-    let count = |name| {
-        let mut counts = counts.split(' ').filter_map(|count| count.split_once('='));
-        let found = counts.find(|(key, _)| *key == name);
-        found.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
-    };
+    let count = |name| counted(counts.split(' '), '=', name);
     Some(v2::IOEntry {
         major: major.parse().ok()?,
         minor: minor.parse().ok()?,

@@ -146,29 +146,24 @@ const SKIP_IF_ANY_BIT: u8 = 0x46;
 const SKIP: u8 = 0x05;
 const EXIT: u8 = 0x95;
 
-const fn instruction(code: u8, register: u8, immediate: u32) -> Instruction {
+const fn instruction(code: u8, registers: u8, offset: i16, immediate: u32) -> Instruction {
     Instruction {
         code,
-        registers: register,
-        offset: 0,
+        registers,
+        offset,
         immediate,
     }
 }
 
 /// Loads a field of what is asked.
 const fn load(register: u8, offset: i16) -> Instruction {
-    Instruction {
-        code: LOAD,
-        registers: CONTEXT << 4 | register,
-        offset,
-        immediate: 0,
-    }
+    instruction(LOAD, CONTEXT << 4 | register, offset, 0)
 }
 
 const fn answer(allow: bool) -> [Instruction; 2] {
     [
-        instruction(SET, ANSWER, allow as u32),
-        instruction(EXIT, 0, 0),
+        instruction(SET, ANSWER, 0, allow as u32),
+        instruction(EXIT, 0, 0, 0),
     ]
 }
 
@@ -177,9 +172,9 @@ const fn answer(allow: bool) -> [Instruction; 2] {
 fn program(rules: &[Rule]) -> Vec<Instruction> {
     let mut program = vec![
         load(KIND, 0),
-        instruction(AND, KIND, 0xffff),
+        instruction(AND, KIND, 0, 0xffff),
         load(LEFT, 0),
-        instruction(SHIFT_RIGHT, LEFT, 16),
+        instruction(SHIFT_RIGHT, LEFT, 0, 16),
         load(MAJOR, 4),
         load(MINOR, 8),
     ];
@@ -187,25 +182,18 @@ fn program(rules: &[Rule]) -> Vec<Instruction> {
         let conditions = [(KIND, rule.kind), (MAJOR, rule.major), (MINOR, rule.minor)];
         let mut of_rule: Vec<Instruction> = conditions
             .into_iter()
-            .filter_map(|(register, value)| Some(instruction(SKIP_UNLESS_EQUAL, register, value?)))
+            .filter_map(|(register, value)| {
+                Some(instruction(SKIP_UNLESS_EQUAL, register, 0, value?))
+            })
             .collect();
         match rule.allow {
             true => of_rule.extend([
-                instruction(AND, LEFT, !rule.access),
-                Instruction {
-                    offset: 2,
-                    ..instruction(SKIP_IF_ANY_BIT, LEFT, ALL)
-                },
+                instruction(AND, LEFT, 0, !rule.access),
+                instruction(SKIP_IF_ANY_BIT, LEFT, 2, ALL),
             ]),
             false => of_rule.extend([
-                Instruction {
-                    offset: 1,
-                    ..instruction(SKIP_IF_ANY_BIT, LEFT, rule.access)
-                },
-                Instruction {
-                    offset: 2,
-                    ..instruction(SKIP, 0, 0)
-                },
+                instruction(SKIP_IF_ANY_BIT, LEFT, 1, rule.access),
+                instruction(SKIP, 0, 2, 0),
             ]),
         }
         of_rule.extend(answer(rule.allow));
